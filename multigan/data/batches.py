@@ -1,0 +1,94 @@
+"""Batches for the engine: rows of the global batch, on the device, as samples."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import datasets
+import numpy
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from multigan.data.cache import Cached, attempt
+from multigan.data.sampler import Sampler
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+Batches = Callable[[int, slice], tuple[Tensor, Tensor | None]]
+
+SHUFFLED = 1024  # rows of a stream held back to mix their order
+
+
+def from_cache(
+    data: Cached, modality: Modality, batch_size: int, seed: int, conditional: bool, device: torch.device
+) -> Batches:
+    """Batches by index look-up, sent to the device as the integers they are and normalised there.
+
+    Returns:
+        ``(batch number, rows) -> (samples (b, *S), condition (b,) or None)``.
+    """
+    sampler = Sampler(len(data.real), seed)
+
+    def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
+        indices = sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop)
+        condition = torch.from_numpy(data.label[indices]).to(device) if conditional and data.label is not None else None
+        return modality.to_sample(torch.from_numpy(data.real[indices]).to(device, non_blocking=True)), condition
+
+    return batch
+
+
+def from_stream(
+    dataset: datasets.IterableDataset,
+    modality: Modality,
+    batch_size: int,
+    seed: int,
+    conditional: bool,
+    device: torch.device,
+    skip_corrupt: bool,
+) -> Batches:
+    """Batches of a dataset that is read as it goes, in the order it comes, mixed within a window.
+
+    Every process reads all rows and encodes its own, so that the global batch is the same on any number of processes.
+    The signature is that of `from_cache`, but batch numbers only say when to go on: they cannot be gone back to.
+    """
+    stream = endless(dataset.shuffle(seed=seed, buffer_size=SHUFFLED))
+    held: tuple[int, list[dict[str, Any]]] = (-1, [])
+
+    def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
+        nonlocal held
+        if held[0] != number:
+            held = number, [next(stream) for _ in range(batch_size)]
+        encoded = encode(held[1][rows], modality, skip_corrupt)
+        real = torch.from_numpy(numpy.stack([row["real"] for row in encoded])).to(device)
+        condition = torch.from_numpy(numpy.stack([row["label"] for row in encoded])).to(device) if conditional else None
+        return modality.to_sample(real), condition
+
+    return batch
+
+
+def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
+    """The rows, pass after pass, each in another order."""
+    number = 0
+    while True:
+        dataset.set_epoch(number)
+        empty = True
+        for row in dataset:
+            empty = False
+            yield row
+        if empty:
+            raise UserError("the stream has no rows")
+        number += 1
+
+
+def encode(rows: list[dict[str, Any]], modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
+    """Encoded rows; where one cannot be used and may be skipped, a good one of the same batch stands in for it."""
+    outcomes = [attempt(modality, row) for row in rows]
+    good = [outcome for outcome in outcomes if not isinstance(outcome, str)]
+    for outcome in outcomes:
+        if isinstance(outcome, str):
+            if not (skip_corrupt and good):
+                raise UserError(
+                    f"a row of the stream: {outcome}; pass --skip_corrupt true to leave out what cannot be used"
+                )
+            tqdm.write(f"left out a row of the stream: {outcome}")
+    return [good[0] if isinstance(outcome, str) else outcome for outcome in outcomes]

@@ -1,0 +1,166 @@
+"""Decode once: the encoded rows of a dataset as flat files that every process maps into its memory.
+
+A cache is a folder named by what it depends on, with one raw file a column and ``cache.json``. It is written aside and
+renamed, under a lock: whichever process comes first builds it, the others wait for the lock and find it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy
+from filelock import FileLock
+from tqdm import tqdm
+
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+FORMAT = 1
+ROWS = 256  # read at a time
+SHOWN = 3  # unusable rows named in a message
+INDEX = "cache.json"
+
+Arrays = dict[str, numpy.ndarray]
+
+
+@dataclass(frozen=True)
+class Cached:
+    """An encoded dataset.
+
+    Attributes:
+        real: ``(N, ...)``, mapped from the disk.
+        label: int64 ``(N,)`` or None.
+        skipped: Rows left out because they could not be used.
+    """
+
+    real: numpy.ndarray
+    label: numpy.ndarray | None
+    skipped: int
+
+
+def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) -> Cached:
+    """The encoded dataset, built if need be, and the modality fitted to it.
+
+    Raises:
+        UserError: A row cannot be used and ``skip_corrupt`` is off, no row can be used, or the disk is full.
+    """
+    kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
+    parts = [FORMAT, dataset._fingerprint, kind, modality.encoding(), skip_corrupt]
+    name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    folder = cache_home() / name
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / INDEX).is_file():
+                build(dataset, modality, folder, skip_corrupt)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the cache {folder}: {error.strerror or error}; MULTIGAN_CACHE moves it"
+        ) from error
+    index = json.loads((folder / INDEX).read_text())
+    fitted = {key: tuple(value) if isinstance(value, list) else value for key, value in index["encoding"].items()}
+    modality.config = replace(modality.config, **fitted)
+    arrays = {
+        column: numpy.memmap(folder / f"{column}.bin", entry["dtype"], "r", shape=(index["rows"], *entry["shape"]))
+        for column, entry in index["columns"].items()
+    }
+    return Cached(arrays["real"], arrays.get("label"), index["skipped"])
+
+
+def cache_home() -> Path:
+    """Where caches are kept: ``$MULTIGAN_CACHE``, else ``multigan`` in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "multigan"
+    return Path(os.environ.get("MULTIGAN_CACHE") or default).expanduser()
+
+
+def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
+    """Fit the modality, encode every row and put the result in place at once."""
+    modality.fit(dataset)
+    aside = folder.with_name(folder.name + ".writing")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        index = write(dataset, modality, aside, skip_corrupt)
+        (aside / INDEX).write_text(json.dumps(index, indent=2))
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> dict[str, Any]:
+    """Encode every row into one raw file a column; returns the index.
+
+    Written as files, not through a memory map, where a full disk would end the process instead of raising an error.
+    """
+    columns: dict[str, dict[str, Any]] = {}
+    unusable: list[str] = []
+    rows = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in batches(dataset):
+            good = []
+            for number, outcome in enumerate(pool.map(lambda row: attempt(modality, row), part), rows + len(unusable)):
+                if isinstance(outcome, str):
+                    unusable.append(f"row {number}{place(part[number % ROWS])}: {outcome}")
+                    if not skip_corrupt:
+                        raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
+                else:
+                    good.append(outcome)
+            append(good, columns, folder)
+            rows += len(good)
+    if not rows:
+        raise UserError(
+            f"none of the {len(unusable)} rows of the dataset can be used" + (f": {unusable[0]}" if unusable else "")
+        )
+    if unusable:
+        more = "; ..." if len(unusable) > SHOWN else ""
+        tqdm.write(f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}")
+    return {"rows": rows, "skipped": len(unusable), "columns": columns, "encoding": modality.encoding()}
+
+
+def batches(dataset: datasets.Dataset) -> Iterator[list[dict[str, Any]]]:
+    """The rows, a few hundred at a time, under a progress bar."""
+    with tqdm(total=len(dataset), desc="decoding", unit=" rows", disable=None if len(dataset) > ROWS else True) as bar:
+        for start in range(0, len(dataset), ROWS):
+            columns = dataset[start : start + ROWS]
+            part = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            yield part
+            bar.update(len(part))
+
+
+def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str:
+    """The encoded row, or why it cannot be used."""
+    try:
+        return {column: numpy.asarray(value) for column, value in modality.encode(row).items()}
+    except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
+        return str(error) or type(error).__name__
+
+
+def place(row: dict[str, Any]) -> str:
+    """The file a row came from, where it says."""
+    values = [value.get("path") if isinstance(value, dict) else value for value in row.values()]
+    paths = [
+        value for key, value in zip(row, values, strict=True) if value and (key == "file" or isinstance(row[key], dict))
+    ]
+    return f" ({paths[0]})" if paths else ""
+
+
+def append(good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Add encoded rows to the files, all of the shape and type of the first."""
+    for row in good:
+        for column, value in row.items():
+            entry = {"dtype": value.dtype.str, "shape": list(value.shape)}
+            if columns.setdefault(column, entry) != entry:
+                raise UserError(
+                    f"encode made {column!r} of {entry} after one of {columns[column]}: all rows must agree"
+                )
+    for column in columns:
+        with (folder / f"{column}.bin").open("ab") as file:
+            file.write(b"".join(row[column].tobytes() for row in good))

@@ -1,0 +1,162 @@
+"""A dataset by name: built-in, a folder, a file, or a hub id."""
+
+import csv
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+from datasets.exceptions import DatasetNotFoundError
+
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+AnyDataset = datasets.Dataset | datasets.IterableDataset
+
+BUILDERS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".arrow": "arrow",
+    ".txt": "text",
+}
+SPLITS = {"train", "validation", "valid", "val", "dev", "test"}
+METADATA = "metadata.csv"
+
+
+def load(modality: Modality, name: str, subset: str | None, split: str, streaming: bool) -> AnyDataset:
+    """Load a dataset, its pictures and sounds left encoded.
+
+    Args:
+        modality: Whose built-in datasets and file endings count.
+        name: A built-in dataset, a folder, a file, or a hub id.
+        subset: The configuration of a hub dataset that has several.
+        split: train, test, ...
+        streaming: Read it as it goes rather than fetch it first.
+
+    Raises:
+        UserError: There is no such dataset, or nothing usable in it.
+    """
+    if name in modality.builtin_datasets:
+        dataset: AnyDataset = modality.builtin_datasets[name]()
+        return dataset.to_iterable_dataset() if streaming else dataset
+    path = Path(name).expanduser()
+    if path.exists():
+        dataset = from_path(modality, path, subset, split, streaming)
+    else:
+        dataset = from_library(name, name, subset, split, streaming, modality)
+    for column, feature in (dataset.features or {}).items():
+        if isinstance(feature, datasets.Image | datasets.Audio):
+            dataset = dataset.cast_column(column, type(feature)(decode=False))
+    return dataset
+
+
+def from_path(modality: Modality, path: Path, subset: str | None, split: str, streaming: bool) -> AnyDataset:
+    """A file, or a folder of examples or of data files."""
+    if path.is_file():
+        if path.suffix.lower() in modality.file_endings:
+            return listed(path.parent, [path])
+        if path.suffix.lower() not in BUILDERS:
+            known = ", ".join([*BUILDERS, *modality.file_endings])
+            raise UserError(f"{path} is of an unknown kind: expected one of {known}")
+        options = {"delimiter": "\t"} if path.suffix.lower() == ".tsv" else {}
+        return from_library(
+            str(path),
+            BUILDERS[path.suffix.lower()],
+            subset,
+            "train",
+            streaming,
+            modality,
+            data_files=str(path),
+            **options,
+        )
+    root = split_folder(path, split)
+    examples = sorted(
+        file
+        for file in root.rglob("*")
+        if file.suffix.lower() in modality.file_endings
+        and not any(part.startswith(".") for part in file.parts[len(root.parts) :])
+    )
+    if examples:
+        if root == path and split != "train":
+            raise UserError(f"{path} has no folder {split!r}: use --split train for all of it")
+        dataset = listed(root, examples)
+        return dataset.to_iterable_dataset() if streaming else dataset
+    if not any(file.suffix.lower() in BUILDERS for file in path.rglob("*")):
+        expected = ", ".join([*modality.file_endings, *BUILDERS])
+        raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
+    return from_library(str(path), str(path), subset, split, streaming, modality)
+
+
+def split_folder(path: Path, split: str) -> Path:
+    """The sub-folder of a split, where the sub-folders are splits and not classes."""
+    folders = {child.name for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")}
+    return path / split if split in folders and folders <= SPLITS else path
+
+
+def listed(root: Path, files: list[Path]) -> datasets.Dataset:
+    """Files as a dataset: ``file``, and ``label`` or whatever metadata.csv says of each.
+
+    Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
+    need a system library). A label is the name of a file's folder, where every file is in one and there are several.
+    """
+    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    values: dict[str, list[Any]] = {"file": [str(file) for file in files]}
+    features: dict[str, Any] = {"file": datasets.Value("string")}
+    metadata = root / METADATA
+    if metadata.is_file():
+        stats.append((str(metadata), metadata.stat().st_size, metadata.stat().st_mtime_ns))
+        values = from_metadata(root, metadata)
+        features = {column: datasets.Value("string") for column in values}
+    else:
+        folders = [str(file.parent.relative_to(root)) for file in files]
+        names = sorted(set(folders))
+        if len(names) > 1 and "." not in names:
+            values["label"] = [names.index(folder) for folder in folders]
+            features["label"] = datasets.ClassLabel(names=names)
+    schema = datasets.Features(features)
+    table = datasets.table.InMemoryTable(pyarrow.table(values, schema=schema.arrow_schema))
+    fingerprint = hashlib.sha256(repr(stats).encode()).hexdigest()
+    return datasets.Dataset(table, info=datasets.DatasetInfo(features=schema), fingerprint=fingerprint)
+
+
+def from_metadata(root: Path, metadata: Path) -> dict[str, list[Any]]:
+    """The columns of a metadata.csv, its ``file_name`` made into ``file``, a path.
+
+    Raises:
+        UserError: It has no column file_name, or names a file that is not there.
+    """
+    with metadata.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    if not rows or not rows[0].get("file_name"):
+        raise UserError(f"{metadata} has no column file_name")
+    for row in rows:
+        row["file"] = str(root / row.pop("file_name"))
+        if not Path(row["file"]).is_file():
+            raise UserError(f"{metadata} names {row['file']}, which is not there")
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def from_library(
+    name: str, path: str, subset: str | None, split: str, streaming: bool, modality: Modality, **options: Any
+) -> AnyDataset:
+    """What `datasets` can load, its errors in one line that names the dataset as the user did."""
+    try:
+        loaded = datasets.load_dataset(path, subset, split=split, streaming=streaming, **options)
+    except (DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
+        built_in = ", ".join(modality.builtin_datasets) or "none"
+        raise UserError(
+            f"no dataset {name!r}: neither a built-in one ({built_in}), nor a folder or file here, nor to be had from "
+            f"the hub ({first_line(error)})"
+        ) from error
+    except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
+        raise UserError(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
+    return loaded
+
+
+def first_line(error: BaseException) -> str:
+    """An error's message without what follows its first line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

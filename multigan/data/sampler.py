@@ -1,0 +1,37 @@
+"""The order in which a dataset is read: a function of the seed and the position, on any number of processes."""
+
+import numpy
+
+
+class Sampler:
+    """An endless sequence of row numbers: one random order of all rows after another.
+
+    Position p of the sequence is the same whoever asks, so any part of any batch can be found without the parts before
+    it, and none is lost at the end of a pass.
+
+    Args:
+        size: Rows in the dataset.
+        seed: Seed of the orders.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        self._order: tuple[int, numpy.ndarray] | None = None
+
+    def rows(self, start: int, stop: int) -> numpy.ndarray:
+        """The row numbers at positions ``start`` to ``stop``, int64 ``(stop - start,)``."""
+        positions = numpy.arange(start, stop)
+        passes = positions // self.size
+        found = numpy.empty(len(positions), numpy.int64)
+        for number in numpy.unique(passes):
+            here = passes == number
+            found[here] = self._pass(int(number))[positions[here] % self.size]
+        return found
+
+    def _pass(self, number: int) -> numpy.ndarray:
+        if self._order is None or self._order[0] != number:
+            # Philox is counter-based: a pass needs nothing of the passes before it.
+            generator = numpy.random.Generator(numpy.random.Philox(key=[self.seed, number]))
+            self._order = number, generator.permutation(self.size)
+        return self._order[1]

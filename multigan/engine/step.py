@@ -1,0 +1,248 @@
+"""One step of the game. One phase is one scalar, one backward, one optimizer step.
+
+The discriminator phase may run several times a step. The last fakes it judged serve the generator phase too, graph and
+all, so that the generator runs once; with several micro-batches they are made again from the same latents, because
+that many graphs would not fit in memory.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from multigan.engine import penalties
+from multigan.engine.draws import Draws
+from multigan.engine.objectives import Objective
+
+Metrics = dict[str, Tensor]
+
+
+class Player(nn.Module):
+    """What accelerate wraps in place of a network.
+
+    Everything that accelerate adds (autocast, data parallelism) stays on this shell, so the network itself can be
+    frozen, differentiated twice and saved without any of it. ``through`` is what to compute with the network where
+    that is not its forward.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, *inputs: Any, through: Callable[..., Tensor] = lambda network, *inputs: network(*inputs)
+    ) -> Tensor:
+        return through(self.network, *inputs)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the game is played for.
+
+    Attributes:
+        objective: The pair of losses.
+        r1, r2, wgan_gp: Weights of the penalties; 0 is off.
+        discriminator_steps: Discriminator phases in each step.
+        micro_batches: Parts that a process's share of the batch is split into, to fit in memory.
+        max_gradient_norm: Gradients of each network longer than this are scaled down to it; None is off.
+    """
+
+    objective: Objective
+    r1: float = 0.0
+    r2: float = 0.0
+    wgan_gp: float = 0.0
+    discriminator_steps: int = 1
+    micro_batches: int = 1
+    max_gradient_norm: float | None = None
+
+
+@dataclass
+class MicroBatch:
+    """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones."""
+
+    real: Tensor
+    condition: Tensor | None
+    latent: Tensor
+    augmentation: Tensor
+    mix: Tensor
+    fake: Tensor
+
+
+@dataclass(frozen=True)
+class Game:
+    """Two players, their optimizers, and the rules.
+
+    Attributes:
+        accelerator: Devices, precision and processes.
+        generator, discriminator: The networks as they were built, on the device.
+        generator_optimizer, discriminator_optimizer: As prepared by the accelerator.
+        wrapped_generator, wrapped_discriminator: Each network's `Player`, as prepared by the accelerator.
+        rules: What they play for.
+        draws: Their random numbers.
+        latent_dim: Numbers in one latent.
+        batches: ``(batch number, rows)`` -> these rows of the batch, ``(b, *S)``, and their condition ``(b,)`` or None.
+        augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
+        augment_numbers: Uniform numbers a sample that `augment` takes.
+        rows: This process's rows of the global batch.
+    """
+
+    accelerator: Accelerator
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimizer: Optimizer
+    discriminator_optimizer: Optimizer
+    wrapped_generator: nn.Module
+    wrapped_discriminator: nn.Module
+    rules: Rules
+    draws: Draws
+    latent_dim: int
+    batches: Callable[[int, slice], tuple[Tensor, Tensor | None]]
+    augment: Callable[[Tensor, Tensor], Tensor]
+    augment_numbers: int
+    rows: slice
+
+    def step(self, number: int) -> Metrics:
+        """Play step ``number``, counted from 0. The metrics are tensors on the device, means over this process."""
+        phases = self.rules.discriminator_steps
+        for phase in range(phases):
+            reuse = phase == phases - 1 and self.rules.micro_batches == 1
+            micro_batches = self.micro_batches(number * phases + phase, graph=reuse)
+            discriminator_metrics = self.discriminator_phase(micro_batches)
+        return discriminator_metrics | self.generator_phase(micro_batches)
+
+    def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
+        """Teach the discriminator to tell real from fake."""
+        metrics: Metrics = {}
+        for batch in self.each(micro_batches, self.wrapped_discriminator):
+            real = self.augment(batch.real, batch.augmentation)
+            fake = self.augment(batch.fake.detach(), batch.augmentation)
+            real_logits = self.wrapped_discriminator(real, batch.condition)
+            fake_logits = self.wrapped_discriminator(fake, batch.condition)
+            loss = self.rules.objective.discriminator(real_logits, fake_logits)
+            penalty = self.penalty(real, fake, batch)
+            self.accelerator.backward((loss + penalty) / len(micro_batches))
+            add(
+                metrics,
+                len(micro_batches),
+                discriminator_loss=loss,
+                d_real=real_logits.mean(),
+                d_fake=fake_logits.mean(),
+            )
+            add(metrics, len(micro_batches), penalty=penalty)
+        norm = self.update(self.discriminator, self.discriminator_optimizer)
+        return metrics | {"discriminator_gradient_norm": norm}
+
+    def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
+        """Teach the generator to pass for real, before the discriminator as it now stands."""
+        metrics: Metrics = {}
+        with frozen(self.discriminator):
+            for batch in self.each(micro_batches, self.wrapped_generator):
+                fake = batch.fake if batch.fake.requires_grad else self.wrapped_generator(batch.latent, batch.condition)
+                fake_logits = self.judge(fake, batch)
+                real_logits = fake_logits
+                if self.rules.objective.generator_sees_real:
+                    with torch.no_grad():
+                        real_logits = self.judge(batch.real, batch)
+                loss = self.rules.objective.generator(real_logits, fake_logits)
+                self.accelerator.backward(loss / len(micro_batches))
+                add(metrics, len(micro_batches), generator_loss=loss)
+        norm = self.update(self.generator, self.generator_optimizer)
+        return metrics | {"generator_gradient_norm": norm}
+
+    def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
+        """One step of the generator alone, by ``loss(generator, real, condition)``."""
+        metrics: Metrics = {}
+        micro_batches = self.micro_batches(number, graph=False)
+        for batch in self.each(micro_batches, self.wrapped_generator):
+            value = self.wrapped_generator(batch.real, batch.condition, through=loss)
+            self.accelerator.backward(value / len(micro_batches))
+            add(metrics, len(micro_batches), warmup_loss=value)
+        norm = self.update(self.generator, self.generator_optimizer)
+        return metrics | {"generator_gradient_norm": norm}
+
+    def micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
+        """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
+        size = (self.rows.stop - self.rows.start) // self.rules.micro_batches
+        made = []
+        for start in range(self.rows.start, self.rows.stop, size):
+            rows = slice(start, start + size)
+            real, condition = self.batches(number, rows)
+            latent = self.draws.normal("latent", number, rows, self.latent_dim)
+            augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
+            mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
+            with nullcontext() if graph else torch.no_grad():
+                fake = (self.wrapped_generator if graph else self.imagine)(latent, condition)
+            made.append(MicroBatch(real, condition, latent, augmentation, mix, fake))
+        return made
+
+    def imagine(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        """Fakes from the unwrapped generator, for where no gradient is to reach it."""
+        with self.accelerator.autocast():
+            return full_precision(self.generator(latent, condition))
+
+    def judge(self, samples: Tensor, batch: MicroBatch) -> Tensor:
+        """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
+        with self.accelerator.autocast():
+            return full_precision(self.discriminator(self.augment(samples, batch.augmentation), batch.condition))
+
+    def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
+        """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
+        rules, total = self.rules, real.new_zeros(())
+        with torch.autocast(real.device.type, enabled=False):
+
+            def judge(samples: Tensor) -> Tensor:
+                logits: Tensor = self.discriminator(samples, batch.condition)
+                return logits
+
+            if rules.r1:
+                total = total + rules.r1 * penalties.r1(judge, real)
+            if rules.r2:
+                total = total + rules.r2 * penalties.r2(judge, fake)
+            if rules.wgan_gp:
+                total = total + rules.wgan_gp * penalties.wgan_gp(judge, real, fake, batch.mix)
+        return total
+
+    def each(self, micro_batches: list[MicroBatch], wrapped: nn.Module) -> Iterator[MicroBatch]:
+        """The micro-batches in turn; processes exchange the gradients of ``wrapped`` in the last one only."""
+        for batch in micro_batches[:-1]:
+            with self.accelerator.no_sync(wrapped):
+                yield batch
+        yield micro_batches[-1]
+
+    def update(self, network: nn.Module, optimizer: Any) -> Tensor:
+        """Step one optimizer with the gradients gathered so far; returns their norm, before clipping."""
+        # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
+        self.accelerator.unscale_gradients(optimizer)
+        gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.rules.max_gradient_norm is not None:
+            nn.utils.clip_grads_with_norm_(network.parameters(), self.rules.max_gradient_norm, norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        return norm
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let gradients pass through a network and leave none in it."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Half-precision outputs as float32; others as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def add(metrics: Metrics, parts: int, **values: Tensor) -> None:
+    """Add this part's share of a mean over ``parts``."""
+    for name, value in values.items():
+        metrics[name] = metrics.get(name, 0) + value.detach() / parts

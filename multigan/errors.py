@@ -1,0 +1,8 @@
+"""The errors that a user can mend."""
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used; the message is one line that says what, and how to fix it.
+
+    The command line prints the message and exits with code 2. From Python it is an ordinary exception.
+    """

@@ -1,0 +1,78 @@
+"""A small classifier trained on a dataset's own labels: it scores conditional samples, and its features measure them."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+class Classifier(nn.Module):
+    """A modality's feature network and a linear layer over its features.
+
+    Args:
+        features: ``(B, *S) -> (B, F)``.
+        classes: Number of classes.
+    """
+
+    def __init__(self, features: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.features = features
+        self.last = nn.LazyLinear(classes)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Samples ``(B, *S)`` -> logits ``(B, classes)``."""
+        logits: Tensor = self.last(self.features(samples))
+        return logits
+
+
+def train_classifier(
+    features: Callable[[], nn.Module],
+    samples: Tensor,
+    labels: Tensor,
+    classes: int,
+    augment: Callable[[Tensor], Tensor] = lambda samples: samples,
+    passes: int = 20,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> Classifier:
+    """Train a classifier with Adam at a rate that falls to zero; the same inputs give the same classifier.
+
+    Args:
+        features: Builds the feature network.
+        samples: ``(N, *S)``.
+        labels: ``(N,)``.
+        classes: Number of classes.
+        augment: What is done to a batch of samples before it is seen.
+        passes: Times that every sample is seen.
+        batch_size: Samples a step.
+        seed: Decides the initial weights and the order.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Classifier(features(), classes)
+        network(samples[:1])
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+        steps = passes * -(-len(samples) // batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        for _ in range(passes):
+            for rows in torch.randperm(len(samples)).split(batch_size):
+                loss = cross_entropy(network(augment(samples[rows])), labels[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def accuracy(network: Classifier, batches: Iterable[Tensor], labels: Tensor) -> float:
+    """The share of samples that the classifier takes for what they should be; ``labels`` is ``(N,)``."""
+    guesses = torch.cat([network(batch).argmax(1) for batch in batches])
+    return (guesses == labels).double().mean().item()
+
+
+@torch.no_grad()
+def features(network: Classifier, batches: Iterable[Tensor]) -> Tensor:
+    """The features of samples, ``(N, F)``."""
+    return torch.cat([network.features(batch) for batch in batches])

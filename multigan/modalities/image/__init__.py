@@ -1,0 +1,175 @@
+"""Pictures: vanilla GAN and DCGAN, unconditional or class-conditional, from 16 x 16 to 256 x 256."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+# torch and the rest are imported where they are used: listing the modalities must be quick.
+if TYPE_CHECKING:
+    import datasets
+    import numpy
+    from PIL.Image import Image as Picture
+    from torch import Tensor, nn
+
+RESOLUTIONS = (16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The pictures and the networks.
+
+    Args:
+        resolution: Height and width in pixels: 16, 32, 64, 128 or 256. The shorter side is scaled to it and the
+            middle taken.
+        architecture: gan, fully connected networks (Goodfellow et al. 2014), or dcgan, convolutional ones
+            (Radford et al. 2016).
+        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
+        latent_dim: How many numbers of noise each picture is made from.
+        generator_width: dcgan, channels before the generator's last layer; gan, units of its smallest hidden layer.
+        discriminator_width: dcgan, channels after the discriminator's first layer; gan, units of its smallest
+            hidden layer.
+        rotation: Pictures shown to the discriminator, real and generated alike, are turned by up to this many degrees.
+        scaling: And made larger or smaller by up to this share.
+        shift: And moved by up to this share of their side.
+        image_column: The dataset's column of pictures; null finds it.
+        label_column: The dataset's column of classes; null finds it.
+        channels: 1 for grey, 3 for colour; null takes what the pictures are.
+        classes: The names of the classes; empty takes them from the dataset.
+    """
+
+    resolution: int = 32
+    architecture: Literal["gan", "dcgan"] = "dcgan"
+    conditional: bool = False
+    latent_dim: int = 64
+    generator_width: int = 64
+    discriminator_width: int = 64
+    rotation: float = 0.0
+    scaling: float = 0.0
+    shift: float = 0.0
+    image_column: str | None = None
+    label_column: str | None = None
+    channels: int | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.resolution not in RESOLUTIONS:
+            raise UserError(f"resolution is {self.resolution}: expected one of {', '.join(map(str, RESOLUTIONS))}")
+        if self.channels not in (None, 1, 3):
+            raise UserError(f"channels is {self.channels}: expected 1 (grey), 3 (colour) or null (as the pictures are)")
+        for name in ("latent_dim", "generator_width", "discriminator_width"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
+        for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1)):
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
+
+
+def digits() -> datasets.Dataset:
+    from multigan.modalities.image.data import digits
+
+    return digits()
+
+
+class Image(Modality):
+    """Pictures: a sample is ``(channels, resolution, resolution)`` in [-1, 1]."""
+
+    Config = ImageConfig
+    config: ImageConfig
+    builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
+    file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+    augment_numbers = 4
+
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> None:
+        from multigan.modalities.image import data
+
+        image_column = data.find_image_column(dataset, self.config.image_column)
+        label_column = data.find_label_column(dataset, self.config.label_column)
+        if self.config.conditional and label_column is None:
+            columns = ", ".join(data.columns(dataset))
+            raise UserError(f"conditional needs classes, and the dataset has only: {columns}; name one as label_column")
+        self.config = replace(
+            self.config,
+            image_column=image_column,
+            label_column=label_column,
+            channels=self.config.channels or data.channels(dataset, image_column),
+            classes=self.config.classes or data.class_names(dataset, label_column),
+        )
+
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+        from multigan.modalities.image import data
+
+        config = self.config
+        assert config.image_column and config.channels  # fit has set them
+        encoded: dict[str, numpy.ndarray | int] = {
+            "real": data.pixels(row[config.image_column], config.resolution, config.channels)
+        }
+        if config.label_column is not None:
+            encoded["label"] = data.class_number(row[config.label_column], config.classes)
+        return encoded
+
+    def encoding(self) -> dict[str, Any]:
+        names = ("resolution", "image_column", "label_column", "channels", "classes")
+        return {name: getattr(self.config, name) for name in names}
+
+    def to_sample(self, real: Tensor) -> Tensor:
+        return real.float() / 127.5 - 1
+
+    @property
+    def _classes(self) -> int:
+        return len(self.config.classes) if self.config.conditional else 0
+
+    def generator(self) -> nn.Module:
+        from multigan.modalities.image.networks import FullyConnectedGenerator
+        from multigan.networks.convolutional import ConvolutionalGenerator
+
+        config = self.config
+        network = ConvolutionalGenerator if config.architecture == "dcgan" else FullyConnectedGenerator
+        return network(
+            config.latent_dim, config.channels or 3, config.resolution, config.generator_width, self._classes
+        )
+
+    def discriminator(self) -> nn.Module:
+        from multigan.modalities.image.networks import FullyConnectedDiscriminator
+        from multigan.networks.convolutional import ConvolutionalDiscriminator
+
+        config = self.config
+        network = ConvolutionalDiscriminator if config.architecture == "dcgan" else FullyConnectedDiscriminator
+        return network(config.channels or 3, config.resolution, config.discriminator_width, self._classes)
+
+    def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
+        from multigan.modalities.image.augmentation import affine
+
+        config = self.config
+        if not (config.rotation or config.scaling or config.shift):
+            return samples
+        return affine(samples, numbers, config.rotation, config.scaling, config.shift)
+
+    def present(self, samples: Tensor) -> list[Picture]:
+        from multigan.modalities.image import output
+
+        return output.pictures(samples)
+
+    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+        from multigan.modalities.image import output
+
+        return output.save(batches, folder)
+
+    def preview(self, samples: Tensor, path: Path) -> list[Path]:
+        from multigan.modalities.image import output
+
+        columns = self._classes if self._classes and len(samples) % self._classes == 0 else None
+        return output.grid(samples, path, columns)
+
+    def classifier(self) -> nn.Module:
+        from torch.nn import Linear, ReLU, Sequential
+
+        from multigan.networks.convolutional import ConvolutionalFeatures
+
+        body = ConvolutionalFeatures(self.config.channels or 3, self.config.resolution, width=32)
+        return Sequential(body, Linear(body.features, 128), ReLU())

@@ -1,0 +1,43 @@
+"""Samples as pictures: PNG files, PIL images, and a grid to look at."""
+
+import math
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def pictures(samples: Tensor) -> list[Image.Image]:
+    """``(N, C, H, W)`` in [-1, 1] -> N PIL images, grey or RGB."""
+    pixels = ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in pixels]
+
+
+def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
+    """One PNG a sample, numbered from 000000."""
+    files: list[Path] = []
+
+    def write(picture: Image.Image, file: Path) -> None:
+        picture.save(file, compress_level=1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for batch in batches:
+            names = [folder / f"{number:06d}.png" for number in range(len(files), len(files) + len(batch))]
+            list(pool.map(write, pictures(batch), names))
+            files += names
+    return files
+
+
+def grid(samples: Tensor, path: Path, columns: int | None = None) -> list[Path]:
+    """All samples in one PNG, near-square unless ``columns`` says otherwise, each scaled up to at least 48 pixels."""
+    columns = columns or math.ceil(math.sqrt(len(samples)))
+    zoom = max(1, math.ceil(48 / samples.shape[-1]))
+    large = samples.clamp(-1, 1).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
+    (picture,) = pictures(make_grid(large, nrow=columns, padding=2, pad_value=1.0)[None])
+    file = path.with_name(path.name + ".png")
+    picture.save(file)
+    return [file]

@@ -1,0 +1,131 @@
+"""The plugin contract: everything the rest of multigan asks of a modality.
+
+A modality says what a sample is: how a row of a dataset becomes numbers, which two networks play, and how a person
+looks at what came out. It never sees processes, precision, optimizers, checkpoints or files of a run.
+
+Shapes: ``B`` samples in a batch, ``S`` the shape of one sample (``(C, H, W)`` for a picture), ``latent_dim`` numbers of
+noise, ``condition`` the class numbers ``(B,)`` of a class-conditional model, or None.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import datasets
+    import numpy
+    from torch import Tensor, nn
+
+
+class Modality(ABC):
+    """What multigan must know of one kind of data. Subclass it and name the subclass as an entry point.
+
+    ``Config`` is a frozen dataclass of plain values (numbers, strings, booleans, tuples of them) with defaults and a
+    docstring that explains each field; its fields become the command line's ``--model.FIELD``. It must have
+    ``latent_dim: int``, and, where class-conditional models are possible, ``conditional: bool`` and
+    ``classes: tuple[str, ...]``. It is saved beside the weights and is all that generating needs.
+    """
+
+    Config: ClassVar[type]
+    #: Built-in datasets by name, each made by a call; the first is the default.
+    builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset]]] = {}
+    #: Endings of files that hold one example each, lower case with the dot. A folder of such files is then a dataset
+    #: with the columns ``file`` (a path) and, from sub-folders or a metadata.csv, ``label``.
+    file_endings: ClassVar[tuple[str, ...]] = ()
+    #: Fields of the training configuration that this modality starts from, where the general ones do not suit it.
+    training_defaults: ClassVar[Mapping[str, Any]] = {}
+    #: How many uniform numbers a sample `augment` takes.
+    augment_numbers: int = 0
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
+
+    # --- data ---
+
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> None:
+        """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
+
+        Called once, before `encode`. It must not change anything that the user set.
+
+        Raises:
+            UserError: The dataset lacks what this modality needs.
+        """
+
+    @abstractmethod
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+        """One row of the dataset -> ``real``, an array of one fixed shape and type, and ``label`` where there is one.
+
+        Called once a row and kept on disk, so small integers are better than floats (`to_sample` turns them round).
+
+        Raises:
+            ValueError: This row is unusable, and why.
+        """
+
+    def encoding(self) -> dict[str, Any]:
+        """The settings that `encode` depends on: with the same ones the cache is used again. Default: all of them."""
+        return asdict(self.config)
+
+    def to_sample(self, real: Tensor) -> Tensor:
+        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, floats as the generator makes them."""
+        return real
+
+    # --- networks ---
+
+    @abstractmethod
+    def generator(self) -> nn.Module:
+        """A module: latents ``(B, latent_dim)``, standard normal, and condition ``(B,)`` or None -> samples ``(B, *S)``.
+
+        In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
+        numbers of its own (no dropout): a run could not be repeated or resumed exactly.
+        """
+
+    @abstractmethod
+    def discriminator(self) -> nn.Module:
+        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> logits ``(B,)``, high for real, no sigmoid."""
+
+    def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
+        """Differentiable augmentation of what the discriminator sees, real and generated alike.
+
+        Args:
+            samples: ``(B, *S)``.
+            numbers: ``(B, augment_numbers)``, uniform in [0, 1): row i decides what happens to sample i.
+
+        Returns:
+            ``(B, *S)``.
+        """
+        return samples
+
+    def warmup_loss(self, generator: nn.Module, real: Tensor, condition: Tensor | None) -> Tensor:
+        """The loss, a scalar, of one step of the phase before the game (maximum likelihood, for text)."""
+        raise TypeError(f"{type(self).__name__} has no warm-up phase: leave warmup_steps at 0")
+
+    def on_step(self, generator: nn.Module, step: int, total: int) -> None:
+        """Called before each step with the unwrapped generator, for schedules that are functions of the step."""
+
+    # --- what people see ---
+
+    @abstractmethod
+    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+        """Write samples, CPU floats in batches ``(B, *S)``, into a folder as a user wants them; return the files.
+
+        Batches come one at a time and may be more than memory holds: write each before taking the next.
+        """
+
+    @abstractmethod
+    def preview(self, samples: Tensor, path: Path) -> list[Path]:
+        """Write a few samples ``(N, *S)`` as a person looks at them, to ``path`` plus an ending; return the files."""
+
+    def present(self, samples: Tensor) -> list[Any]:
+        """Samples ``(N, *S)`` -> N objects as a Python user wants them. Default: arrays."""
+        return list(samples.numpy())
+
+    def classifier(self) -> nn.Module:
+        """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``.
+
+        A linear layer over them is trained with it on the dataset's labels; see `multigan.metrics.classifier`.
+        """
+        raise TypeError(f"{type(self).__name__} has no classifier")

@@ -1,0 +1,368 @@
+"""A trained generator as a thing of its own: save, load, generate, push.
+
+A model is a folder of ``config.json``, ``model.safetensors`` and ``README.md``, its card. Generating needs nothing else:
+neither the dataset nor the run, and no code but that of the installed modality.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from multigan import __version__, registry
+from multigan.config import plain
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+CARD = "README.md"
+RUNS = Path("runs")
+STARTERS = Path(__file__).parent / "starters"
+
+# The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
+# differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
+BATCH = 32
+
+
+@dataclass
+class TrainedGenerator:
+    """A generator and all that is known of it.
+
+    Attributes:
+        name: What the modality is called: the name that it is installed under, or package.module:Class.
+        modality: The modality, with the configuration that it was trained with.
+        network: The generator, in evaluation mode.
+        training: What it was trained on and how: plain values, for the card.
+    """
+
+    name: str
+    modality: Modality
+    network: nn.Module
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes; empty for an unconditional generator."""
+        config = self.modality.config
+        return tuple(config.classes) if getattr(config, "conditional", False) else ()
+
+    def generate(
+        self,
+        n: int = 1,
+        seed: int = 0,
+        label: int | str | Sequence[int | str] | None = None,
+        truncation: float | None = None,
+    ) -> list[Any]:
+        """Make samples.
+
+        Args:
+            n: How many.
+            seed: Sample i depends on the seed and on i alone, whatever ``n`` is.
+            label: A class, by number or name, or several to take in turn. Default: all classes in turn.
+            truncation: Latents are drawn from within this many standard deviations: less variety, more typical
+                samples (Brock et al. 2019, arXiv:1809.11096).
+
+        Returns:
+            ``n`` objects as the modality presents them: PIL images for pictures.
+
+        Raises:
+            UserError: A number or a label out of range.
+        """
+        return [sample for batch in self.batches(n, seed, label, truncation) for sample in self.modality.present(batch)]
+
+    def batches(
+        self,
+        n: int,
+        seed: int = 0,
+        label: int | str | Sequence[int | str] | None = None,
+        truncation: float | None = None,
+        interpolate: bool = False,
+    ) -> Iterator[Tensor]:
+        """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
+
+        Args:
+            n, seed, label, truncation: As in `generate`.
+            interpolate: A walk in n steps from the latent of sample 0 to that of sample 1, of one class.
+        """
+        if n < 1:
+            raise UserError(f"n is {n}: expected at least 1")
+        if seed < 0:
+            raise UserError(f"seed is {seed}: expected 0 or more")
+        if truncation is not None and truncation <= 0:
+            raise UserError(f"truncation is {truncation}: expected more than 0")
+        labels = self.class_numbers(label)
+        if interpolate:
+            labels = labels[:1] if label is None else labels
+            if len(labels) > 1:
+                raise UserError("a walk between two latents stays in one class: give one label")
+        return self._batches(n, seed, labels, truncation, interpolate)
+
+    def _batches(self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool) -> Iterator[Tensor]:
+        dim = self.modality.config.latent_dim
+        device = next(self.network.parameters()).device
+        ends = [latent(seed, i, dim, truncation) for i in range(2)] if walk else []
+        for start in range(0, n, BATCH):
+            numbers = range(start, start + BATCH)
+            rows = [
+                slerp(*ends, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation) for i in numbers
+            ]
+            condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
+            with torch.no_grad():
+                samples = self.network(torch.from_numpy(numpy.stack(rows)).to(device), condition)
+            yield samples[: n - start].float().cpu()
+
+    def class_numbers(self, label: int | str | Sequence[int | str] | None) -> list[int]:
+        """Labels by number or name -> numbers; all of them for None; empty for an unconditional generator.
+
+        Raises:
+            UserError: A label that there is not.
+        """
+        classes = self.classes
+        if label is None:
+            return list(range(len(classes)))
+        if not classes:
+            raise UserError("this model has no classes, so it takes no label")
+        given = [label] if isinstance(label, int | str) else list(label)
+        return [class_number(one, classes) for one in given]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model into a folder, whole or not at all; a model that is there is replaced.
+
+        Raises:
+            UserError: The folder cannot be written, or the disk is full.
+        """
+        folder = Path(folder)
+        aside = folder.with_name(f".writing-{folder.name}")
+        values = {
+            "format": FORMAT,
+            "multigan": __version__,
+            "modality": self.name,
+            "config": plain(self.modality.config),
+            "training": self.training,
+        }
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+            save_file(weights, aside / WEIGHTS)
+            (aside / CONFIG).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+            (aside / CARD).write_text(card(values, self.network))
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise UserError(f"cannot save the model in {folder}: {error.strerror or error}") from error
+        return folder
+
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Upload the model to the Hugging Face hub as ``owner/name``; returns its address."""
+        import tempfile
+
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        address = api.create_repo(repository, private=private, exist_ok=True)
+        with tempfile.TemporaryDirectory() as room:
+            api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
+        return str(address)
+
+
+def latent(seed: int, number: int, dim: int, truncation: float | None) -> numpy.ndarray:
+    """The latent of sample ``number``, float32 ``(dim,)``: standard normal, within ``truncation`` deviations."""
+    generator = numpy.random.Generator(numpy.random.Philox(key=[seed, number]))
+    # Through the distribution function, so that the same uniform number only moves inwards as truncation tightens.
+    low = 0.0 if truncation is None else float(torch.special.ndtr(torch.tensor(-truncation, dtype=torch.float64)))
+    uniform = low + (1 - 2 * low) * (generator.random(dim) * (1 - 2**-53) + 2**-54)
+    return torch.special.ndtri(torch.from_numpy(uniform)).float().numpy()
+
+
+def slerp(first: numpy.ndarray, second: numpy.ndarray, share: float) -> numpy.ndarray:
+    """The point at ``share`` of the way along the arc: White 2016, arXiv:1609.04468. It keeps the length typical."""
+    cosine = float(first @ second / (numpy.linalg.norm(first) * numpy.linalg.norm(second)))
+    angle = numpy.arccos(numpy.clip(cosine, -1, 1))
+    if angle < 1e-6:
+        return first
+    return ((numpy.sin((1 - share) * angle) * first + numpy.sin(share * angle) * second) / numpy.sin(angle)).astype(
+        "float32"
+    )
+
+
+def class_number(label: int | str, classes: tuple[str, ...]) -> int:
+    """A class by name, or else by number, as a number.
+
+    Raises:
+        UserError: There is no such class.
+    """
+    if label in classes:
+        return classes.index(str(label))
+    if str(label).isdecimal() and int(label) < len(classes):
+        return int(label)
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise UserError(f"no class {label!r}: the {len(classes)} classes are {shown}, or 0 to {len(classes) - 1}")
+
+
+def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
+    """Load a trained generator.
+
+    Args:
+        model: A run folder, a model folder or a hub id (``owner/name``).
+        modality: The modality, where the model is of one that is not installed: ``package.module:Class``.
+
+    Raises:
+        UserError: There is no model there, or it is damaged, incomplete or of another kind.
+    """
+    folder = find(model)
+    values = read_config(folder)
+    name = values["modality"]
+    if modality is None and ":" in name:
+        # A file must not choose what is imported.
+        raise UserError(f"the model is of modality {name!r}, which is not installed by name: pass it as the modality")
+    if modality is not None and ":" not in modality and modality != name:
+        raise UserError(f"the model in {folder} is of modality {name!r}, not {modality!r}")
+    plugin = registry.load(modality or name)
+    try:
+        config = plugin.Config(**{key: tuple(v) if isinstance(v, list) else v for key, v in values["config"].items()})
+    except TypeError as error:
+        raise UserError(f"{folder / CONFIG} does not fit modality {name!r}: {error}") from error
+    instance = plugin(config)
+    network = instance.generator()
+    put_weights(network, folder / WEIGHTS)
+    return TrainedGenerator(
+        modality or name, instance, network.eval().requires_grad_(False), values.get("training", {})
+    )
+
+
+def put_weights(network: nn.Module, file: Path) -> None:
+    """Load weights, every one of them or none.
+
+    Raises:
+        UserError: The file is missing, damaged, or of other weights.
+    """
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} is missing or damaged: {' '.join(str(error).split())}") from error
+    own = network.state_dict()
+    for problem, names in (
+        ("lacks", own.keys() - weights.keys()),
+        ("has unknown", weights.keys() - own.keys()),
+        (
+            "has another shape of",
+            {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape},
+        ),
+    ):
+        if names:
+            raise UserError(f"{file} {problem} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}")
+    network.load_state_dict(weights)
+
+
+def find(model: str | Path) -> Path:
+    """The model folder of a run, a model or a hub id; from the hub it is fetched.
+
+    Raises:
+        UserError: There is none.
+    """
+    path = Path(model).expanduser()
+    for folder in (path, path / "model"):
+        if (folder / CONFIG).is_file():
+            return folder
+    if path.exists():
+        raise UserError(f"no model in {path}: expected a {CONFIG} there or in {path / 'model'}")
+    name = str(model)
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"no run or model {name!r}: expected a run folder, a model folder or a hub id (owner/name)")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"no run or model {name!r}: not a folder here, and not to be had from the hub ({reason})"
+        ) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The ``config.json`` of a model folder.
+
+    Raises:
+        UserError: It is damaged, newer than this multigan, or not ours.
+    """
+    try:
+        values = json.loads((folder / CONFIG).read_text())
+        if not (
+            isinstance(values["format"], int)
+            and isinstance(values["modality"], str)
+            and isinstance(values["config"], dict)
+        ):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / CONFIG} is not a multigan model") from error
+    if values["format"] > FORMAT:
+        raise UserError(f"the model in {folder} was saved by multigan {values['multigan']}: update multigan to use it")
+    return values
+
+
+def newest(modality: str) -> Path:
+    """The newest run of a modality under ``runs/`` that has a model, else the starter model of that modality.
+
+    Raises:
+        UserError: There is neither.
+    """
+    models = sorted(RUNS.glob(f"*/model/{CONFIG}"), key=os.path.getmtime, reverse=True)
+    for file in models:
+        if read_config(file.parent)["modality"] == modality:
+            return file.parent.parent
+    if (STARTERS / modality / CONFIG).is_file():
+        return STARTERS / modality
+    raise UserError(
+        f"no run of modality {modality!r} under {RUNS}/, and it has no starter model: train one, or name a --model"
+    )
+
+
+def card(values: dict[str, Any], network: nn.Module) -> str:
+    """The model card: what it is, how it was made, how to use it."""
+    from huggingface_hub import ModelCardData
+
+    training = values["training"]
+    data = ModelCardData(
+        library_name="multigan",
+        tags=["gan", values["modality"]],
+        datasets=None,
+        model_name=training.get("name", "generator"),
+    )
+    count = sum(weight.numel() for weight in network.parameters())
+    lines = [
+        "---",
+        data.to_yaml(),
+        "---",
+        "",
+        f"# {training.get('name', 'A generator')}",
+        "",
+        f"A generator of modality `{values['modality']}`, {count:,} weights, trained with multigan {values['multigan']}.",
+        "",
+        "```bash",
+        f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",
+        "```",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key.replace('_', ' ')} | {value} |" for key, value in training.items()),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,346 @@
+"""A run: the one file that wires configuration, data, modality and engine together, and keeps the run's folder."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy
+import torch
+from accelerate.utils import broadcast_object_list
+from accelerate.utils import tqdm as progress
+from PIL import Image
+from torch import nn
+
+from multigan import __version__, config, registry
+from multigan.config import TrainingConfig
+from multigan.data import batches, load
+from multigan.data.cache import cached
+from multigan.engine import checkpoint, distributed, loop
+from multigan.engine.draws import Draws, derive_seed
+from multigan.engine.ema import update_average
+from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.step import Game, Metrics, Rules
+from multigan.errors import UserError
+from multigan.pretrained import RUNS, TrainedGenerator
+
+METRICS = "metrics.jsonl"
+PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
+# What a run cannot be resumed with another value of: its data, its networks and its random numbers.
+FIXED = (
+    "modality",
+    "dataset",
+    "subset",
+    "split",
+    "streaming",
+    "skip_corrupt",
+    "seed",
+    "batch_size",
+    "warmup_steps",
+    "model",
+)
+
+
+def train(training: TrainingConfig) -> Path:
+    """Train as configured and return the run folder.
+
+    Under `accelerate launch` every process calls this. The folder then holds ``config.yaml``, ``metrics.jsonl``,
+    ``samples/``, ``checkpoints/`` and ``model/``.
+
+    Raises:
+        UserError: Something in the configuration, the data or the machine cannot be used.
+    """
+    return Run(training).train()
+
+
+class Run:
+    """A training run, wired and ready to start or to go on."""
+
+    def __init__(self, training: TrainingConfig) -> None:
+        distributed.check_launch()
+        self.folder = choose_folder(training)
+        self.accelerator = distributed.start(training.tracker, self.folder)
+        self.modality = registry.load(training.modality)(training.model)
+        self.trained_on: dict[str, Any] = {}
+        self.start = 0
+        batch_source = self.open_data(training)
+        self.training = dataclasses.replace(training, model=self.modality.config)
+        self.game = self.build_game(batch_source)
+        self.average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
+        self.meter = loop.Meter()
+        self.seconds_before = 0.0
+        if training.resume is not None:
+            self.resume()
+        if self.accelerator.is_main_process:
+            self.open_folder()
+        if training.tracker != "none":
+            settings = config.flatten(config.plain(self.training))
+            # Trackers take plain numbers and words; a null or a list is written as it reads.
+            self.accelerator.init_trackers(self.folder.name, {key: str(value) for key, value in settings.items()})
+
+    # --- wiring ---
+
+    def open_data(self, training: TrainingConfig) -> batches.Batches:
+        """Load, decode and batch the dataset, and fit the modality to it."""
+        device, modality = self.accelerator.device, self.modality
+        if training.dataset is None:
+            raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
+        dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
+        conditional = getattr(modality.config, "conditional", False)
+        self.trained_on = {"dataset": training.dataset, "split": training.split}
+        if isinstance(dataset, datasets.IterableDataset):
+            modality.fit(dataset)
+            seed = derive_seed(training.seed, "stream") % 2**32
+            return batches.from_stream(
+                dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
+            )
+        data = cached(dataset, modality, training.skip_corrupt)
+        if training.batch_size > len(data.real):
+            raise UserError(
+                f"batch_size {training.batch_size} is more than the {len(data.real)} rows of {training.dataset!r}"
+            )
+        if conditional and data.label is None:
+            raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
+        self.trained_on |= {"rows": len(data.real), "rows_left_out": data.skipped}
+        return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device)
+
+    def build_game(self, batch_source: batches.Batches) -> Game:
+        """The networks, their optimizers and the rules."""
+        training, accelerator, modality = self.training, self.accelerator, self.modality
+        generator = self.build_network(modality.generator, "generator")
+        discriminator = self.build_network(modality.discriminator, "discriminator")
+        optimizers = [
+            distributed.adam(generator, training.generator_learning_rate, training.betas),
+            distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
+        ]
+        wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
+        wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
+        return Game(
+            accelerator=accelerator,
+            generator=generator,
+            discriminator=discriminator,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            wrapped_generator=wrapped_generator,
+            wrapped_discriminator=wrapped_discriminator,
+            rules=Rules(
+                objective=OBJECTIVES[training.objective],
+                r1=training.r1,
+                r2=training.r2,
+                wgan_gp=training.wgan_gp,
+                discriminator_steps=training.discriminator_steps,
+                micro_batches=training.micro_batches,
+                max_gradient_norm=training.max_gradient_norm,
+            ),
+            draws=Draws(training.seed, training.batch_size, accelerator.device),
+            latent_dim=modality.config.latent_dim,
+            batches=batch_source,
+            augment=modality.augment,
+            augment_numbers=modality.augment_numbers,
+            rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
+        )
+
+    def build_network(self, build: Any, purpose: str) -> nn.Module:
+        """A network on the device, its initial weights decided by the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(self.training.seed, purpose))
+            network: nn.Module = build()
+        # Convolutions of pictures are faster with the channels last; other weights have no such layout and stay.
+        return network.to(self.accelerator.device, memory_format=torch.channels_last)
+
+    # --- playing ---
+
+    def train(self) -> Path:
+        """Play all steps and return the folder."""
+        training, main = self.training, self.accelerator.is_main_process
+        total = training.warmup_steps + training.steps
+        self.started = self.logged_at = time.perf_counter()
+        self.logged_step = self.start
+        self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
+        bar = progress(total=total, initial=self.start, desc="training", unit=" steps", disable=None)
+        hooks = [
+            loop.Every(training.log_every, lambda step: self.log(step, bar)),
+            loop.Every(training.sample_every, self.preview),
+            loop.Every(training.checkpoint_every, self.checkpoint),
+        ]
+        try:
+            for _ in loop.run(self.play, self.start, total, self.meter, hooks):
+                bar.update()
+        except loop.Diverged as problem:
+            raise UserError(
+                f"{problem}, near step {self.logged_step + training.log_every}: try lower learning rates, or more r1; "
+                f"the checkpoints in {self.folder / 'checkpoints'} are from before"
+            ) from problem
+        finally:
+            bar.close()
+            self.accelerator.end_training()
+        if main:
+            print(f"run folder: {self.folder}\ngenerate:   multigan generate --model {shlex.quote(str(self.folder))}")
+        return self.folder
+
+    def play(self, number: int) -> Metrics:
+        """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
+        training, game = self.training, self.game
+        self.modality.on_step(game.generator, number, training.warmup_steps + training.steps)
+        if number < training.warmup_steps:
+            metrics = game.warmup(number, self.modality.warmup_loss)
+        else:
+            metrics = game.step(number)
+        update_average(self.average, game.generator, training.ema_decay, number)
+        return metrics
+
+    # --- what a run leaves ---
+
+    def log(self, step: int, bar: Any) -> None:
+        """A line of metrics: means over the steps since the last line."""
+        values = self.meter.read(self.accelerator)
+        now = time.perf_counter()
+        rate = (step - self.logged_step) * self.training.batch_size / (now - self.logged_at)
+        self.logged_at, self.logged_step = now, step
+        line = {"step": step, **values, "samples_per_second": round(rate, 1), "seconds": round(self.seconds(), 1)}
+        if self.accelerator.is_main_process:
+            with (self.folder / METRICS).open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            shown = {name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "warmup_loss") if name in values}
+            bar.set_postfix(shown)
+            if bar.disable:  # a log file, where a bar would be a mess
+                print(f"step {step}", *(f"{name} {value}" for name, value in shown.items()), flush=True)
+        self.accelerator.log({key: value for key, value in line.items() if key != "step"}, step=step)
+
+    def seconds(self) -> float:
+        """Time spent, over all the parts of a run that was stopped and resumed."""
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def preview(self, step: int) -> None:
+        """The same latents as ever, as the averaged generator now makes them."""
+        if self.accelerator.is_main_process:
+            generator = self.trained_generator(step)
+            classes = len(generator.classes)
+            count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
+            samples = torch.cat(list(generator.batches(count, self.training.seed)))
+            files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}")
+            pictures = [numpy.asarray(Image.open(file).convert("RGB")) for file in files if file.suffix == ".png"]
+            for tracker in self.accelerator.trackers:
+                if pictures and hasattr(tracker, "log_images"):
+                    options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+                    tracker.log_images({"samples": numpy.stack(pictures)}, step=step, **options)
+
+    def trained_generator(self, step: int) -> TrainedGenerator:
+        """The averaged generator, with what is to be known of it."""
+        training = self.training
+        penalties = [
+            f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
+        ]
+        facts = {
+            "name": self.folder.name,
+            **self.trained_on,
+            "steps": step,
+            "batch_size": training.batch_size,
+            "objective": ", ".join([training.objective, *penalties]),
+            "seed": training.seed,
+            "minutes": round(self.seconds() / 60, 1),
+            "processes": self.accelerator.num_processes,
+            "device": self.accelerator.device.type,
+            "command": shlex.join([*filter(None, [Path(sys.argv[0]).name]), *sys.argv[1:]]),
+        }
+        return TrainedGenerator(training.modality, self.modality, self.average, facts)
+
+    def checkpoint(self, step: int) -> None:
+        """Save all that is needed to go on, and the generator as a model."""
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            state = {
+                "format": checkpoint.FORMAT,
+                "multigan": __version__,
+                "step": step,
+                "meter": self.meter.state(),
+                "seconds": self.seconds(),
+                "scaler": scaler.state_dict() if scaler is not None else None,
+            }
+            tensors = {name: checkpoint.network_tensors(network) for name, network in self.networks().items()}
+            tensors |= {name: checkpoint.optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
+            checkpoint.save(self.folder / "checkpoints", step, tensors, state)
+            self.trained_generator(step).save(self.folder / "model")
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.game.generator, "discriminator": self.game.discriminator, "average": self.average}
+
+    def optimizers(self) -> dict[str, Any]:
+        game = self.game
+        return {
+            "generator_optimizer": game.generator_optimizer,
+            "discriminator_optimizer": game.discriminator_optimizer,
+        }
+
+    def resume(self) -> None:
+        """Put back the newest checkpoint of the run."""
+        found = checkpoint.complete(self.folder / "checkpoints")
+        if not found:
+            raise UserError(f"nothing to resume in {self.folder}: it has no complete checkpoint")
+        refuse_changes(config.read(self.folder), self.training)
+        tensors, state = checkpoint.load(found[-1])
+        for name, network in self.networks().items():
+            network.load_state_dict(tensors[name])
+        for name, optimizer in self.optimizers().items():
+            checkpoint.restore_optimizer(optimizer, tensors[name])
+        self.start = state["step"]
+        self.meter.restore(state["meter"], self.accelerator.device)
+        self.seconds_before = state["seconds"]
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.start >= self.training.warmup_steps + self.training.steps:
+            raise UserError(f"{self.folder} is complete at step {self.start}: give more --steps to go on")
+        self.accelerator.print(f"resuming {self.folder} after step {self.start}")
+        if self.training.streaming:
+            self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")
+
+    def open_folder(self) -> None:
+        """Make the folder, or make it ready to go on: metrics from after the checkpoint are dropped."""
+        try:
+            (self.folder / "samples").mkdir(parents=True, exist_ok=True)
+            checkpoint.clean(self.folder / "checkpoints")
+            config.write(self.training, self.folder)
+            metrics = self.folder / METRICS
+            lines = metrics.read_text().splitlines(keepends=True) if metrics.is_file() else []
+            metrics.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.start))
+        except OSError as error:
+            raise UserError(f"cannot write the run folder {self.folder}: {error.strerror or error}") from error
+
+
+def choose_folder(training: TrainingConfig) -> Path:
+    """The run's folder, the same for every process.
+
+    Raises:
+        UserError: It holds something already, and this is no resume.
+    """
+    if training.resume is not None:
+        if training.output is not None:
+            raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
+        return Path(training.resume)
+    folder = (
+        Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
+    # One process decides: clocks differ, and another may already see what the first one made.
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    name, taken = broadcast_object_list([str(folder), taken])
+    if taken:
+        raise UserError(
+            f"{name} holds something already: --resume {name} goes on with a run, --output names a new folder"
+        )
+    return Path(name)
+
+
+def refuse_changes(before: TrainingConfig, now: TrainingConfig) -> None:
+    """Raise the error for a resume that would be of another run."""
+    old, new = config.flatten(config.plain(before)), config.flatten(config.plain(now))
+    changed = [f"{key} {old[key]} -> {new[key]}" for key in old if key.split(".")[0] in FIXED and old[key] != new[key]]
+    if changed:
+        raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(changed)}")
