@@ -143,13 +143,14 @@ def known(fields: Mapping[str, Any], kind: type, prefix: str = "") -> None:
     names = [field.name for field in dataclasses.fields(kind)]
     for name in fields:
         if name not in names:
-            raise UserError(f"unknown setting {prefix}{name}{nearest(name, names, prefix)}")
+            raise UserError(f"unknown setting {prefix}{name}{nearest(name, [prefix + known for known in names])}")
 
 
-def nearest(name: str, names: list[str], prefix: str = "") -> str:
-    """``; did you mean NAME?`` where one of the names is near."""
-    close = difflib.get_close_matches(name, names, 1, 0.5)
-    return f"; did you mean {prefix}{close[0]}?" if close else f"; known are {', '.join(names)}"
+def nearest(name: str, names: list[str]) -> str:
+    """``; did you mean NAME?`` where one of the names, or its part after the dot, is near."""
+    by_last = {known.rpartition(".")[2]: known for known in reversed(names)}
+    close = difflib.get_close_matches(name.rpartition(".")[2], by_last, 1)
+    return f"; did you mean {by_last[close[0]]}?" if close else f"; known are {', '.join(names)}"
 
 
 def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:
@@ -196,19 +197,18 @@ def explain(message: str, plugin: type[Modality]) -> str:
         group = re.search(r"Group '(\w+)'", message)
         name = f"{group[1]}." if group else ""
         name += unknown[1] or unknown[2]
-        flags = [field.name for field in dataclasses.fields(TrainingConfig)] + ["config", "print_config"]
+        flags = [field.name for field in dataclasses.fields(TrainingConfig) if field.name != "model"]
         flags += [f"model.{field.name}" for field in dataclasses.fields(plugin.Config)]
-        close = (
-            nearest(name, flags) if "." in name else nearest(name, [*flags, *(flag.split(".")[-1] for flag in flags)])
-        )
-        return f"unknown setting {name}{close}"
-    wrong = re.search(r'Parser key "([^"]+)":\s+Expected an? (.+)\. Got value: (.*)', message)
-    if wrong:
-        kind = re.sub(
-            r"<class '(\w+)'>|typing\.Literal\[(.*)\]", lambda m: m[1] or "one of " + m[2].replace("'", ""), wrong[2]
-        )
-        return f"{wrong[1]} is {wrong[3]!r}: expected {kind}"
-    return " ".join(message.split())
+        return f"unknown setting {name}{nearest(name, flags)}"
+    wrong = re.search(r'Parser key "([^"]+)":\s+(.*)Got value: (.*)', message) or re.search(
+        r'Parser key "([^"]+)":\s+(.*)Given value type: .*Given value: (.*)', " ".join(message.split())
+    )
+    if not wrong:
+        return " ".join(message.split())
+    kinds = re.findall(r"<class '(\w+)'>|(Literal\[.*?\]|[Tt]uple\[.*?\])", re.sub(r"Subtypes: \[.*?\] ", "", wrong[2]))
+    expected = [(plain or other).replace("NoneType", "null") for plain, other in kinds]
+    given = wrong[3].strip("'")
+    return f"{wrong[1]} is {given!r}: expected {' or '.join(dict.fromkeys(expected)) or wrong[2].strip()}"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

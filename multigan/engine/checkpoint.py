@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -98,9 +99,15 @@ def optimizer_tensors(optimizer: Optimizer) -> Tensors:
 
 def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
     """Put back what `optimizer_tensors` took."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, Tensors] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
+        weight = weights[int(index)]
+        if value.shape == weight.shape:
+            # A fused optimizer pairs numbers by their place in memory: a moment laid out otherwise than its weight
+            # (channels last, say, against the plain layout of a file) would be taken for another's, silently.
+            value = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

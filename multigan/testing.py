@@ -1,0 +1,175 @@
+"""The conformance suite: what every modality must pass, the built-in ones and a stranger's.
+
+    from multigan.testing import ModalityConformance
+
+    class TestMine(ModalityConformance):
+        modality = "mine"
+
+Then run pytest. Everything happens on the CPU, in temporary folders, on the modality's built-in dataset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from multigan import TrainingConfig, configure, load, registry, run
+from multigan.config import plain
+from multigan.data.cache import Cached, cached
+from multigan.modality import Modality
+from multigan.pretrained import TrainedGenerator
+
+
+class ModalityConformance:
+    """Subclass it, name the modality, and run pytest.
+
+    Attributes:
+        modality: The name that it is installed under, or ``package.module:Class``.
+        model: Settings of its configuration to test with: small networks make it quick.
+        training: Settings of the training configuration to test with.
+    """
+
+    modality: ClassVar[str]
+    model: ClassVar[dict[str, Any]] = {}
+    training: ClassVar[dict[str, Any]] = {}
+
+    batch = 16
+
+    def config(self, **fields: Any) -> TrainingConfig:
+        """A run of four small steps."""
+        small = {"steps": 4, "batch_size": self.batch, "log_every": 1, "sample_every": 4, "checkpoint_every": 2}
+        return configure(self.modality, model=self.model, **{**small, "tracker": "none", **self.training, **fields})
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def prepared(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+        """The modality, fitted, and its encoded dataset; the cache in a folder of its own."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MULTIGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+            config = cls().config()
+            modality = registry.load(cls.modality)(config.model)
+            assert modality.builtin_datasets, "a built-in dataset lets everybody try a modality at once"
+            dataset = modality.builtin_datasets[config.dataset or ""]()
+            yield modality, cached(dataset, modality, skip_corrupt=False)
+
+    def samples(self, modality: Modality, data: Cached, seed: int = 0) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Real samples, latents and a condition, one batch of each."""
+        real = modality.to_sample(torch.from_numpy(data.real[: self.batch].copy()))
+        latent = torch.randn(self.batch, modality.config.latent_dim, generator=torch.Generator().manual_seed(seed))
+        conditional = getattr(modality.config, "conditional", False)
+        condition = (
+            torch.from_numpy(data.label[: self.batch].copy()) if conditional and data.label is not None else None
+        )
+        return real, latent, condition
+
+    def test_config_is_a_frozen_dataclass_of_plain_values(self, prepared: Any) -> None:
+        config = prepared[0].config
+        assert dataclasses.is_dataclass(config) and isinstance(config.latent_dim, int)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            config.latent_dim = 1
+        values = json.loads(json.dumps(plain(config)))
+        restored = type(config)(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        assert restored == config, "the configuration must survive JSON: it is saved beside the weights"
+
+    def test_networks_agree_with_the_data(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, latent, condition = self.samples(modality, data)
+        fake, discriminator = modality.generator()(latent, condition), modality.discriminator()
+        assert real.is_floating_point() and fake.shape == real.shape, "generated samples are shaped as real ones"
+        assert discriminator(real, condition).shape == (self.batch,), "one logit a sample"
+        assert discriminator(fake, condition).shape == (self.batch,)
+        assert torch.isfinite(fake).all()
+
+    def test_logits_are_not_squashed(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, _, condition = self.samples(modality, data)
+        discriminator = modality.discriminator()
+        with torch.no_grad():
+            for weight in discriminator.parameters():
+                weight.mul_(10)
+            logits = discriminator(real * 10, condition)
+        assert logits.abs().max() > 1, "the discriminator returns raw logits, with no sigmoid"
+
+    def test_gradients_reach_every_weight(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, latent, condition = self.samples(modality, data)
+        generator, discriminator = modality.generator(), modality.discriminator()
+        logits = discriminator(generator(latent, condition), condition) + discriminator(real, condition)
+        logits.square().sum().backward()
+        for player, network in (("generator", generator), ("discriminator", discriminator)):
+            missed = [name for name, weight in network.named_parameters() if weight.grad is None]
+            assert not missed, f"no gradient reaches {missed} of the {player}: processes would wait for it for ever"
+
+    def test_networks_draw_no_random_numbers(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, latent, condition = self.samples(modality, data)
+        generator, discriminator = modality.generator(), modality.discriminator()
+        seen = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            seen.append((generator(latent, condition), discriminator(real, condition)))
+        assert torch.equal(seen[0][0], seen[1][0]) and torch.equal(seen[0][1], seen[1][1])
+
+    def test_generated_samples_do_not_depend_on_their_neighbours(self, prepared: Any) -> None:
+        modality, data = prepared
+        _, latent, condition = self.samples(modality, data)
+        generator = modality.generator()
+        generator(latent, condition)  # running statistics other than the initial ones
+        generator.eval()
+        with torch.no_grad():
+            together = generator(latent, condition)
+            alone = torch.cat(
+                [generator(latent[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(3)]
+            )
+        torch.testing.assert_close(together[:3], alone, rtol=1e-4, atol=1e-5)
+
+    def test_augmentation_is_decided_for_each_sample(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, _, _ = self.samples(modality, data)
+        numbers = torch.rand(self.batch, modality.augment_numbers, generator=torch.Generator().manual_seed(0))
+        augmented = modality.augment(real.requires_grad_(), numbers)
+        assert augmented.shape == real.shape
+        (gradient,) = torch.autograd.grad(augmented.sum(), real)
+        assert torch.isfinite(gradient).all()
+        torch.testing.assert_close(modality.augment(real[:2], numbers[:2]), augmented[:2])
+
+    def test_files_are_written_batch_by_batch(self, prepared: Any, tmp_path: Path) -> None:
+        modality, data = prepared
+        real, _, _ = self.samples(modality, data)
+        files = modality.save(iter([real[:3], real[3:5]]), tmp_path)
+        assert files and all(file.stat().st_size for file in files)
+        previews = modality.preview(real, tmp_path / "preview")
+        assert previews and all(file.name.startswith("preview") and file.stat().st_size for file in previews)
+        assert len(modality.present(real[:5])) == 5
+
+    def test_trains_saves_and_generates_without_the_dataset(
+        self, prepared: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = run.train(self.config(output=str(tmp_path / "run")))
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [1, 2, 3, 4]
+        assert list((folder / "samples").iterdir())
+        monkeypatch.setattr(registry.load(self.modality), "builtin_datasets", {})
+        generator = load(folder)
+        assert generator.name == self.modality
+        many, few = (torch.cat(list(generator.batches(n, seed=3))) for n in (40, 5))
+        assert torch.equal(many[:5], few), "sample i depends on the seed and i alone"
+        assert not torch.equal(torch.cat(list(generator.batches(5, seed=4))), few)
+        saved = load(generator.save(tmp_path / "copy"))
+        assert torch.equal(torch.cat(list(saved.batches(5, seed=3))), few)
+        assert isinstance(saved, TrainedGenerator) and saved.training == generator.training
+
+    def test_resumed_equals_uninterrupted(self, prepared: Any, tmp_path: Path) -> None:
+        whole = run.train(self.config(output=str(tmp_path / "whole")))
+        part = run.train(self.config(output=str(tmp_path / "part"), steps=2))
+        run.train(dataclasses.replace(self.config(), resume=str(part)))
+        for name in ("generator", "discriminator", "average", "generator_optimizer", "discriminator_optimizer"):
+            file = f"checkpoints/step-4/{name}.safetensors"
+            assert (whole / file).read_bytes() == (part / file).read_bytes(), f"{name} differs after a resume"

@@ -1,0 +1,28 @@
+"""The built-in modality passes what a stranger's must."""
+
+from multigan.testing import ModalityConformance
+
+SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 8, "rotation": 10.0, "shift": 0.1}
+
+
+class TestDCGAN(ModalityConformance):
+    modality = "image"
+    model = SMALL
+    training = {"r1": 1.0, "discriminator_steps": 2}
+
+
+class TestConditionalDCGAN(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "conditional": True}
+    training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
+
+
+class TestFullyConnected(ModalityConformance):
+    modality = "image"
+    model = {
+        "resolution": 16,
+        "architecture": "gan",
+        "conditional": True,
+        "generator_width": 16,
+        "discriminator_width": 16,
+    }
