@@ -114,11 +114,12 @@ class TrainedGenerator:
     def _batches(self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool) -> Iterator[Tensor]:
         dim = self.modality.config.latent_dim
         device = next(self.network.parameters()).device
-        ends = [latent(seed, i, dim, truncation) for i in range(2)] if walk else []
+        first, second = (latent(seed, i, dim, truncation) for i in range(2))
         for start in range(0, n, BATCH):
             numbers = range(start, start + BATCH)
             rows = [
-                slerp(*ends, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation) for i in numbers
+                slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation)
+                for i in numbers
             ]
             condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
             with torch.no_grad():
@@ -187,7 +188,8 @@ def latent(seed: int, number: int, dim: int, truncation: float | None) -> numpy.
     # Through the distribution function, so that the same uniform number only moves inwards as truncation tightens.
     low = 0.0 if truncation is None else float(torch.special.ndtr(torch.tensor(-truncation, dtype=torch.float64)))
     uniform = low + (1 - 2 * low) * (generator.random(dim) * (1 - 2**-53) + 2**-54)
-    return torch.special.ndtri(torch.from_numpy(uniform)).float().numpy()
+    numbers: numpy.ndarray = torch.special.ndtri(torch.from_numpy(uniform)).float().numpy()
+    return numbers
 
 
 def slerp(first: numpy.ndarray, second: numpy.ndarray, share: float) -> numpy.ndarray:
@@ -304,7 +306,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: It is damaged, newer than this multigan, or not ours.
     """
     try:
-        values = json.loads((folder / CONFIG).read_text())
+        values: dict[str, Any] = json.loads((folder / CONFIG).read_text())
         if not (
             isinstance(values["format"], int)
             and isinstance(values["modality"], str)

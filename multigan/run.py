@@ -153,7 +153,8 @@ class Run:
             torch.manual_seed(derive_seed(self.training.seed, purpose))
             network: nn.Module = build()
         # Convolutions of pictures are faster with the channels last; other weights have no such layout and stay.
-        return network.to(self.accelerator.device, memory_format=torch.channels_last)
+        network.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
 
     # --- playing ---
 

@@ -70,12 +70,12 @@ class ModalityConformance:
         return real, latent, condition
 
     def test_config_is_a_frozen_dataclass_of_plain_values(self, prepared: Any) -> None:
-        config = prepared[0].config
-        assert dataclasses.is_dataclass(config) and isinstance(config.latent_dim, int)
+        config: Any = prepared[0].config
+        assert dataclasses.is_dataclass(prepared[0].Config) and isinstance(config.latent_dim, int)
         with pytest.raises(dataclasses.FrozenInstanceError):
             config.latent_dim = 1
         values = json.loads(json.dumps(plain(config)))
-        restored = type(config)(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        restored = prepared[0].Config(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
         assert restored == config, "the configuration must survive JSON: it is saved beside the weights"
 
     def test_networks_agree_with_the_data(self, prepared: Any) -> None:

@@ -43,8 +43,8 @@ def train_with_flags(arguments: list[str], recipe: TrainingConfig, program: str,
     from multigan.config import parse
 
     config = parse(arguments, recipe, program, description)
-    # torch and accelerate warn of their own insides, where no user can do anything.
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    # Of a weight of one channel, whose two layouts are the same; no user can do anything about it.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     from multigan.run import train
 
     train(config)

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import datasets
 import pyarrow
@@ -12,7 +12,7 @@ from datasets.exceptions import DatasetNotFoundError
 from multigan.errors import UserError
 from multigan.modality import Modality
 
-AnyDataset = datasets.Dataset | datasets.IterableDataset
+AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 BUILDERS = {
     ".parquet": "parquet",
@@ -145,7 +145,7 @@ def from_library(
 ) -> AnyDataset:
     """What `datasets` can load, its errors in one line that names the dataset as the user did."""
     try:
-        loaded = datasets.load_dataset(path, subset, split=split, streaming=streaming, **options)
+        loaded: AnyDataset = datasets.load_dataset(path, subset, split=split, streaming=streaming, **options)
     except (DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
         built_in = ", ".join(modality.builtin_datasets) or "none"
         raise UserError(

@@ -30,7 +30,7 @@ def check_launch() -> None:
             f"{launched} processes were launched for GPUs, and this host has none: launch without a configuration file "
             "for one process, or with configs/accelerate/cpu.yaml"
         )
-    state = PartialState()
+    state = PartialState(cpu=on_cpu)
     if state.distributed_type not in SUPPORTED:
         raise UserError(
             f"{state.distributed_type.value} cannot train two networks with second derivatives: "

@@ -56,10 +56,10 @@ def train_classifier(
         steps = passes * -(-len(samples) // batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(passes):
-            for rows in torch.randperm(len(samples)).split(batch_size):
+            for rows in torch.split(torch.randperm(len(samples)), batch_size):
                 loss = cross_entropy(network(augment(samples[rows])), labels[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
     return network.eval()

@@ -11,6 +11,7 @@ discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class ConvolutionalGenerator(nn.Module):
         self.first = nn.Linear(latent_dim * (2 if classes else 1), widths[0] * FIRST_SIDE**2, bias=False)
         self.first_norm = GhostBatchNorm2d(widths[0])
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [up(inputs, outputs, bias=False), GhostBatchNorm2d(outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers, up(widths[-1], channels, bias=True))
 
@@ -65,7 +66,7 @@ class ConvolutionalFeatures(nn.Module):
     def __init__(self, channels: int, side: int, width: int) -> None:
         super().__init__()
         widths = [channels, *reversed(channels_by_side(side, width))]
-        self.layers = nn.ModuleList(down(inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(down(inputs, outputs) for inputs, outputs in pairwise(widths))
         self.features = widths[-1] * FIRST_SIDE**2
 
     def forward(self, samples: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class ConvolutionalDiscriminator(nn.Module):
         self.last = nn.Linear(self.body.features, 1)
         self.projection = nn.Embedding(classes, self.body.features) if classes else None
         if self.projection is not None:
-            nn.init.zeros_(self.projection.weight)
+            self.projection.weight.data.zero_()
 
     def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         features = self.body(samples)

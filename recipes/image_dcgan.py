@@ -1,0 +1,26 @@
+"""DCGAN on handwritten digits.
+
+    accelerate launch recipes/image_dcgan.py
+
+Trains convolutional networks (Radford et al. 2016) on the 1,797 digits that come with scikit-learn, scaled up to
+32 x 32, with the non-saturating loss and the R1 penalty. Two minutes on a laptop's processor. Expect strokes after
+300 steps and digits that you can read after 1,000; every run leaves a folder under runs/, its pictures in samples/.
+
+    accelerate launch recipes/image_dcgan.py --dataset FOLDER_OF_PICTURES --model.resolution 64 --steps 20000
+    multigan generate --modality image -n 16
+"""
+
+import multigan
+from multigan.cli import recipe
+
+CONFIG = multigan.configure(
+    "image",
+    steps=1000,
+    batch_size=64,
+    objective="non_saturating",
+    r1=1.0,
+    model={"architecture": "dcgan", "generator_width": 32, "discriminator_width": 32},
+)
+
+if __name__ == "__main__":
+    recipe(CONFIG, __doc__)
