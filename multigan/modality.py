@@ -77,7 +77,7 @@ class Modality(ABC):
 
     @abstractmethod
     def generator(self) -> nn.Module:
-        """A module: latents ``(B, latent_dim)``, standard normal, and condition ``(B,)`` or None -> samples ``(B, *S)``.
+        """A module: standard normal ``(B, latent_dim)`` and condition ``(B,)`` or None -> samples ``(B, *S)``.
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
         numbers of its own (no dropout): a run could not be repeated or resumed exactly.

@@ -1,7 +1,7 @@
 """A trained generator as a thing of its own: save, load, generate, push.
 
-A model is a folder of ``config.json``, ``model.safetensors`` and ``README.md``, its card. Generating needs nothing else:
-neither the dataset nor the run, and no code but that of the installed modality.
+A model is a folder of ``config.json``, ``model.safetensors`` and ``README.md``, its card. Generating needs nothing
+else: neither the dataset nor the run, and no code but that of the installed modality.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class TrainedGenerator:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
 
         Args:
-            n, seed, label, truncation: As in `generate`.
+            n: As in `generate`.
+            seed: As in `generate`.
+            label: As in `generate`.
+            truncation: As in `generate`.
             interpolate: A walk in n steps from the latent of sample 0 to that of sample 1, of one class.
         """
         if n < 1:
@@ -198,9 +201,8 @@ def slerp(first: numpy.ndarray, second: numpy.ndarray, share: float) -> numpy.nd
     angle = numpy.arccos(numpy.clip(cosine, -1, 1))
     if angle < 1e-6:
         return first
-    return ((numpy.sin((1 - share) * angle) * first + numpy.sin(share * angle) * second) / numpy.sin(angle)).astype(
-        "float32"
-    )
+    between = (numpy.sin((1 - share) * angle) * first + numpy.sin(share * angle) * second) / numpy.sin(angle)
+    return numpy.asarray(between, numpy.float32)
 
 
 def class_number(label: int | str, classes: tuple[str, ...]) -> int:
@@ -356,7 +358,7 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
         "",
         f"# {training.get('name', 'A generator')}",
         "",
-        f"A generator of modality `{values['modality']}`, {count:,} weights, trained with multigan {values['multigan']}.",
+        f"A generator of modality `{values['modality']}` with {count:,} weights, made by multigan {values['multigan']}.",
         "",
         "```bash",
         f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",

@@ -174,7 +174,7 @@ class Run:
         try:
             for _ in loop.run(self.play, self.start, total, self.meter, hooks):
                 bar.update()
-        except loop.Diverged as problem:
+        except loop.DivergedError as problem:
             raise UserError(
                 f"{problem}, near step {self.logged_step + training.log_every}: try lower learning rates, or more r1; "
                 f"the checkpoints in {self.folder / 'checkpoints'} are from before"

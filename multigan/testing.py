@@ -75,7 +75,8 @@ class ModalityConformance:
         with pytest.raises(dataclasses.FrozenInstanceError):
             config.latent_dim = 1
         values = json.loads(json.dumps(plain(config)))
-        restored = prepared[0].Config(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        build: Any = prepared[0].Config
+        restored = build(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
         assert restored == config, "the configuration must survive JSON: it is saved beside the weights"
 
     def test_networks_agree_with_the_data(self, prepared: Any) -> None:

@@ -37,7 +37,7 @@ def generate(
     out: Path | None,
     device: str,
 ) -> None:
-    """Generate with a trained model: one file a sample, and a picture of the first of them.
+    r"""Generate with a trained model: one file a sample, and a picture of the first of them.
 
     \b
     multigan generate --modality image -n 16

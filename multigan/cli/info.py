@@ -15,7 +15,7 @@ def info(model: str) -> None:
 
     MODEL is a run folder, a model folder or a hub id.
     """
-    from multigan.pretrained import CONFIG, WEIGHTS, find, read_config
+    from multigan.pretrained import WEIGHTS, find, read_config
 
     folder = find(model)
     values = read_config(folder)

@@ -11,7 +11,7 @@ from torch import Tensor
 from multigan.engine.step import Metrics
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """A loss or a gradient is no longer a number."""
 
 
@@ -36,7 +36,7 @@ class Meter:
         """The means over the steps and the processes; starts afresh.
 
         Raises:
-            Diverged: One of them is not finite.
+            DivergedError: One of them is not finite.
         """
         names = sorted(self.sums)
         stacked = torch.stack([self.sums[name].float() for name in names]) / self.count
@@ -45,7 +45,7 @@ class Meter:
         values = dict(zip(names, means, strict=True))
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
-            raise Diverged(f"{', '.join(wrong)} is no longer a finite number")
+            raise DivergedError(f"{', '.join(wrong)} is no longer a finite number")
         return values
 
     def state(self) -> dict[str, object]:

@@ -31,7 +31,7 @@ def r2(judge: Judge, fake: Tensor) -> Tensor:
 
 
 def wgan_gp(judge: Judge, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """``E (||grad D(mix real + (1 - mix) fake)|| - 1)^2``, a scalar. Gulrajani et al. 2017, arXiv:1704.00028, equation 3.
+    """``E (||grad D(mix real + (1 - mix) fake)|| - 1)^2``, a scalar. Gulrajani et al. 2017, 1704.00028, equation 3.
 
     Args:
         judge: The discriminator.

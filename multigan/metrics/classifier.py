@@ -1,4 +1,4 @@
-"""A small classifier trained on a dataset's own labels: it scores conditional samples, and its features measure them."""
+"""A small classifier trained on a dataset's own labels: it judges classes, and its features measure samples."""
 
 from collections.abc import Callable, Iterable
 
