@@ -245,6 +245,7 @@ def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
     instance = plugin(config)
     network = instance.generator()
     put_weights(network, folder / WEIGHTS)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster convolutions of pictures
     return TrainedGenerator(
         modality or name, instance, network.eval().requires_grad_(False), values.get("training", {})
     )
@@ -358,7 +359,7 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
         "",
         f"# {training.get('name', 'A generator')}",
         "",
-        f"A generator of modality `{values['modality']}` with {count:,} weights, made by multigan {values['multigan']}.",
+        f"A generator of modality `{values['modality']}` with {count:,} weights, by multigan {values['multigan']}.",
         "",
         "```bash",
         f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",

@@ -105,5 +105,6 @@ def down(inputs: int, outputs: int) -> nn.Conv2d:
     """Half the side, the variance kept through a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
     layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer

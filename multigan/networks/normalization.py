@@ -32,19 +32,19 @@ class GhostBatchNorm2d(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         if not self.training:
             return batch_norm(samples, self.running_mean, self.running_var, self.weight, self.bias, False, 0, EPSILON)
-        size, channels, height, width = samples.shape
+        size = len(samples)
         group = min(GROUP, size)
         if size % group:
             raise ValueError(
                 f"batch normalisation takes groups of {GROUP} samples, and {size} samples for each process and "
                 "micro-batch is not a multiple: change batch_size or micro_batches"
             )
-        groups = size // group
-        # Side by side in the channel dimension, all groups are normalised by one call.
-        beside = samples.view(groups, group, channels, height, width).transpose(0, 1).reshape(group, -1, height, width)
-        mean, variance = self.running_mean.repeat(groups), self.running_var.repeat(groups)
-        weight, bias = self.weight.repeat(groups), self.bias.repeat(groups)
-        normal = batch_norm(beside, mean, variance, weight, bias, True, MOMENTUM, EPSILON)
-        self.running_mean.copy_(mean.view(groups, channels).mean(0))
-        self.running_var.copy_(variance.view(groups, channels).mean(0))
-        return normal.view(group, groups, channels, height, width).transpose(0, 1).reshape(samples.shape)
+        # Each group moves running statistics of its own, and their mean is kept: the order of groups has no part in it.
+        means, variances = (statistic.repeat(size // group, 1) for statistic in (self.running_mean, self.running_var))
+        normal = [
+            batch_norm(part, mean, variance, self.weight, self.bias, True, MOMENTUM, EPSILON)
+            for part, mean, variance in zip(torch.split(samples, group), means, variances, strict=True)
+        ]
+        self.running_mean.copy_(means.mean(0))
+        self.running_var.copy_(variances.mean(0))
+        return torch.cat(normal)

@@ -1,4 +1,4 @@
-"""Differentiable augmentation, decided for each sample: Zhao et al. 2020, 2006.10738; Karras et al. 2020, 2006.06676."""
+"""Differentiable augmentation, decided for each sample: Zhao 2020, arXiv:2006.10738; Karras 2020, arXiv:2006.06676."""
 
 import math
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -18,17 +18,23 @@ def pictures(samples: Tensor) -> list[Image.Image]:
 
 
 def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
-    """One PNG a sample, numbered from 000000."""
+    """One PNG a sample, numbered from 000000; a batch is written while the next one is made."""
     files: list[Path] = []
+    writing: list[Future[None]] = []
 
-    def write(picture: Image.Image, file: Path) -> None:
-        picture.save(file, compress_level=1)
+    def write(batch: Tensor, names: list[Path]) -> None:
+        for picture, name in zip(pictures(batch), names, strict=True):
+            picture.save(name, compress_level=1)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor() as pool:
         for batch in batches:
+            for future in writing:
+                future.result()
             names = [folder / f"{number:06d}.png" for number in range(len(files), len(files) + len(batch))]
-            list(pool.map(write, pictures(batch), names))
+            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
             files += names
+        for future in writing:
+            future.result()
     return files
 
 
