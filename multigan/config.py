@@ -164,10 +164,21 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
     """
     import argparse
 
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
     plugin = registry.load(recipe.modality)
-    parser = ArgumentParser(prog=program, description=description, allow_abbrev=False, exit_on_error=False)
+
+    class Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """A recipe's story keeps its lines."""
+
+    parser = ArgumentParser(
+        prog=program,
+        usage=f"{program} [FLAGS]",
+        description=description,
+        formatter_class=Help,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
     parser.add_argument("--config", action="config", help="A YAML file of settings; flags go over it.")
     parser.add_class_arguments(TrainingConfig, skip={"model"})
     parser.add_class_arguments(plugin.Config, "model")

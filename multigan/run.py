@@ -80,10 +80,12 @@ class Run:
             self.resume()
         if self.accelerator.is_main_process:
             self.open_folder()
-        if training.tracker != "none":
+        if training.tracker == "tensorboard":  # it would make a folder more of each configuration
+            self.accelerator.init_trackers("tensorboard")
+        elif training.tracker != "none":
             settings = config.flatten(config.plain(self.training))
             # Trackers take plain numbers and words; a null or a list is written as it reads.
-            self.accelerator.init_trackers(self.folder.name, {key: str(value) for key, value in settings.items()})
+            self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
     # --- wiring ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def generate(
     out: Path | None,
     device: str,
 ) -> None:
-    r"""Generate with a trained model: one file a sample, and a picture of the first of them.
+    """Generate with a trained model: a file a sample, a picture of the first, and metadata.csv with their classes.
 
     \b
     multigan generate --modality image -n 16
@@ -59,12 +60,25 @@ def generate(
     click.echo(f"model:  {model}")
     first: list[Tensor] = []
     try:
-        generator.modality.save(watched(batches, count, first), folder)
+        files = generator.modality.save(watched(batches, count, first), folder)
+        if len(files) == count:
+            write_metadata(
+                files, [] if interpolate else generator.class_numbers(labels or None), generator.classes, folder
+            )
         seen, classes = min(count, PREVIEWED), len(labels) or len(generator.classes) or 1
         previews = previewed(generator.modality, first, seen, classes, folder)
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
+
+
+def write_metadata(files: list[Path], labels: list[int], classes: tuple[str, ...], folder: Path) -> None:
+    """Say of what class each file is, in the form that makes the folder a dataset to train on."""
+    with (folder / "metadata.csv").open("w", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["file_name", "label"] if labels else ["file_name"])
+        for number, file in enumerate(files):
+            writer.writerow([file.name, classes[labels[number % len(labels)]]] if labels else [file.name])
 
 
 def previewed(modality: Any, first: list[Tensor], seen: int, classes: int, folder: Path) -> list[Path]:
