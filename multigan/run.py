@@ -251,7 +251,10 @@ class Run:
             "minutes": round(self.seconds() / 60, 1),
             "processes": self.accelerator.num_processes,
             "device": self.accelerator.device.type,
-            "command": shlex.join([*filter(None, [Path(sys.argv[0]).name]), *sys.argv[1:]]),
+            # A path from the root says nothing to anybody else.
+            "command": shlex.join(
+                [Path(sys.argv[0]).name if Path(sys.argv[0]).is_absolute() else sys.argv[0], *sys.argv[1:]]
+            ),
         }
         return TrainedGenerator(training.modality, self.modality, self.average, facts)
 

@@ -1,10 +1,13 @@
-"""A class-conditional DCGAN on handwritten digits: the starter model that comes with multigan.
+"""A class-conditional DCGAN on handwritten digits: it made the starter model that comes with multigan.
 
     accelerate launch recipes/image_cgan.py
 
-Both networks are told which digit they deal with, so that you can ask for one.
+Both networks are told which digit they deal with, so that you can ask for one. The relativistic loss with both
+gradient penalties (Huang et al. 2024), and pictures turned, scaled and moved a little before the discriminator sees
+them, keep it from making ten perfect pictures, one a class. About 20 minutes on one core; expect clear digits after
+1,000 of the 10,000 steps, and more variety from then on.
 
-    accelerate launch recipes/image_cgan.py --dataset ../shared/data/cifar10 --model.shift 0.1
+    accelerate launch recipes/image_cgan.py --dataset ../shared/data/mnist --steps 5000
     multigan generate --modality image --label 3 --label 7 -n 20
 """
 
@@ -13,10 +16,13 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "image",
-    steps=1000,
+    steps=10000,
     batch_size=64,
-    objective="non_saturating",
-    r1=1.0,
+    sample_every=500,
+    checkpoint_every=1000,
+    objective="relativistic",
+    r1=0.3,
+    r2=0.3,
     model={
         "architecture": "dcgan",
         "conditional": True,
