@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from multigan import __version__, registry
 from multigan.config import plain
 from multigan.errors import UserError
+from multigan.files import written_whole
 from multigan.modality import Modality
 
 FORMAT = 1
@@ -103,9 +103,9 @@ class TrainedGenerator:
         """
         if n < 1:
             raise UserError(f"n is {n}: expected at least 1")
-        if seed < 0:
-            raise UserError(f"seed is {seed}: expected 0 or more")
-        if truncation is not None and truncation <= 0:
+        if not 0 <= seed < 2**63:
+            raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
+        if truncation is not None and not truncation > 0:
             raise UserError(f"truncation is {truncation}: expected more than 0")
         labels = self.class_numbers(label)
         if interpolate:
@@ -141,16 +141,19 @@ class TrainedGenerator:
         if not classes:
             raise UserError("this model has no classes, so it takes no label")
         given = [label] if isinstance(label, int | str) else list(label)
+        if not given:
+            raise UserError("no label is given: name one, or leave it out for all classes in turn")
         return [class_number(one, classes) for one in given]
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into a folder, whole or not at all; a model that is there is replaced.
 
         Raises:
-            UserError: The folder cannot be written, or the disk is full.
+            UserError: The folder holds something else, cannot be written, or the disk is full.
         """
-        folder = Path(folder)
-        aside = folder.with_name(f".writing-{folder.name}")
+        folder = Path(folder).resolve()
+        if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} holds something that is no model: name a new folder")
         values = {
             "format": FORMAT,
             "multigan": __version__,
@@ -158,18 +161,11 @@ class TrainedGenerator:
             "config": plain(self.modality.config),
             "training": self.training,
         }
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
+        with written_whole(folder, "the model") as aside:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
             save_file(weights, aside / WEIGHTS)
             (aside / CONFIG).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
             (aside / CARD).write_text(card(values, self.network))
-            shutil.rmtree(folder, ignore_errors=True)
-            aside.rename(folder)
-        except OSError as error:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise UserError(f"cannot save the model in {folder}: {error.strerror or error}") from error
         return folder
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
@@ -223,7 +219,7 @@ def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
     """Load a trained generator.
 
     Args:
-        model: A run folder, a model folder or a hub id (``owner/name``).
+        model: A run folder, a model folder, a hub id (``owner/name``), or ``starter/image``.
         modality: The modality, where the model is of one that is not installed: ``package.module:Class``.
 
     Raises:
@@ -282,14 +278,17 @@ def find(model: str | Path) -> Path:
         UserError: There is none.
     """
     path = Path(model).expanduser()
-    for folder in (path, path / "model"):
+    starter = STARTERS / path.name if path.parent == Path("starter") else path
+    for folder in (path, path / "model", starter):
         if (folder / CONFIG).is_file():
             return folder
     if path.exists():
         raise UserError(f"no model in {path}: expected a {CONFIG} there or in {path / 'model'}")
     name = str(model)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"no run or model {name!r}: expected a run folder, a model folder or a hub id (owner/name)")
+        raise UserError(
+            f"no run or model {name!r}: expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -319,7 +318,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / CONFIG} is not a multigan model") from error
     if values["format"] > FORMAT:
-        raise UserError(f"the model in {folder} was saved by multigan {values['multigan']}: update multigan to use it")
+        raise UserError(
+            f"the model in {folder} is of a later kind (multigan {values.get('multigan', 'unknown')}): update multigan"
+        )
     return values
 
 
@@ -331,8 +332,11 @@ def newest(modality: str) -> Path:
     """
     models = sorted(RUNS.glob(f"*/model/{CONFIG}"), key=os.path.getmtime, reverse=True)
     for file in models:
-        if read_config(file.parent)["modality"] == modality:
-            return file.parent.parent
+        try:
+            if read_config(file.parent)["modality"] == modality:
+                return file.parent.parent
+        except UserError:
+            continue  # a damaged model, or one of a later multigan, is not what was asked for
     if (STARTERS / modality / CONFIG).is_file():
         return STARTERS / modality
     raise UserError(

@@ -8,6 +8,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import datasets
 import numpy
 import torch
 from accelerate.utils import broadcast_object_list
-from accelerate.utils import tqdm as progress
 from PIL import Image
 from torch import nn
+from tqdm import tqdm
 
 from multigan import __version__, config, registry
 from multigan.config import TrainingConfig
@@ -25,13 +26,15 @@ from multigan.data import batches, load
 from multigan.data.cache import cached
 from multigan.engine import checkpoint, distributed, loop
 from multigan.engine.draws import Draws, derive_seed
-from multigan.engine.ema import update_average
+from multigan.engine.ema import calibrate, update_average
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.step import Game, Metrics, Rules
 from multigan.errors import UserError
+from multigan.files import clean
 from multigan.pretrained import RUNS, TrainedGenerator
 
 METRICS = "metrics.jsonl"
+CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
 # What a run cannot be resumed with another value of: its data, its networks and its random numbers.
 FIXED = (
@@ -167,7 +170,9 @@ class Run:
         self.started = self.logged_at = time.perf_counter()
         self.logged_step = self.start
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
-        bar = progress(total=total, initial=self.start, desc="training", unit=" steps", disable=None)
+        # A bar belongs on a terminal; a log file gets lines.
+        quiet = None if self.accelerator.is_local_main_process else True
+        bar = tqdm(total=total, initial=self.start, desc="training", unit=" steps", disable=quiet)
         hooks = [
             loop.Every(training.log_every, lambda step: self.log(step, bar)),
             loop.Every(training.sample_every, self.preview),
@@ -213,7 +218,7 @@ class Run:
                 file.write(json.dumps(line) + "\n")
             shown = {name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "warmup_loss") if name in values}
             bar.set_postfix(shown)
-            if bar.disable:  # a log file, where a bar would be a mess
+            if bar.disable:
                 print(f"step {step}", *(f"{name} {value}" for name, value in shown.items()), flush=True)
         self.accelerator.log({key: value for key, value in line.items() if key != "step"}, step=step)
 
@@ -236,8 +241,9 @@ class Run:
                     tracker.log_images({"samples": numpy.stack(pictures)}, step=step, **options)
 
     def trained_generator(self, step: int) -> TrainedGenerator:
-        """The averaged generator, with what is to be known of it."""
+        """The averaged generator, its statistics set, with what is to be known of it."""
         training = self.training
+        calibrate(self.average, self.calibration())
         penalties = [
             f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
         ]
@@ -258,11 +264,20 @@ class Run:
         }
         return TrainedGenerator(training.modality, self.modality, self.average, facts)
 
+    def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
+        device, count = self.accelerator.device, CALIBRATION[1]
+        classes = len(self.modality.config.classes) if getattr(self.modality.config, "conditional", False) else 0
+        condition = torch.arange(count, device=device) % classes if classes else None
+        draws = Draws(self.training.seed, count, device)
+        for number in range(CALIBRATION[0]):
+            yield draws.normal("calibrate", number, slice(0, count), self.modality.config.latent_dim), condition
+
     def checkpoint(self, step: int) -> None:
         """Save all that is needed to go on, and the generator as a model."""
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
+            generator, scaler = self.trained_generator(step), self.accelerator.scaler
             state = {
                 "format": checkpoint.FORMAT,
                 "multigan": __version__,
@@ -274,7 +289,7 @@ class Run:
             tensors = {name: checkpoint.network_tensors(network) for name, network in self.networks().items()}
             tensors |= {name: checkpoint.optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
             checkpoint.save(self.folder / "checkpoints", step, tensors, state)
-            self.trained_generator(step).save(self.folder / "model")
+            generator.save(self.folder / "model")
 
     def networks(self) -> dict[str, nn.Module]:
         return {"generator": self.game.generator, "discriminator": self.game.discriminator, "average": self.average}
@@ -312,7 +327,8 @@ class Run:
         """Make the folder, or make it ready to go on: metrics from after the checkpoint are dropped."""
         try:
             (self.folder / "samples").mkdir(parents=True, exist_ok=True)
-            checkpoint.clean(self.folder / "checkpoints")
+            clean(self.folder)
+            clean(self.folder / "checkpoints")
             config.write(self.training, self.folder)
             metrics = self.folder / METRICS
             lines = metrics.read_text().splitlines(keepends=True) if metrics.is_file() else []

@@ -17,7 +17,7 @@ PREVIEWED = 100  # samples in the picture of what was made
 
 @click.command()
 @click.option("--modality", help="What to generate: takes the newest run of it under runs/, else its starter model.")
-@click.option("--model", help="A run folder, a model folder, or a hub id (owner/name).")
+@click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
 @click.option("-n", "count", type=int, default=16, show_default=True, help="How many samples.")
 @click.option("--label", "labels", multiple=True, help="A class, by name or number; give it again for several in turn.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Sample i depends on the seed and on i alone.")

@@ -7,7 +7,6 @@ renamed, under a lock: whichever process comes first builds it, the others wait 
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from multigan.errors import UserError
+from multigan.files import written_whole
 from multigan.modality import Modality
 
 FORMAT = 1
@@ -83,16 +83,9 @@ def cache_home() -> Path:
 def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
     modality.fit(dataset)
-    aside = folder.with_name(folder.name + ".writing")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    with written_whole(folder, "the cache") as aside:
         index = write(dataset, modality, aside, skip_corrupt)
         (aside / INDEX).write_text(json.dumps(index, indent=2))
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Checkpoints: folders of safetensors and JSON, complete or absent.
 
-A checkpoint is written into a temporary folder, synced to the disk, its manifest last, and renamed into place; older
-ones are pruned after that. Nothing in one can run code when it is loaded.
+A checkpoint is written aside, its manifest last, synced to the disk and renamed into place; older ones are pruned after
+that. Nothing in one can run code when it is loaded.
 """
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from multigan.errors import UserError
+from multigan.files import written_whole
 
 FORMAT = 1
 KEPT = 3
 MANIFEST = "manifest.json"
-TEMPORARY = ".writing-"
 
 Tensors = dict[str, Tensor]
 
@@ -38,27 +37,13 @@ def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, 
     Raises:
         UserError: The disk is full or cannot be written; earlier checkpoints stay as they were.
     """
-    target, temporary = folder / f"step-{step}", folder / f"{TEMPORARY}step-{step}"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+    target = folder / f"step-{step}"
+    with written_whole(target, "a checkpoint") as aside:
         for name, values in tensors.items():
-            save_file({key: value.contiguous() for key, value in values.items()}, temporary / f"{name}.safetensors")
-        (temporary / "state.json").write_text(json.dumps(state))
-        files = sorted(temporary.iterdir())
-        for file in files:
-            sync(file)
-        manifest = {"step": step, "sha256": {file.name: digest(file) for file in files}}
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=2))
-        sync(temporary / MANIFEST)
-        sync(temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-        sync(folder)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise UserError(f"cannot save a checkpoint in {folder}: {error.strerror or error}") from error
+            save_file({key: value.contiguous() for key, value in values.items()}, aside / f"{name}.safetensors")
+        (aside / "state.json").write_text(json.dumps(state))
+        manifest = {"step": step, "sha256": {file.name: digest(file) for file in sorted(aside.iterdir())}}
+        (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))
     for old in complete(folder)[:-KEPT]:
         shutil.rmtree(old)
     return target
@@ -66,14 +51,8 @@ def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, 
 
 def complete(folder: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
-    found = [path for path in folder.glob("step-*") if (path / MANIFEST).is_file()]
+    found = [path for path in folder.glob("step-*") if path.name[5:].isdecimal() and (path / MANIFEST).is_file()]
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
-
-
-def clean(folder: Path) -> None:
-    """Remove what an interrupted save left behind."""
-    for litter in folder.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(litter)
 
 
 def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
@@ -82,12 +61,16 @@ def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
     Raises:
         UserError: A file is missing, or is not as it was written.
     """
-    manifest = json.loads((path / MANIFEST).read_text())
-    for name, expected in manifest["sha256"].items():
-        file = path / Path(name).name
-        if not file.is_file() or digest(file) != expected:
-            raise UserError(f"{file} is missing or damaged: delete the folder {path} to resume from the one before")
-    tensors = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
+    try:
+        expected = {
+            path / Path(name).name: sha for name, sha in json.loads((path / MANIFEST).read_text())["sha256"].items()
+        }
+        damaged = [file for file, sha in expected.items() if not file.is_file() or digest(file) != sha]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        damaged = [path / MANIFEST]
+    if damaged:
+        raise UserError(f"{damaged[0]} is missing or damaged: delete the folder {path} to resume from the one before")
+    tensors = {file.stem: load_file(file) for file in expected if file.suffix == ".safetensors"}
     return tensors, json.loads((path / "state.json").read_text())
 
 
@@ -121,12 +104,3 @@ def digest(file: Path) -> str:
     """The SHA-256 of a file."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

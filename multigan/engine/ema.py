@@ -1,12 +1,14 @@
 """The moving average of the generator's weights: what previews and generation use."""
 
+from collections.abc import Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float, updates: int) -> None:
-    """``average = d * average + (1 - d) * weight``, for every weight and running statistic, in place.
+    """``average = d * average + (1 - d) * weight``, for every weight and buffer, in place.
 
     ``d = min(decay, (1 + updates) / (10 + updates))``, so that a short run is not held at its random start: a function
     of the number of updates so far, with no state of its own. Yazici et al. 2019, arXiv:1806.04498.
@@ -17,3 +19,28 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, updates
     torch._foreach_lerp_([averages[i] for i in floats], [values[i] for i in floats], weight)
     for index in set(range(len(values))) - set(floats):  # counters
         averages[index].copy_(values[index])
+
+
+@torch.no_grad()
+def calibrate(network: nn.Module, inputs: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+    """Set the running statistics of batch normalisation to their means over some batches.
+
+    Averaged weights need statistics of their own (Wu and Johnson 2021, arXiv:2105.07576), and these depend on the
+    weights and the inputs alone, not on how batches were shared out. Leaves the network in evaluation mode.
+
+    Args:
+        network: Any network; without batch normalisation nothing happens.
+        inputs: Latents ``(b, latent_dim)`` and condition ``(b,)`` or None, batch by batch.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # PyTorch's word for a plain mean
+    network.train()
+    if layers:
+        for latent, condition in inputs:
+            network(latent, condition)
+    network.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -21,16 +22,16 @@ class Meter:
 
     Attributes:
         sums: Sum of each metric, a tensor.
-        count: How many were added.
+        counts: How many values of each were added: a warm-up and the game have different ones.
     """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
-    count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, metrics: Metrics) -> None:
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.count += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def read(self, accelerator: Accelerator) -> dict[str, float]:
         """The means over the steps and the processes; starts afresh.
@@ -39,22 +40,23 @@ class Meter:
             DivergedError: One of them is not finite.
         """
         names = sorted(self.sums)
-        stacked = torch.stack([self.sums[name].float() for name in names]) / self.count
+        stacked = torch.stack([self.sums[name].float() / self.counts[name] for name in names])
         means: list[float] = accelerator.reduce(stacked, "mean").tolist()
-        self.sums, self.count = {}, 0
+        self.sums, self.counts = {}, {}
         values = dict(zip(names, means, strict=True))
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             raise DivergedError(f"{', '.join(wrong)} is no longer a finite number")
         return values
 
-    def state(self) -> dict[str, object]:
-        return {"sums": {name: float(value) for name, value in self.sums.items()}, "count": self.count}
+    def state(self) -> dict[str, dict[str, float]]:
+        """What `restore` takes, as plain numbers."""
+        return {"sums": {name: float(value) for name, value in self.sums.items()}, "counts": dict(self.counts)}
 
-    def restore(self, state: dict[str, object], device: torch.device) -> None:
-        assert isinstance(state["sums"], dict) and isinstance(state["count"], int)
+    def restore(self, state: dict[str, dict[str, Any]], device: torch.device) -> None:
+        """Go on from what `state` gave."""
         self.sums = {name: torch.tensor(value, device=device) for name, value in state["sums"].items()}
-        self.count = state["count"]
+        self.counts = dict(state["counts"])
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,10 @@ class Rules:
 
 @dataclass
 class MicroBatch:
-    """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones."""
+    """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones.
+
+    ``graph`` says whether gradients find their way from ``fake`` back to the generator.
+    """
 
     real: Tensor
     condition: Tensor | None
@@ -71,6 +74,7 @@ class MicroBatch:
     augmentation: Tensor
     mix: Tensor
     fake: Tensor
+    graph: bool
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Game:
         phases = self.rules.discriminator_steps
         for phase in range(phases):
             reuse = phase == phases - 1 and self.rules.micro_batches == 1
-            micro_batches = self.micro_batches(number * phases + phase, graph=reuse)
+            micro_batches = self.make_micro_batches(number * phases + phase, graph=reuse)
             discriminator_metrics = self.discriminator_phase(micro_batches)
         return discriminator_metrics | self.generator_phase(micro_batches)
 
@@ -142,7 +146,7 @@ class Game:
         metrics: Metrics = {}
         with frozen(self.discriminator):
             for batch in self.each(micro_batches, self.wrapped_generator):
-                fake = batch.fake if batch.fake.requires_grad else self.wrapped_generator(batch.latent, batch.condition)
+                fake = batch.fake if batch.graph else self.wrapped_generator(batch.latent, batch.condition)
                 fake_logits = self.judge(fake, batch)
                 real_logits = fake_logits
                 if self.rules.objective.generator_sees_real:
@@ -157,7 +161,7 @@ class Game:
     def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
         """One step of the generator alone, by ``loss(generator, real, condition)``."""
         metrics: Metrics = {}
-        micro_batches = self.micro_batches(number, graph=False)
+        micro_batches = self.make_micro_batches(number, graph=False)
         for batch in self.each(micro_batches, self.wrapped_generator):
             value = self.wrapped_generator(batch.real, batch.condition, through=loss)
             self.accelerator.backward(value / len(micro_batches))
@@ -165,7 +169,7 @@ class Game:
         norm = self.update(self.generator, self.generator_optimizer)
         return metrics | {"generator_gradient_norm": norm}
 
-    def micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
+    def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
         """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
         size = (self.rows.stop - self.rows.start) // self.rules.micro_batches
         made = []
@@ -177,7 +181,7 @@ class Game:
             mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
             with nullcontext() if graph else torch.no_grad():
                 fake = (self.wrapped_generator if graph else self.imagine)(latent, condition)
-            made.append(MicroBatch(real, condition, latent, augmentation, mix, fake))
+            made.append(MicroBatch(real, condition, latent, augmentation, mix, fake, graph))
         return made
 
     def imagine(self, latent: Tensor, condition: Tensor | None) -> Tensor:
@@ -230,11 +234,14 @@ class Game:
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
     """Let gradients pass through a network and leave none in it."""
-    network.requires_grad_(False)
+    learning = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for weight in learning:
+            weight.requires_grad_(True)
 
 
 def full_precision(values: Tensor) -> Tensor:

@@ -104,8 +104,9 @@ def channels(dataset: AnyDataset, column: str) -> int:
         dataset = dataset.take(STREAM_LOOKED_AT)
     for row in dataset.select_columns(column):
         try:
-            if is_colour(open_picture(row[column])):
-                return 3
+            with open_picture(row[column]) as picture:
+                if is_colour(picture):
+                    return 3
         except (OSError, ValueError):
             continue  # a broken picture is reported where it is decoded
     return 1
@@ -130,7 +131,7 @@ def open_picture(value: Any) -> Image.Image:
     if isinstance(value, str | Path):
         return Image.open(value)
     if isinstance(value, Image.Image):
-        return value
+        return value.copy()  # what is opened here is closed
     if value is None:
         raise ValueError("the cell is empty")
     array = numpy.asarray(value)
@@ -146,7 +147,8 @@ def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
         OSError: It is broken, or not a picture.
         ValueError: The cell is empty or of an unknown kind.
     """
-    picture = ImageOps.exif_transpose(open_picture(value))
+    with open_picture(value) as opened:
+        picture = ImageOps.exif_transpose(opened)
     picture = flatten(picture).convert("L" if channels == 1 else "RGB")
     picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.BICUBIC)
     array = numpy.asarray(picture)
