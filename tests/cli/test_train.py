@@ -1,0 +1,129 @@
+"""Holds `multigan train`: flags and files as the shell gives them, and errors of one line with exit code 2."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+
+def test_trains_and_says_where_and_how_to_go_on(train, tmp_path):
+    found = train("--output", tmp_path / "my run")
+    assert found.code == 0 and (tmp_path / "my run" / "model" / "model.safetensors").is_file()
+    assert f"multigan generate --model '{tmp_path / 'my run'}'" in found.out  # to be pasted into a shell
+
+
+def test_output_that_is_no_terminal_has_lines_and_no_bar(train, tmp_path):
+    found = train("--output", tmp_path / "run", "--log_every", 1)
+    assert found.err == ""
+    steps = [line.split()[1] for line in found.out.splitlines() if line.startswith("step ")]
+    assert steps == ["1", "2"] and "d_real" in found.out
+
+
+def test_file_and_flags_decide(train, tmp_path):
+    (tmp_path / "settings.yaml").write_text("seed: 5\nlog_every: 1\nmodel:\n  latent_dim: 9\n")
+    # The tiny model's flags stand before the file, the seed after it; both go over it, as --help says.
+    found = train("--config", tmp_path / "settings.yaml", "--seed", 6, "--output", tmp_path / "run")
+    assert found.code == 0
+    values = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (values["seed"], values["log_every"], values["steps"], values["model"]["latent_dim"]) == (6, 1, 2, 4)
+
+
+def test_resume_from_the_command_line(train, command, tmp_path):
+    assert train("--output", tmp_path / "run", "--log_every", 1).code == 0
+    assert "complete at step 2" in command("train", "image", "--resume", tmp_path / "run").error
+    assert "seed 0 -> 3" in command("train", "image", "--resume", tmp_path / "run", "--seed", 3, "--steps", 4).error
+    assert command("train", "image", "--resume", tmp_path / "run", "--steps", 4).code == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--stepz", 3], "did you mean steps?"),
+        (["--steps", "x"], "steps"),
+        (["--steps"], "steps"),
+        (["--model.resolution", 17], "resolution is 17"),
+        (["--batch_size", 2000], "1797"),
+        (["--tracker", "papyrus"], "papyrus"),
+        (["--dataset", "nobody/nothing"], "nobody/nothing"),
+        (["--resume", "nowhere"], "nowhere"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--modality", "audio"], "audio"),
+        (["--model", "3"], "model"),
+        (["surplus"], "surplus"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_used_is_one_line_and_makes_nothing(train, tmp_path, monkeypatch, flags, words):
+    monkeypatch.chdir(tmp_path)
+    assert words in train("--output", tmp_path / "run", *flags).error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepz: 3\n", "did you mean steps?"),
+        ("model:\n  resolutoin: 3\n", "did you mean model.resolution?"),
+        ("streaming: 3\n", "streaming"),
+        ("tracker: [a]\n", "tracker"),
+        ("a: [\n", "line"),
+    ],
+)
+def test_file_that_cannot_be_used_is_one_line(train, tmp_path, text, words):
+    (tmp_path / "settings.yaml").write_text(text)
+    assert words in train("--config", tmp_path / "settings.yaml", "--output", tmp_path / "run").error
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_is_one_line(train, tmp_path):
+    rates = ["--generator_learning_rate", 1e30, "--discriminator_learning_rate", 1e30]
+    assert "finite" in train("--output", tmp_path / "run", "--steps", 8, "--log_every", 1, *rates).error
+
+
+def test_only_the_first_process_says_what_is_wrong(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    found = train("--output", tmp_path / "run", "--stepz", 3)
+    assert (found.code, found.err) == (2, "")
+
+
+def test_help_lists_every_flag_with_its_meaning(command):
+    found = command("train", "image", "--help")
+    assert found.code == 0
+    for text in ("--steps", "--model.resolution", "Steps of the game", "How many numbers of noise", "--print_config"):
+        assert text in found.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_without_a_modality_says_which_there_are(command, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = command("train", *arguments)
+    assert "image" in found.out + found.err and "MODALITY" in found.out + found.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_flags_before_the_modality_are_explained(command):
+    assert "multigan train MODALITY --steps" in command("train", "--steps", 3).error
+
+
+def test_unknown_modality_lists_those_installed(command):
+    found = command("train", "pictures").error
+    assert "'pictures'" in found and "image" in found
+
+
+def test_as_a_process_of_its_own(tmp_path):
+    # What users run: no stack of Python, no noise of libraries, the exit code for their scripts.
+    arguments = ["-m", "multigan", "train", "image", "--output", "run", "--batch_size", "2000"]
+    found = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert found.stderr.splitlines()[-1].startswith("multigan: error: batch_size 2000")
+    assert "Traceback" not in found.stderr and not (tmp_path / "run").exists()

@@ -1,0 +1,380 @@
+"""Holds a run: what its folder has, that it is repeated and resumed exactly, and what is refused untouched."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import datasets
+import numpy
+import pytest
+import yaml
+from PIL import Image as Picture
+from safetensors.torch import load_file
+
+from multigan import config, configure, run
+from multigan.errors import UserError
+from multigan.modalities.image import Image
+
+TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
+
+
+def tiny(output=None, **fields):
+    """A run of two steps."""
+    model = {**TINY, **fields.pop("model", {})}
+    small = {"steps": 2, "batch_size": 8, "log_every": 1, "tracker": "none"}
+    return configure("image", output=output and str(output), model=model, **{**small, **fields})
+
+
+def resumed(folder, **fields):
+    return run.train(dataclasses.replace(config.read(folder), resume=str(folder), **fields))
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def timeless(folder):
+    """The metrics without what the clock says."""
+    return [{key: value for key, value in line.items() if "second" not in key} for line in metrics(folder)]
+
+
+def weights(folder):
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def everything(folder):
+    """All that is in a folder: names and contents."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(training):
+    """The message of the error, which must be one line."""
+    with pytest.raises(UserError) as caught:
+        run.train(training)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of twelve grey pictures without classes."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for grey in range(12):
+        Picture.fromarray(numpy.full((16, 16), grey * 20, numpy.uint8)).save(folder / f"{grey:02d}.png")
+    return folder
+
+
+# --- the folder ---
+
+
+def test_folder_has_what_the_design_says(tmp_path):
+    folder = run.train(tiny(tmp_path / "run", steps=4, checkpoint_every=2, sample_every=3))
+    assert folder == tmp_path / "run"
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml",
+        "metrics.jsonl",
+        "samples",
+        "checkpoints",
+        "model",
+    }
+    assert {path.name for path in (folder / "model").iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-2", "step-4"}
+    assert {path.name for path in (folder / "samples").iterdir()} == {"step-000003.png", "step-000004.png"}
+    with Picture.open(folder / "samples" / "step-000004.png") as preview:
+        assert preview.size == (8 * 50 + 2, 8 * 50 + 2)  # 64 samples, 8 in a row, each shown 48 pixels large
+
+
+def test_metrics_are_finite_and_their_steps_increase(tmp_path):
+    lines = metrics(run.train(tiny(tmp_path / "run", steps=5, log_every=2, r1=0.1)))
+    assert [line["step"] for line in lines] == [2, 4, 5]
+    for line in lines:
+        assert all(isinstance(value, int | float) and math.isfinite(value) for value in line.values())
+        assert {"discriminator_loss", "generator_loss", "d_real", "d_fake", "samples_per_second"} <= set(line)
+        assert line["discriminator_gradient_norm"] > 0 and line["generator_gradient_norm"] > 0 and line["penalty"] > 0
+
+
+def test_configuration_says_all_that_was_decided(tmp_path):
+    folder = run.train(tiny(tmp_path / "run"))
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    # What was found in the dataset is decided too.
+    assert values["model"]["channels"] == 1 and values["model"]["image_column"] == "image"
+    assert values["model"]["classes"] == [str(digit) for digit in range(10)]
+    assert values["dataset"] == "digits" and values["model"]["resolution"] == 16
+    described = json.loads((folder / "model" / "config.json").read_text())
+    assert described["config"] == values["model"]
+    assert described["training"]["steps"] == 2 and described["training"]["rows"] == 1797
+
+
+def test_run_without_a_name_gets_a_new_folder_under_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = run.train(tiny())
+    assert folder.parent == Path("runs") and folder.name.startswith("image-")
+    assert (tmp_path / folder / "model" / "model.safetensors").is_file()
+
+
+# --- repeatable ---
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"micro_batches": 2, "discriminator_steps": 2, "r1": 0.1, "objective": "relativistic", "ema_decay": 0.5},
+        {"streaming": True, "model": {"conditional": True}},
+    ],
+    ids=["plain", "micro-batches", "streaming"],
+)
+def test_written_configuration_runs_again_to_the_same_weights(tmp_path, fields):
+    first = run.train(tiny(tmp_path / "first", **fields))
+    again = config.parse(
+        ["--config", str(first / "config.yaml"), "--output", str(tmp_path / "again")], configure("image"), "", ""
+    )
+    second = run.train(again)
+    assert weights(first) == weights(second)
+    assert (first / "config.yaml").read_bytes() == (second / "config.yaml").read_bytes()
+    assert timeless(first) == timeless(second)
+
+
+def test_another_seed_is_another_run(tmp_path):
+    assert weights(run.train(tiny(tmp_path / "a", seed=1))) != weights(run.train(tiny(tmp_path / "b", seed=2)))
+
+
+def test_dataset_of_a_folder_with_broken_pictures_left_out(tmp_path, pictures):
+    (pictures / "03.png").write_bytes(b"broken")
+    assert "row 3" in refused(tiny(tmp_path / "run", dataset=str(pictures)))
+    folder = run.train(tiny(tmp_path / "run", dataset=str(pictures), skip_corrupt=True))
+    training = json.loads((folder / "model" / "config.json").read_text())["training"]
+    assert (training["rows"], training["rows_left_out"]) == (11, 1)
+
+
+def test_micro_batches_make_the_run_of_one_batch(tmp_path):
+    # Equal but for rounding: the sums are taken in another order. Batch normalisation takes groups of 16.
+    fields = {"batch_size": 32, "discriminator_steps": 2, "r1": 0.1}
+    one, two = (timeless(run.train(tiny(tmp_path / str(n), micro_batches=n, **fields))) for n in (1, 2))
+    for line, other in zip(one, two, strict=True):
+        assert line == pytest.approx(other, rel=1e-3, abs=1e-5)
+
+
+# --- refused, and nothing touched ---
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_output_that_holds_something_is_refused_and_untouched(tmp_path, content):
+    output = tmp_path / "run"
+    if content == "file":
+        output.write_text("mine")
+    else:
+        output.mkdir()
+        (output / "notes.txt").write_text("mine")
+    before = everything(tmp_path)
+    assert str(output) in refused(tiny(output))
+    assert everything(tmp_path) == before
+
+
+def test_empty_output_folder_is_taken(tmp_path):
+    (tmp_path / "run").mkdir()
+    assert weights(run.train(tiny(tmp_path / "run")))
+
+
+class Digitless(Image):
+    """Pictures without a dataset of their own."""
+
+    builtin_datasets = {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"batch_size": 1798}, ["1798", "1797"]),
+        ({"batch_size": 9, "micro_batches": 2}, ["batch_size 9", "multiple of 2"]),
+        ({"batch_size": 40}, ["batch_size", "16"]),
+        ({"tracker": "papyrus"}, ["papyrus", "tensorboard"]),
+        ({"dataset": "nobody/nothing"}, ["nobody/nothing"]),
+        ({"dataset": None}, ["no built-in dataset", "--dataset"]),
+        ({"warmup_steps": 1}, ["warmup_steps"]),
+        ({"model": {"label_column": "image", "conditional": True}}, ["image"]),
+        ({"model": {"image_column": "picture"}}, ["picture", "image, label"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_what_cannot_be_run_is_refused_in_one_line_and_leaves_no_folder(tmp_path, fields, words):
+    found = refused(tiny(tmp_path / "run", **fields))
+    assert all(word in found for word in words), found
+    assert not (tmp_path / "run").exists()
+
+
+def test_conditional_without_labels_is_refused(tmp_path, pictures):
+    training = tiny(tmp_path / "run", dataset=str(pictures), model={"conditional": True})
+    assert "conditional" in refused(training)
+    # Nor is it missed where an unconditional run has made the cache already.
+    run.train(tiny(tmp_path / "other", dataset=str(pictures)))
+    assert "conditional" in refused(training)
+    assert "conditional" in refused(dataclasses.replace(training, streaming=True))
+
+
+def test_output_in_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert "file" in refused(tiny(tmp_path / "file" / "run"))
+
+
+# --- resumed ---
+
+
+@pytest.fixture
+def done(tmp_path):
+    """A run of four steps with checkpoints after 2 and 4."""
+    return run.train(tiny(tmp_path / "done", steps=4, checkpoint_every=2))
+
+
+def lose(folder, step):
+    """As if the run had been stopped before this checkpoint."""
+    checkpoint = folder / "checkpoints" / f"step-{step}"
+    for file in checkpoint.iterdir():
+        file.unlink()
+    checkpoint.rmdir()
+
+
+def test_complete_run_has_nothing_to_resume(done):
+    before = everything(done)
+    with pytest.raises(UserError, match=r"complete at step 4: give more --steps"):
+        resumed(done)
+    assert everything(done) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"seed": 7}, "seed 0 -> 7"),
+        ({"batch_size": 16}, "batch_size 8 -> 16"),
+        ({"dataset": "elsewhere"}, "elsewhere"),
+        ({"model": {"generator_width": 8}}, "model.generator_width 4 -> 8"),
+        ({"model": {"latent_dim": 5}}, "model.latent_dim 4 -> 5"),
+        ({"model": {"conditional": True}}, "model.conditional False -> True"),
+        ({"model": {"resolution": 32}}, "model.resolution 16 -> 32"),
+    ],
+    ids=["seed", "batch_size", "dataset", "width", "latent_dim", "conditional", "resolution"],
+)
+def test_resume_as_another_run_is_refused_naming_the_field(done, fields, name):
+    before = everything(done)
+    if "model" in fields:
+        fields = {"model": dataclasses.replace(config.read(done).model, **fields["model"])}
+    with pytest.raises(UserError) as caught:
+        resumed(done, steps=8, **fields)
+    assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    assert everything(done) == before
+
+
+def test_resume_with_more_steps_goes_on_as_one_run(done, tmp_path):
+    assert resumed(done, steps=6) == done
+    whole = run.train(tiny(tmp_path / "whole", steps=6, checkpoint_every=2))
+    assert weights(done) == weights(whole) and timeless(done) == timeless(whole)
+    assert yaml.safe_load((done / "config.yaml").read_text())["steps"] == 6
+
+
+def test_resume_may_change_what_the_networks_do_not_depend_on(done):
+    resumed(done, steps=6, generator_learning_rate=1e-5, log_every=2, r1=0.5)
+    assert [line["step"] for line in metrics(done)] == [1, 2, 3, 4, 6]
+
+
+def test_metrics_from_after_the_checkpoint_are_dropped(done):
+    before = timeless(done)
+    lose(done, 4)
+    resumed(done)
+    assert timeless(done) == before and [line["step"] for line in before] == [1, 2, 3, 4]
+
+
+def test_half_a_line_of_metrics_does_not_stop_a_resume(done):
+    before = timeless(done)
+    lose(done, 4)
+    with (done / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "d_fa')  # the machine went down
+    resumed(done)
+    assert timeless(done) == before
+
+
+def test_half_a_checkpoint_does_not_count_and_is_cleaned_up(done):
+    expected = weights(done)
+    checkpoints = done / "checkpoints"
+    (checkpoints / "step-4").rename(checkpoints / ".writing-step-4")
+    (checkpoints / ".writing-step-4" / "manifest.json").unlink()
+    resumed(done)
+    assert weights(done) == expected
+    assert {path.name for path in checkpoints.iterdir()} == {"step-2", "step-4"}
+
+
+def test_damaged_checkpoint_is_refused_with_its_file(done):
+    file = done / "checkpoints" / "step-4" / "generator.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"generator\.safetensors is missing or damaged"):
+        resumed(done, steps=6)
+
+
+def test_run_without_a_checkpoint_cannot_be_resumed(tmp_path):
+    config.write(tiny(), tmp_path)
+    with pytest.raises(UserError, match="no complete checkpoint"):
+        resumed(tmp_path)
+
+
+def test_resume_into_another_folder_is_refused(done, tmp_path):
+    with pytest.raises(UserError, match="not both"):
+        resumed(done, output=str(tmp_path / "other"))
+
+
+# --- divergence ---
+
+
+def test_divergence_stops_the_run_with_one_line(tmp_path):
+    found = refused(tiny(tmp_path / "run", steps=8, generator_learning_rate=1e30, discriminator_learning_rate=1e30))
+    assert "no longer a finite number" in found and "step" in found
+    assert all(math.isfinite(value) for line in metrics(tmp_path / "run") for value in line.values())
+
+
+def test_what_a_diverged_run_leaves_is_from_before(tmp_path):
+    # The message says so. Checkpoints may well be more frequent than lines of metrics.
+    fields = {"steps": 8, "log_every": 8, "checkpoint_every": 1}
+    refused(tiny(tmp_path / "run", generator_learning_rate=1e30, discriminator_learning_rate=1e30, **fields))
+    for file in (tmp_path / "run").rglob("*.safetensors"):
+        bad = [name for name, value in load_file(file).items() if not value.isfinite().all()]
+        assert not bad, f"{file.relative_to(tmp_path)} has {bad[:3]} that are not finite"
+
+
+# --- trackers and streams ---
+
+
+def test_tensorboard_gets_the_metrics_and_the_previews(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = run.train(tiny(tmp_path / "run", steps=3, sample_every=2, tracker="tensorboard"))
+    scalars, images = {}, {}
+    for place in {file.parent for file in folder.rglob("events.out.tfevents.*")}:
+        read = EventAccumulator(str(place))
+        read.Reload()
+        scalars |= {tag: [(entry.step, entry.value) for entry in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+        images |= {tag: [entry.step for entry in read.Images(tag)] for tag in read.Tags()["images"]}
+    for name in ("discriminator_loss", "generator_loss", "d_real"):
+        assert scalars[name] == [(line["step"], pytest.approx(line[name], rel=1e-5)) for line in metrics(folder)]
+    assert list(images.values()) == [[2, 3]]
+
+
+@pytest.mark.parametrize("kind", ["digits", "folder", "parquet"])
+def test_streaming_run(tmp_path, pictures, monkeypatch, kind):
+    # After each pass over parquet files, `datasets` sleeps for so many seconds.
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.05)
+    name = {"digits": "digits", "folder": str(pictures), "parquet": str(tmp_path / "rows.parquet")}[kind]
+    if kind == "parquet":
+        features = datasets.Features(image=datasets.Image())
+        cells = [str(file) for file in sorted(pictures.iterdir())]
+        datasets.Dataset.from_dict({"image": cells}, features=features).to_parquet(name)
+    folder = run.train(tiny(tmp_path / "run", dataset=name, streaming=True, steps=3))
+    assert [line["step"] for line in metrics(folder)] == [1, 2, 3] and weights(folder)
+
+
+def test_resumed_stream_goes_on(tmp_path, capsys):
+    folder = run.train(tiny(tmp_path / "run", streaming=True, checkpoint_every=1))
+    resumed(folder, steps=4)
+    assert [line["step"] for line in metrics(folder)] == [1, 2, 3, 4]
+    assert "not exact" in capsys.readouterr().out
