@@ -18,7 +18,7 @@ from multigan.metrics.classifier import accuracy, features, train_classifier
 from multigan.metrics.neighbours import neighbours
 from multigan.modalities.image import ImageConfig
 from multigan.modalities.image.augmentation import affine
-from multigan.pretrained import STARTERS
+from multigan.model_folder import STARTERS
 
 
 def main() -> None:

@@ -5,9 +5,12 @@ Each layer goes over the one before: defaults, the modality's own defaults, a re
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import re
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,28 +125,78 @@ def configure(modality: str = "image", **fields: Any) -> TrainingConfig:
         **fields: Any field of `TrainingConfig`; ``model`` as a dictionary or as the modality's own ``Config``.
 
     Raises:
-        UserError: An unknown field or modality, or a value out of range.
+        UserError: An unknown field or modality, or a value of the wrong type or out of range.
     """
     plugin = registry.load(modality)
-    model = fields.pop("model", None) or {}
-    if isinstance(model, Mapping):
-        known(model, plugin.Config, "model.")
-        model = plugin.Config(**model)
+    model = fields.pop("model", None)
     if not isinstance(model, plugin.Config):
-        raise UserError(f"model is a {type(model).__name__}: expected {plugin.Config.__name__} or a dictionary")
-    known(fields, TrainingConfig)
+        if not isinstance(model, Mapping | None):
+            raise UserError(f"model is {model!r}: expected {plugin.Config.__name__} or a dictionary")
+        model = plugin.Config(**typed_fields(model or {}, plugin, "model."))
     first = next(iter(plugin.builtin_datasets), None)
-    return TrainingConfig(
-        **{"dataset": first, **plugin.training_defaults, **fields, "modality": modality, "model": model}
-    )
+    chosen = typed_fields({"dataset": first, **plugin.training_defaults, **fields}, plugin)
+    return TrainingConfig(**{**chosen, "modality": modality, "model": model})
 
 
-def known(fields: Mapping[str, Any], kind: type, prefix: str = "") -> None:
-    """Raise the error for a field that the dataclass has not."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in fields:
-        if name not in names:
-            raise UserError(f"unknown setting {prefix}{name}{nearest(name, [prefix + known for known in names])}")
+def typed_fields(fields: Mapping[str, Any], plugin: type[Modality], prefix: str = "") -> dict[str, Any]:
+    """Settings, each known and of its type: lists as tuples, whole numbers as floats where those go.
+
+    Raises:
+        UserError: An unknown setting, or a value of another type.
+    """
+    hints = all_hints(plugin)
+    values = {}
+    for name, value in fields.items():
+        hint = hints.get(prefix + name)
+        if hint is None:
+            raise UserError(f"unknown setting {prefix}{name}{nearest(prefix + name, list(hints))}")
+        try:
+            values[name] = typed(value, hint)
+        except TypeError as error:
+            raise UserError(f"{prefix}{name} is {to_plain(value)!r}: expected {words(hint)}") from error
+    return values
+
+
+def all_hints(plugin: type[Modality]) -> dict[str, Any]:
+    """The type of every setting by its name on the command line."""
+    hints = typing.get_type_hints(TrainingConfig)
+    del hints["model"]
+    return hints | {f"model.{name}": hint for name, hint in typing.get_type_hints(plugin.Config).items()}
+
+
+def typed(value: Any, kind: Any) -> Any:
+    """A value as one of a type as dataclass fields have them.
+
+    Raises:
+        TypeError: It is of another type.
+    """
+    inner = typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        for option in inner:
+            with contextlib.suppress(TypeError):
+                return typed(value, option)
+    elif typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        if len(kinds) == len(value):
+            return tuple(typed(entry, kind) for entry, kind in zip(value, kinds, strict=True))
+    elif kind is float and (type(value) in (int, float) or isinstance(value, str)):
+        with contextlib.suppress(ValueError):  # to YAML, 1e-4 without a point is a word
+            return float(value)
+    elif kind is Any or type(value) is kind or value in inner:
+        return value
+    raise TypeError
+
+
+def words(kind: Any) -> str:
+    """A type in words: "int or null"."""
+    inner = typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return " or ".join(words(option) for option in inner)
+    if typing.get_origin(kind) is Literal:
+        return f"one of {', '.join(inner)}"
+    if typing.get_origin(kind) is tuple:
+        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{words(inner[0])}"
+    return "null" if kind is type(None) else str(kind.__name__)
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -166,11 +219,21 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
 
     from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
-    plugin = registry.load(recipe.modality)
+    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    files.add_argument("--config", action="append", default=[])
+    files.add_argument("--resume")
+    found, flags = files.parse_known_args(arguments)
+    if found.resume is not None:
+        if not (Path(found.resume) / CONFIG_FILE).is_file():
+            raise UserError(f"nothing to resume in {found.resume}: it has no {CONFIG_FILE}")
+        found.config.insert(0, str(Path(found.resume) / CONFIG_FILE))
+    for file in found.config:
+        recipe = merge(recipe, load_file(Path(file)))
 
     class Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
         """A recipe's story keeps its lines."""
 
+    plugin = registry.load(recipe.modality)
     parser = ArgumentParser(
         prog=program,
         usage=f"{program} [FLAGS]",
@@ -179,47 +242,68 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
         allow_abbrev=False,
         exit_on_error=False,
     )
+    # Read above, where its values become defaults; here for --help, and for --print_config.
     parser.add_argument("--config", action="config", help="A YAML file of settings; flags go over it.")
     parser.add_class_arguments(TrainingConfig, skip={"model"})
     parser.add_class_arguments(plugin.Config, "model")
     parser.set_defaults(flatten(dataclasses.asdict(recipe)))
-
-    resume = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    resume.add_argument("--resume")
-    folder = resume.parse_known_args(arguments)[0].resume
-    if folder is not None:
-        if not (Path(folder) / CONFIG_FILE).is_file():
-            raise UserError(f"nothing to resume in {folder}: it has no {CONFIG_FILE}")
-        arguments = ["--config", str(Path(folder) / CONFIG_FILE), *arguments]
     try:
-        values = parser.parse_args(arguments).as_dict()
+        values = parser.parse_args(flags).as_dict()
     except ArgumentError as error:
         raise UserError(explain(str(error), plugin)) from error
     del values["config"]
-    if values["modality"] != recipe.modality:
+    return merge(recipe, {**values, "resume": found.resume})
+
+
+def merge(recipe: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
+    """A recipe with some of its settings changed.
+
+    Raises:
+        UserError: An unknown setting, a value that cannot be, or settings for another modality.
+    """
+    if values.get("modality", recipe.modality) != recipe.modality:
         raise UserError(f"the settings are for modality {values['modality']!r}, and this trains {recipe.modality!r}")
-    return configure(**values)
+    model = values.get("model") or {}
+    if not isinstance(model, Mapping):
+        raise UserError(f"model is {model!r}: expected settings of modality {recipe.modality!r}")
+    before = dataclasses.asdict(recipe)
+    return configure(**{**before, **values, "model": {**before["model"], **model}})
+
+
+def load_file(file: Path) -> dict[str, Any]:
+    """The settings in a YAML file.
+
+    Raises:
+        UserError: It cannot be read, or holds something else.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(file.read_text()) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(f"cannot read the settings in {file}: {reason}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{file} holds no settings: expected lines such as steps: 1000")
+    if values.get("resume") is not None:
+        raise UserError(f"resume stands in {file}: give it as the flag --resume")
+    return values
 
 
 def explain(message: str, plugin: type[Modality]) -> str:
-    """The parser's error as one line in the words of the user."""
-    unknown = re.search(r"unrecognized arguments: -*([\w.]+)|[Oo]ption '([\w.]+)'", message)
+    """The parser's error about a flag as one line in the words of the user."""
+    hints = all_hints(plugin)
+    unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
     if unknown:
-        group = re.search(r"Group '(\w+)'", message)
-        name = f"{group[1]}." if group else ""
-        name += unknown[1] or unknown[2]
-        flags = [field.name for field in dataclasses.fields(TrainingConfig) if field.name != "model"]
-        flags += [f"model.{field.name}" for field in dataclasses.fields(plugin.Config)]
-        return f"unknown setting {name}{nearest(name, flags)}"
-    wrong = re.search(r'Parser key "([^"]+)":\s+(.*)Got value: (.*)', message) or re.search(
-        r'Parser key "([^"]+)":\s+(.*)Given value type: .*Given value: (.*)', " ".join(message.split())
+        return f"unknown setting {unknown[1]}{nearest(unknown[1], list(hints))}"
+    wrong = re.search(
+        r'Parser key "([^"]+)":.*[Gg]iven value: (.*)|Parser key "([^"]+)":.*Got value: (.*)', message, re.S
     )
-    if not wrong:
-        return " ".join(message.split())
-    kinds = re.findall(r"<class '(\w+)'>|(Literal\[.*?\]|[Tt]uple\[.*?\])", re.sub(r"Subtypes: \[.*?\] ", "", wrong[2]))
-    expected = [(plain or other).replace("NoneType", "null") for plain, other in kinds]
-    given = wrong[3].strip("'")
-    return f"{wrong[1]} is {given!r}: expected {' or '.join(dict.fromkeys(expected)) or wrong[2].strip()}"
+    name, given = (wrong[1] or wrong[3], wrong[2] or wrong[4]) if wrong else ("", "")
+    if name in hints:
+        given = given.strip("'")
+        return f"{name} is {given!r}: expected {words(hints[name])}"
+    return " ".join(message.split())
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -255,10 +339,7 @@ def read(folder: Path) -> TrainingConfig:
     Raises:
         UserError: There is none, or it is not one of ours.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load((folder / CONFIG_FILE).read_text())
-        return configure(**values)
-    except (OSError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder / CONFIG_FILE} cannot be read: {' '.join(str(error).split())}") from error
+    values = load_file(folder / CONFIG_FILE)
+    if "modality" not in values:
+        raise UserError(f"{folder / CONFIG_FILE} is not of a run: it names no modality")
+    return configure(**values)

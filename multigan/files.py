@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from multigan.errors import UserError
 
 ASIDE = ".writing-"
+BEFORE = ".before-"
 
 
 @contextmanager
@@ -24,14 +25,14 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
     Raises:
         UserError: The disk is full or cannot be written; ``folder`` is as it was.
     """
-    aside = folder.with_name(f"{ASIDE}{folder.name}")
+    aside, before = folder.with_name(ASIDE + folder.name), folder.with_name(BEFORE + folder.name)
     try:
-        shutil.rmtree(aside, ignore_errors=True)
+        if folder.parent.is_dir():
+            clean(folder.parent, folder.name)
         aside.mkdir(parents=True)
         yield aside
         for path in (*aside.iterdir(), aside):
             sync(path)
-        before = folder.with_name(f"{ASIDE}{folder.name}.before")
         if folder.exists():
             folder.rename(before)
         aside.rename(folder)
@@ -44,10 +45,16 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def clean(folder: Path) -> None:
-    """Remove what an interrupted write left behind in a folder."""
-    for litter in folder.glob(f"{ASIDE}*"):
+def clean(folder: Path, name: str = "*") -> None:
+    """Remove what an interrupted write of a folder of that name left behind, or put back what it had moved away."""
+    for litter in folder.glob(ASIDE + name):
         shutil.rmtree(litter)
+    for before in folder.glob(BEFORE + name):
+        target = folder / before.name.removeprefix(BEFORE)
+        if target.exists():
+            shutil.rmtree(before)
+        else:
+            before.rename(target)
 
 
 def sync(path: Path) -> None:

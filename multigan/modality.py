@@ -112,7 +112,7 @@ class Modality(ABC):
     def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
         """Write samples, CPU floats in batches ``(B, *S)``, into a folder as a user wants them; return the files.
 
-        Batches come one at a time and may be more than memory holds: write each before taking the next.
+        Batches come one at a time, and all of them may be more than memory holds: keep no more than one or two.
         """
 
     @abstractmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import Any
 
 import numpy
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import __version__, registry
@@ -25,13 +23,7 @@ from multigan.config import plain
 from multigan.errors import UserError
 from multigan.files import written_whole
 from multigan.modality import Modality
-
-FORMAT = 1
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-CARD = "README.md"
-RUNS = Path("runs")
-STARTERS = Path(__file__).parent / "starters"
+from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, put_weights, read_config
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
 # differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
@@ -245,133 +237,3 @@ def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
     return TrainedGenerator(
         modality or name, instance, network.eval().requires_grad_(False), values.get("training", {})
     )
-
-
-def put_weights(network: nn.Module, file: Path) -> None:
-    """Load weights, every one of them or none.
-
-    Raises:
-        UserError: The file is missing, damaged, or of other weights.
-    """
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is missing or damaged: {' '.join(str(error).split())}") from error
-    own = network.state_dict()
-    for problem, names in (
-        ("lacks", own.keys() - weights.keys()),
-        ("has unknown", weights.keys() - own.keys()),
-        (
-            "has another shape of",
-            {name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape},
-        ),
-    ):
-        if names:
-            raise UserError(f"{file} {problem} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}")
-    network.load_state_dict(weights)
-
-
-def find(model: str | Path) -> Path:
-    """The model folder of a run, a model or a hub id; from the hub it is fetched.
-
-    Raises:
-        UserError: There is none.
-    """
-    path = Path(model).expanduser()
-    starter = STARTERS / path.name if path.parent == Path("starter") else path
-    for folder in (path, path / "model", starter):
-        if (folder / CONFIG).is_file():
-            return folder
-    if path.exists():
-        raise UserError(f"no model in {path}: expected a {CONFIG} there or in {path / 'model'}")
-    name = str(model)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(
-            f"no run or model {name!r}: expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"no run or model {name!r}: not a folder here, and not to be had from the hub ({reason})"
-        ) from error
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The ``config.json`` of a model folder.
-
-    Raises:
-        UserError: It is damaged, newer than this multigan, or not ours.
-    """
-    try:
-        values: dict[str, Any] = json.loads((folder / CONFIG).read_text())
-        if not (
-            isinstance(values["format"], int)
-            and isinstance(values["modality"], str)
-            and isinstance(values["config"], dict)
-        ):
-            raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / CONFIG} is not a multigan model") from error
-    if values["format"] > FORMAT:
-        raise UserError(
-            f"the model in {folder} is of a later kind (multigan {values.get('multigan', 'unknown')}): update multigan"
-        )
-    return values
-
-
-def newest(modality: str) -> Path:
-    """The newest run of a modality under ``runs/`` that has a model, else the starter model of that modality.
-
-    Raises:
-        UserError: There is neither.
-    """
-    models = sorted(RUNS.glob(f"*/model/{CONFIG}"), key=os.path.getmtime, reverse=True)
-    for file in models:
-        try:
-            if read_config(file.parent)["modality"] == modality:
-                return file.parent.parent
-        except UserError:
-            continue  # a damaged model, or one of a later multigan, is not what was asked for
-    if (STARTERS / modality / CONFIG).is_file():
-        return STARTERS / modality
-    raise UserError(
-        f"no run of modality {modality!r} under {RUNS}/, and it has no starter model: train one, or name a --model"
-    )
-
-
-def card(values: dict[str, Any], network: nn.Module) -> str:
-    """The model card: what it is, how it was made, how to use it."""
-    from huggingface_hub import ModelCardData
-
-    training = values["training"]
-    data = ModelCardData(
-        library_name="multigan",
-        tags=["gan", values["modality"]],
-        datasets=None,
-        model_name=training.get("name", "generator"),
-    )
-    count = sum(weight.numel() for weight in network.parameters())
-    lines = [
-        "---",
-        data.to_yaml(),
-        "---",
-        "",
-        f"# {training.get('name', 'A generator')}",
-        "",
-        f"A generator of modality `{values['modality']}` with {count:,} weights, by multigan {values['multigan']}.",
-        "",
-        "```bash",
-        f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",
-        "```",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {key.replace('_', ' ')} | {value} |" for key, value in training.items()),
-        "",
-    ]
-    return "\n".join(lines)

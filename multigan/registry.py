@@ -61,8 +61,9 @@ def load(name: str) -> type[Modality]:
     module, _, attribute = target.partition(":")
     try:
         modality = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a stranger's module may fail in any way, and must not take the rest with it
-        raise UserError(f"modality {name!r} ({target}) fails to import: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way, and must take nothing with it
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"modality {name!r} ({target}) fails to import: {reason}") from error
     if not (inspect.isclass(modality) and issubclass(modality, Modality)):
         raise UserError(f"modality {name!r} ({target}) is not a subclass of multigan.Modality")
     if inspect.isabstract(modality):

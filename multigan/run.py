@@ -15,12 +15,11 @@ from typing import Any
 import datasets
 import numpy
 import torch
-from accelerate.utils import broadcast_object_list
 from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from multigan import __version__, config, registry
+from multigan import __version__, config, registry, run_folder
 from multigan.config import TrainingConfig
 from multigan.data import batches, load
 from multigan.data.cache import cached
@@ -30,25 +29,12 @@ from multigan.engine.ema import calibrate, update_average
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.step import Game, Metrics, Rules
 from multigan.errors import UserError
-from multigan.files import clean
-from multigan.pretrained import RUNS, TrainedGenerator
+from multigan.modality import Modality
+from multigan.pretrained import TrainedGenerator
+from multigan.run_folder import METRICS
 
-METRICS = "metrics.jsonl"
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
-# What a run cannot be resumed with another value of: its data, its networks and its random numbers.
-FIXED = (
-    "modality",
-    "dataset",
-    "subset",
-    "split",
-    "streaming",
-    "skip_corrupt",
-    "seed",
-    "batch_size",
-    "warmup_steps",
-    "model",
-)
 
 
 def train(training: TrainingConfig) -> Path:
@@ -68,7 +54,7 @@ class Run:
 
     def __init__(self, training: TrainingConfig) -> None:
         distributed.check_launch()
-        self.folder = choose_folder(training)
+        self.folder = run_folder.choose(training)
         self.accelerator = distributed.start(training.tracker, self.folder)
         self.modality = registry.load(training.modality)(training.model)
         self.trained_on: dict[str, Any] = {}
@@ -76,13 +62,14 @@ class Run:
         batch_source = self.open_data(training)
         self.training = dataclasses.replace(training, model=self.modality.config)
         self.game = self.build_game(batch_source)
+        self.try_networks()
         self.average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.meter = loop.Meter()
         self.seconds_before = 0.0
         if training.resume is not None:
             self.resume()
         if self.accelerator.is_main_process:
-            self.open_folder()
+            run_folder.open_folder(self.folder, self.training, self.start)
         if training.tracker == "tensorboard":  # it would make a folder more of each configuration
             self.accelerator.init_trackers("tensorboard")
         elif training.tracker != "none":
@@ -161,6 +148,21 @@ class Run:
         network.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network
 
+    def try_networks(self) -> None:
+        """One batch through both networks, before anything is written.
+
+        Raises:
+            UserError: A network cannot take batches of this size, or there is no warm-up phase to do.
+        """
+        if self.training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
+            raise UserError(f"modality {self.training.modality!r} has no warm-up phase: leave warmup_steps at 0")
+        try:
+            batch = self.game.make_micro_batches(0, graph=False)[0]
+            with torch.no_grad():
+                self.game.judge(batch.real, batch)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
     # --- playing ---
 
     def train(self) -> Path:
@@ -183,8 +185,8 @@ class Run:
                 bar.update()
         except loop.DivergedError as problem:
             raise UserError(
-                f"{problem}, near step {self.logged_step + training.log_every}: try lower learning rates, or more r1; "
-                f"the checkpoints in {self.folder / 'checkpoints'} are from before"
+                f"{problem}, after step {self.logged_step}: try lower learning rates, or more r1; the model and the "
+                f"checkpoints in {self.folder} are from before"
             ) from problem
         finally:
             bar.close()
@@ -274,7 +276,9 @@ class Run:
             yield draws.normal("calibrate", number, slice(0, count), self.modality.config.latent_dim), condition
 
     def checkpoint(self, step: int) -> None:
-        """Save all that is needed to go on, and the generator as a model."""
+        """Save all that is needed to go on, and the generator as a model; but never one that has diverged."""
+        if not all(weight.isfinite().all() for network in self.networks().values() for weight in network.parameters()):
+            raise loop.DivergedError("a weight is no longer a finite number")
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             generator, scaler = self.trained_generator(step), self.accelerator.scaler
@@ -306,7 +310,7 @@ class Run:
         found = checkpoint.complete(self.folder / "checkpoints")
         if not found:
             raise UserError(f"nothing to resume in {self.folder}: it has no complete checkpoint")
-        refuse_changes(config.read(self.folder), self.training)
+        run_folder.refuse_changes(config.read(self.folder), self.training)
         tensors, state = checkpoint.load(found[-1])
         for name, network in self.networks().items():
             network.load_state_dict(tensors[name])
@@ -322,47 +326,3 @@ class Run:
         self.accelerator.print(f"resuming {self.folder} after step {self.start}")
         if self.training.streaming:
             self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")
-
-    def open_folder(self) -> None:
-        """Make the folder, or make it ready to go on: metrics from after the checkpoint are dropped."""
-        try:
-            (self.folder / "samples").mkdir(parents=True, exist_ok=True)
-            clean(self.folder)
-            clean(self.folder / "checkpoints")
-            config.write(self.training, self.folder)
-            metrics = self.folder / METRICS
-            lines = metrics.read_text().splitlines(keepends=True) if metrics.is_file() else []
-            metrics.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.start))
-        except OSError as error:
-            raise UserError(f"cannot write the run folder {self.folder}: {error.strerror or error}") from error
-
-
-def choose_folder(training: TrainingConfig) -> Path:
-    """The run's folder, the same for every process.
-
-    Raises:
-        UserError: It holds something already, and this is no resume.
-    """
-    if training.resume is not None:
-        if training.output is not None:
-            raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
-        return Path(training.resume)
-    folder = (
-        Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
-    # One process decides: clocks differ, and another may already see what the first one made.
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    name, taken = broadcast_object_list([str(folder), taken])
-    if taken:
-        raise UserError(
-            f"{name} holds something already: --resume {name} goes on with a run, --output names a new folder"
-        )
-    return Path(name)
-
-
-def refuse_changes(before: TrainingConfig, now: TrainingConfig) -> None:
-    """Raise the error for a resume that would be of another run."""
-    old, new = config.flatten(config.plain(before)), config.flatten(config.plain(now))
-    changed = [f"{key} {old[key]} -> {new[key]}" for key in old if key.split(".")[0] in FIXED and old[key] != new[key]]
-    if changed:
-        raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(changed)}")

@@ -260,7 +260,7 @@ WRONG = [
     ("discriminator_learning_rate", "-1", "more than 0"),
     ("ema_decay", "1", "under 1"),
     ("betas", "[0.5, 1]", "under 1"),
-    ("betas", "0.5", "tuple"),
+    ("betas", "0.5", "a list of 2 float"),
     ("betas", "[0.5]", "2"),
     ("max_gradient_norm", "0", "more than 0"),
     ("max_gradient_norm", "large", "float"),

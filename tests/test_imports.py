@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "multigan"
 
 # What the files of each part may import of ours, beside themselves. `modalities/*` is each modality for itself.
 MAY_IMPORT = {
-    "run": {"config", "registry", "data", "engine", "metrics", "pretrained", "errors", "files", "modality"},
+    "run": {"config", "registry", "data", "engine", "metrics", "pretrained", "run_folder", "errors", "modality"},
+    "run_folder": {"config", "model_folder", "errors", "files"},
     "modalities/*": {"modality", "networks", "errors"},
     "engine": {"errors", "files"},
     "networks": set(),
@@ -19,7 +20,8 @@ MAY_IMPORT = {
     "files": {"errors"},
     "registry": {"modality", "errors"},
     "config": {"registry", "modality", "errors"},
-    "pretrained": {"config", "registry", "modality", "errors", "files"},
+    "pretrained": {"config", "registry", "modality", "model_folder", "errors", "files"},
+    "model_folder": {"errors"},
     "data": {"modality", "errors", "files"},
 }
 # These may import anything of ours: the command line, what is for users' tests, and the public names.

@@ -15,10 +15,11 @@ from PIL import Image as Pictures
 from safetensors.torch import load_file, save_file
 
 import multigan
-from multigan import pretrained
+from multigan import model_folder, pretrained
 from multigan.errors import UserError
 from multigan.modalities.image import Image, ImageConfig
-from multigan.pretrained import TrainedGenerator, class_number, find, latent, load, newest, slerp
+from multigan.model_folder import find, newest
+from multigan.pretrained import TrainedGenerator, class_number, latent, load, slerp
 
 SMALL = {"resolution": 16, "generator_width": 4, "channels": 1, "latent_dim": 8}
 
@@ -365,13 +366,13 @@ def test_a_config_that_is_no_text_is_refused(saved):
 
 
 def test_a_newer_format_is_refused_with_the_version_that_wrote_it(saved):
-    change_config(saved, format=pretrained.FORMAT + 1, multigan="9.9")
+    change_config(saved, format=model_folder.FORMAT + 1, multigan="9.9")
     with pytest.raises(UserError, match=r"9\.9.*update multigan"):
         load(saved)
 
 
 def test_a_newer_format_that_names_no_version_is_refused(saved):
-    values = {"format": pretrained.FORMAT + 1, "modality": "image", "config": {}}
+    values = {"format": model_folder.FORMAT + 1, "modality": "image", "config": {}}
     (saved / "config.json").write_text(json.dumps(values))
     with pytest.raises(UserError):
         load(saved)
@@ -448,7 +449,7 @@ def test_a_hub_id_that_cannot_be_fetched_is_refused():
 
 def make_run(generator, name, age):
     """A run under runs/ whose model was saved so many seconds ago."""
-    config = generator.save(pretrained.RUNS / name / "model") / "config.json"
+    config = generator.save(model_folder.RUNS / name / "model") / "config.json"
     moment = 2_000_000_000 - age
     os.utime(config, (moment, moment))
 
@@ -459,17 +460,17 @@ def test_newest_prefers_the_newest_run_with_a_model(unconditional, tmp_path, mon
     make_run(unconditional, "a-new", 10)
     make_run(unconditional, "m-middle", 20)
     make_run(TrainedGenerator("audio", unconditional.modality, unconditional.network), "other-modality", 0)
-    (pretrained.RUNS / "just-started").mkdir()
-    assert newest("image") == pretrained.RUNS / "a-new"
-    assert newest("audio") == pretrained.RUNS / "other-modality"
+    (model_folder.RUNS / "just-started").mkdir()
+    assert newest("image") == model_folder.RUNS / "a-new"
+    assert newest("audio") == model_folder.RUNS / "other-modality"
 
 
 def test_the_starter_model_is_taken_where_there_is_no_run(unconditional, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pretrained, "STARTERS", tmp_path / "starters")
+    monkeypatch.setattr(model_folder, "STARTERS", tmp_path / "starters")
     with pytest.raises(UserError, match="no run of modality 'image'"):
         newest("image")
     starter = unconditional.save(tmp_path / "starters" / "image")
     assert newest("image") == starter
     make_run(unconditional, "mine", 0)
-    assert newest("image") == pretrained.RUNS / "mine"
+    assert newest("image") == model_folder.RUNS / "mine"

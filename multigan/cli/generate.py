@@ -45,7 +45,8 @@ def generate(
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
     """
     from multigan.errors import UserError
-    from multigan.pretrained import load, newest
+    from multigan.model_folder import newest
+    from multigan.pretrained import load
 
     if model is None:
         if modality is None:
@@ -54,7 +55,10 @@ def generate(
             )
         model = str(newest(modality))
     generator = load(model, modality)
-    generator.network.to(device)
+    try:
+        generator.network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     batches = generator.batches(count, seed, labels or None, truncation, interpolate)
     folder = new_folder(out, modality or generator.name)
     click.echo(f"model:  {model}")
@@ -62,9 +66,8 @@ def generate(
     try:
         files = generator.modality.save(watched(batches, count, first), folder)
         if len(files) == count:
-            write_metadata(
-                files, [] if interpolate else generator.class_numbers(labels or None), generator.classes, folder
-            )
+            numbers = generator.class_numbers(labels or None)
+            write_metadata(files, numbers[:1] if interpolate else numbers, generator.classes, folder)
         seen, classes = min(count, PREVIEWED), len(labels) or len(generator.classes) or 1
         previews = previewed(generator.modality, first, seen, classes, folder)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -15,7 +14,8 @@ def info(model: str) -> None:
 
     MODEL is a run folder, a model folder or a hub id.
     """
-    from multigan.pretrained import WEIGHTS, find, read_config
+    from multigan.model_folder import WEIGHTS, find, read_config
+    from multigan.run_folder import read_metrics
 
     folder = find(model)
     values = read_config(folder)
@@ -26,11 +26,9 @@ def info(model: str) -> None:
         click.echo(f"{key.replace('_', ' '):16} {value}")
     settings = {key: value for key, value in values["config"].items() if value not in (None, [], 0, False)}
     click.echo(f"{'configuration':16} {', '.join(f'{key} {show(value)}' for key, value in settings.items())}")
-    metrics = Path(model) / "metrics.jsonl"
-    lines = metrics.read_text().splitlines() if metrics.is_file() else []
+    lines = read_metrics(Path(model))
     if lines:
-        last = json.loads(lines[-1])
-        click.echo(f"{'last metrics':16} {', '.join(f'{key} {value:.4g}' for key, value in last.items())}")
+        click.echo(f"{'last metrics':16} {', '.join(f'{key} {value:.4g}' for key, value in lines[-1].items())}")
 
 
 def show(value: object) -> str:

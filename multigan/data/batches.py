@@ -58,7 +58,7 @@ def from_stream(
         nonlocal held
         if held[0] != number:
             held = number, [next(stream) for _ in range(batch_size)]
-        encoded = encode(held[1][rows], modality, skip_corrupt)
+        encoded = encode(held[1], rows, modality, skip_corrupt)
         real = torch.from_numpy(numpy.stack([row["real"] for row in encoded])).to(device)
         condition = torch.from_numpy(numpy.stack([row["label"] for row in encoded])).to(device) if conditional else None
         return modality.to_sample(real), condition
@@ -80,15 +80,16 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
         number += 1
 
 
-def encode(rows: list[dict[str, Any]], modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """Encoded rows; where one cannot be used and may be skipped, a good one of the same batch stands in for it."""
-    outcomes = [attempt(modality, row) for row in rows]
-    good = [outcome for outcome in outcomes if not isinstance(outcome, str)]
-    for outcome in outcomes:
-        if isinstance(outcome, str):
-            if not (skip_corrupt and good):
-                raise UserError(
-                    f"a row of the stream: {outcome}; pass --skip_corrupt true to leave out what cannot be used"
-                )
-            tqdm.write(f"left out a row of the stream: {outcome}")
-    return [good[0] if isinstance(outcome, str) else outcome for outcome in outcomes]
+def encode(batch: list[dict[str, Any]], rows: slice, modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
+    """These rows of a batch, encoded; for one that may be skipped, the first good one of the whole batch stands in."""
+    outcomes = [attempt(modality, row) for row in batch[rows]]
+    wrong = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    if not wrong:
+        return [outcome for outcome in outcomes if not isinstance(outcome, str)]
+    if not skip_corrupt:
+        raise UserError(f"a row of the stream: {wrong[0]}; pass --skip_corrupt true to leave out what cannot be used")
+    tqdm.write(f"left out {len(wrong)} rows of the stream: {wrong[0]}")
+    good = next((found for found in (attempt(modality, row) for row in batch) if not isinstance(found, str)), None)
+    if good is None:
+        raise UserError(f"none of {len(batch)} rows of the stream in a row can be used: {wrong[0]}")
+    return [good if isinstance(outcome, str) else outcome for outcome in outcomes]

@@ -83,7 +83,7 @@ def cache_home() -> Path:
 def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
     modality.fit(dataset)
-    with written_whole(folder, "the cache") as aside:
+    with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
         index = write(dataset, modality, aside, skip_corrupt)
         (aside / INDEX).write_text(json.dumps(index, indent=2))
 
@@ -97,11 +97,11 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     unusable: list[str] = []
     rows = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for part in batches(dataset):
+        for first, part in batches(dataset):
             good = []
-            for number, outcome in enumerate(pool.map(lambda row: attempt(modality, row), part), rows + len(unusable)):
+            for number, outcome in enumerate(pool.map(lambda row: attempt(modality, row), part)):
                 if isinstance(outcome, str):
-                    unusable.append(f"row {number}{place(part[number % ROWS])}: {outcome}")
+                    unusable.append(f"row {first + number}{place(part[number])}: {outcome}")
                     if not skip_corrupt:
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
                 else:
@@ -118,13 +118,13 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     return {"rows": rows, "skipped": len(unusable), "columns": columns, "encoding": modality.encoding()}
 
 
-def batches(dataset: datasets.Dataset) -> Iterator[list[dict[str, Any]]]:
-    """The rows, a few hundred at a time, under a progress bar."""
+def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The rows, a few hundred at a time, with the number of the first, under a progress bar."""
     with tqdm(total=len(dataset), desc="decoding", unit=" rows", disable=None if len(dataset) > ROWS else True) as bar:
         for start in range(0, len(dataset), ROWS):
             columns = dataset[start : start + ROWS]
             part = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-            yield part
+            yield start, part
             bar.update(len(part))
 
 

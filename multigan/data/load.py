@@ -41,8 +41,9 @@ def load(modality: Modality, name: str, subset: str | None, split: str, streamin
         UserError: There is no such dataset, or nothing usable in it.
     """
     if name in modality.builtin_datasets:
+        only_train(name, split)
         dataset: AnyDataset = modality.builtin_datasets[name]()
-        return dataset.to_iterable_dataset() if streaming else dataset
+        return streamed(dataset, streaming)
     path = Path(name).expanduser()
     if path.exists():
         dataset = from_path(modality, path, subset, split, streaming)
@@ -57,8 +58,9 @@ def load(modality: Modality, name: str, subset: str | None, split: str, streamin
 def from_path(modality: Modality, path: Path, subset: str | None, split: str, streaming: bool) -> AnyDataset:
     """A file, or a folder of examples or of data files."""
     if path.is_file():
+        only_train(str(path), split)
         if path.suffix.lower() in modality.file_endings:
-            return listed(path.parent, [path])
+            return streamed(listed([path]), streaming)
         if path.suffix.lower() not in BUILDERS:
             known = ", ".join([*BUILDERS, *modality.file_endings])
             raise UserError(f"{path} is of an unknown kind: expected one of {known}")
@@ -81,10 +83,9 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
         and not any(part.startswith(".") for part in file.parts[len(root.parts) :])
     )
     if examples:
-        if root == path and split != "train":
-            raise UserError(f"{path} has no folder {split!r}: use --split train for all of it")
-        dataset = listed(root, examples)
-        return dataset.to_iterable_dataset() if streaming else dataset
+        if root == path:
+            only_train(str(path), split)
+        return streamed(listed(examples, root), streaming)
     if not any(file.suffix.lower() in BUILDERS for file in path.rglob("*")):
         expected = ", ".join([*modality.file_endings, *BUILDERS])
         raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
@@ -94,24 +95,43 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
 def split_folder(path: Path, split: str) -> Path:
     """The sub-folder of a split, where the sub-folders are splits and not classes."""
     folders = {child.name for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")}
-    return path / split if split in folders and folders <= SPLITS else path
+    if not folders or not folders <= SPLITS:
+        return path
+    if split not in folders:
+        raise UserError(f"{path} has no split {split!r}: it has {', '.join(sorted(folders))}; choose one with --split")
+    return path / split
 
 
-def listed(root: Path, files: list[Path]) -> datasets.Dataset:
+def only_train(name: str, split: str) -> None:
+    """Raise the error for a split of a dataset that has none."""
+    if split != "train":
+        raise UserError(f"{name} has no split {split!r}: leave --split at train for all of it")
+
+
+def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
+    """A dataset as a stream, if that is wanted."""
+    return dataset.to_iterable_dataset() if streaming else dataset
+
+
+def listed(files: list[Path], root: Path | None = None) -> datasets.Dataset:
     """Files as a dataset: ``file``, and ``label`` or whatever metadata.csv says of each.
 
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
     need a system library). A label is the name of a file's folder, where every file is in one and there are several.
+
+    Args:
+        files: All of them.
+        root: Their folder, which may say more of them; None for a file on its own.
     """
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     values: dict[str, list[Any]] = {"file": [str(file) for file in files]}
     features: dict[str, Any] = {"file": datasets.Value("string")}
-    metadata = root / METADATA
-    if metadata.is_file():
+    metadata = root / METADATA if root else None
+    if root and metadata and metadata.is_file():
         stats.append((str(metadata), metadata.stat().st_size, metadata.stat().st_mtime_ns))
         values = from_metadata(root, metadata)
         features = {column: datasets.Value("string") for column in values}
-    else:
+    elif root:
         folders = [str(file.parent.relative_to(root)) for file in files]
         names = sorted(set(folders))
         if len(names) > 1 and "." not in names:
@@ -129,11 +149,13 @@ def from_metadata(root: Path, metadata: Path) -> dict[str, list[Any]]:
     Raises:
         UserError: It has no column file_name, or names a file that is not there.
     """
-    with metadata.open(newline="") as opened:
+    with metadata.open(newline="", encoding="utf-8-sig") as opened:  # a spreadsheet may put a mark in front
         rows = list(csv.DictReader(opened))
     if not rows or not rows[0].get("file_name"):
         raise UserError(f"{metadata} has no column file_name")
     for row in rows:
+        if None in row or None in row.values():
+            raise UserError(f"{metadata} has a line that does not fit its headings, at {row['file_name']}")
         row["file"] = str(root / row.pop("file_name"))
         if not Path(row["file"]).is_file():
             raise UserError(f"{metadata} names {row['file']}, which is not there")

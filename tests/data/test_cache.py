@@ -225,7 +225,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(pictures, caches, monkeypatch,
             patch.setattr(
                 cache.json, "dumps", lambda values, indent=None: full() if indent else json.JSONEncoder().encode(values)
             )
-        with pytest.raises(UserError, match=r"No space left on device.*MULTIGAN_CACHE") as caught:
+        with pytest.raises(UserError, match=r"MULTIGAN_CACHE.*No space left on device") as caught:
             build(root)
     assert len(str(caught.value).splitlines()) == 1
     assert folders(caches) == []

@@ -93,12 +93,20 @@ class Image(Modality):
         if self.config.conditional and label_column is None:
             columns = ", ".join(data.columns(dataset))
             raise UserError(f"conditional needs classes, and the dataset has only: {columns}; name one as label_column")
+        classes = self.config.classes
+        if not classes:
+            try:
+                classes = data.class_names(dataset, label_column)
+            except UserError:
+                if self.config.conditional or self.config.label_column:
+                    raise
+                label_column = None  # a column of some other kind, which only has the name of one
         self.config = replace(
             self.config,
             image_column=image_column,
             label_column=label_column,
             channels=self.config.channels or data.channels(dataset, image_column),
-            classes=self.config.classes or data.class_names(dataset, label_column),
+            classes=classes,
         )
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:

@@ -12,7 +12,7 @@ def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, sh
 
     Args:
         samples: ``(B, C, H, W)``.
-        numbers: ``(B, 4)``, uniform in [0, 1): angle, size, shift right, shift down.
+        numbers: ``(B, 4)``, uniform in [0, 1): angle, size, shift across, shift down.
         rotation: Largest angle, in degrees either way.
         scaling: Largest change of size, as a share: 0.1 is from 1 / 1.1 to 1.1.
         shift: Largest shift, as a share of the side.
@@ -20,10 +20,10 @@ def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, sh
     Returns:
         ``(B, C, H, W)``.
     """
-    angle, size, right, down = (2 * numbers - 1).unbind(1)
+    angle, size, across, down = (2 * numbers - 1).unbind(1)
     angle, size = angle * math.radians(rotation), (1 + scaling) ** size
     cosine, sine = angle.cos() / size, angle.sin() / size
     # The grid spans [-1, 1], so a share of the side is twice as much there.
-    rows = [torch.stack([cosine, -sine, 2 * shift * right], 1), torch.stack([sine, cosine, 2 * shift * down], 1)]
+    rows = [torch.stack([cosine, -sine, 2 * shift * across], 1), torch.stack([sine, cosine, 2 * shift * down], 1)]
     grid = affine_grid(torch.stack(rows, 1), list(samples.shape), align_corners=False)
     return grid_sample(samples, grid.to(samples.dtype), padding_mode="border", align_corners=False)

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import datasets
 import numpy
+import pyarrow
 from PIL import Image, ImageOps
 
 from multigan.errors import UserError
@@ -14,6 +15,7 @@ AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
 LABEL_NAMES = ("label", "labels", "class", "fine_label", "category", "target", "digit", "cls", "coarse_label")
+MOST_CLASSES = 100_000
 STREAM_LOOKED_AT = 256  # pictures of a stream that are opened to see whether they are grey
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
@@ -75,15 +77,17 @@ def class_names(dataset: AnyDataset, column: str | None) -> tuple[str, ...]:
         return tuple(feature.names)
     if isinstance(dataset, datasets.IterableDataset):
         raise UserError(f"a streamed dataset must declare the classes of {column!r}: name them with --model.classes")
-    values = set(dataset.unique(column))
+    try:
+        values = set(dataset.unique(column))
+    except (pyarrow.ArrowException, TypeError) as error:
+        raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
     if all(isinstance(value, int) and value >= 0 for value in values):
-        return tuple(str(number) for number in range(max(values) + 1))
+        if max(values, default=0) > MOST_CLASSES:
+            raise UserError(f"column {column!r} holds numbers up to {max(values)}: those are no classes")
+        return tuple(str(number) for number in range(max(values, default=-1) + 1))
     if all(isinstance(value, str) for value in values):
         return tuple(sorted(values))
-    strange = next(
-        value for value in values if not isinstance(value, str) and not (isinstance(value, int) and value >= 0)
-    )
-    raise UserError(f"column {column!r} holds {strange!r}: expected class names, or numbers from 0")
+    raise UserError(f"column {column!r} holds {sorted(values, key=str)[:3]}: expected class names, or numbers from 0")
 
 
 def class_number(value: Any, classes: tuple[str, ...]) -> int:
@@ -126,17 +130,24 @@ def open_picture(value: Any) -> Image.Image:
     """
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return Image.open(io.BytesIO(value))
-    if isinstance(value, str | Path):
-        return Image.open(value)
+    if isinstance(value, bytes | str | Path):
+        try:
+            return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
     if isinstance(value, Image.Image):
         return value.copy()  # what is opened here is closed
     if value is None:
         raise ValueError("the cell is empty")
     array = numpy.asarray(value)
-    if array.ndim not in (2, 3) or array.min() < 0 or array.max() > 255:
-        raise ValueError(f"an array of shape {array.shape} is no picture: expected (H, W) or (H, W, C) of 0 to 255")
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    shaped = array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4)))
+    if not shaped or array.dtype.kind not in "ui" or array.min() < 0 or array.max() > 255:
+        raise ValueError(
+            f"an array of {array.dtype} {array.shape} is no picture: expected whole numbers from 0 to 255, (H, W) or "
+            "(H, W, C) with 1, 3 or 4 channels"
+        )
     return Image.fromarray(array.astype(numpy.uint8))
 
 
