@@ -5,7 +5,7 @@
 All three train the same DCGAN networks with the same loss on the same pictures:
 
 - engine: a step of a run, with its cache, random numbers, moving average and metrics;
-- bare: the same step by hand with the same tricks (fakes made once, the discriminator frozen while the generator
+- bare: the same step by hand with the same tricks (fakes made once, the discriminator frozen while G
   learns, fused Adam, channels last) and nothing else;
 - textbook: fresh fakes in each phase, nothing frozen, PyTorch's default layout and Adam.
 """
