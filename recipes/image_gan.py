@@ -3,8 +3,9 @@
     accelerate launch recipes/image_gan.py
 
 Trains the networks of Goodfellow et al. 2014, which know nothing of neighbouring pixels, on the 1,797 digits that come
-with scikit-learn, scaled up to 32 x 32. A minute on a laptop's processor. Expect digits with ragged edges, and less
-variety than from a DCGAN.
+with scikit-learn, scaled up to 32 x 32. Two minutes on one core. Expect digits with ragged edges. The loss is the
+relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) most samples
+come out as the same 9.
 
     accelerate launch recipes/image_gan.py --dataset ../shared/data/mnist --steps 10000
     multigan generate --modality image -n 16
@@ -15,10 +16,11 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "image",
-    steps=2000,
+    steps=3000,
     batch_size=64,
-    objective="non_saturating",
-    r1=1.0,
+    objective="relativistic",
+    r1=0.3,
+    r2=0.3,
     model={"architecture": "gan", "generator_width": 128, "discriminator_width": 128},
 )
 
