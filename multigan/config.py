@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -18,6 +19,7 @@ from typing import Any, Literal
 
 from multigan import registry
 from multigan.errors import UserError
+from multigan.files import write_text
 from multigan.modality import Modality
 
 # Where a run is kept is not part of what it is, so these are left out of config.yaml.
@@ -100,6 +102,8 @@ class TrainingConfig:
             check(self, name, getattr(self, name) >= 0, "0 or more")
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
             check(self, name, getattr(self, name) > 0, "more than 0")
+        for name, value in vars(self).items():
+            check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         check(self, "seed", self.seed < 2**63, "less than 2^63")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")
         check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to under 1")
@@ -153,7 +157,7 @@ def typed_fields(fields: Mapping[str, Any], plugin: type[Modality], prefix: str 
         try:
             values[name] = typed(value, hint)
         except TypeError as error:
-            raise UserError(f"{prefix}{name} is {to_plain(value)!r}: expected {words(hint)}") from error
+            raise UserError(f"{prefix}{name} is {to_plain(value)!r}: expected {describe(hint)}") from error
     return values
 
 
@@ -187,15 +191,15 @@ def typed(value: Any, kind: Any) -> Any:
     raise TypeError
 
 
-def words(kind: Any) -> str:
+def describe(kind: Any) -> str:
     """A type in words: "int or null"."""
     inner = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return " or ".join(words(option) for option in inner)
+        return " or ".join(describe(option) for option in inner)
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(inner)}"
     if typing.get_origin(kind) is tuple:
-        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{words(inner[0])}"
+        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{describe(inner[0])}"
     return "null" if kind is type(None) else str(kind.__name__)
 
 
@@ -302,7 +306,7 @@ def explain(message: str, plugin: type[Modality]) -> str:
     name, given = (wrong[1] or wrong[3], wrong[2] or wrong[4]) if wrong else ("", "")
     if name in hints:
         given = given.strip("'")
-        return f"{name} is {given!r}: expected {words(hints[name])}"
+        return f"{name} is {given!r}: expected {describe(hints[name])}"
     return " ".join(message.split())
 
 
@@ -330,7 +334,7 @@ def write(config: TrainingConfig, folder: Path) -> None:
     import yaml
 
     values = {key: value for key, value in plain(config).items() if key not in PLACES}
-    (folder / CONFIG_FILE).write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_text(folder / CONFIG_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def read(folder: Path) -> TrainingConfig:

@@ -1,5 +1,6 @@
 """Folders that are written whole or not at all."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -42,13 +43,21 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot write {what} into {folder}: {reason}") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            clean(folder.parent, folder.name)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace a small file, whole or not at all."""
+    aside = file.with_name(ASIDE + file.name)
+    aside.write_text(text)
+    os.replace(aside, file)
 
 
 def clean(folder: Path, name: str = "*") -> None:
     """Remove what an interrupted write of a folder of that name left behind, or put back what it had moved away."""
     for litter in folder.glob(ASIDE + name):
-        shutil.rmtree(litter)
+        shutil.rmtree(litter) if litter.is_dir() else litter.unlink()
     for before in folder.glob(BEFORE + name):
         target = folder / before.name.removeprefix(BEFORE)
         if target.exists():

@@ -27,7 +27,8 @@ class Modality(ABC):
     ``Config`` is a frozen dataclass of plain values (numbers, strings, booleans, tuples of them) with defaults and a
     docstring that explains each field; its fields become the command line's ``--model.FIELD``. It must have
     ``latent_dim: int``, and, where class-conditional models are possible, ``conditional: bool`` and
-    ``classes: tuple[str, ...]``. It is saved beside the weights and is all that generating needs.
+    ``classes: tuple[str, ...]``, the names of the classes, which `fit` fills in. It is saved beside the weights and is
+    all that generating needs.
     """
 
     Config: ClassVar[type]
@@ -49,7 +50,8 @@ class Modality(ABC):
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> None:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
 
-        Called once, before `encode`. It must not change anything that the user set.
+        Called once, before `encode`; with an encoded dataset in the cache, what it learned comes from there. It must
+        not change anything that the user set.
 
         Raises:
             UserError: The dataset lacks what this modality needs.
@@ -66,21 +68,22 @@ class Modality(ABC):
         """
 
     def encoding(self) -> dict[str, Any]:
-        """The settings that `encode` depends on: with the same ones the cache is used again. Default: all of them."""
+        """What `encode` depends on, as plain values: the cache is used again with the same. Default: all settings."""
         return asdict(self.config)
 
     def to_sample(self, real: Tensor) -> Tensor:
-        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, floats as the generator makes them."""
-        return real
+        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, float32 as the generator makes them."""
+        return real.float()
 
     # --- networks ---
 
     @abstractmethod
     def generator(self) -> nn.Module:
-        """A module: standard normal ``(B, latent_dim)`` and condition ``(B,)`` or None -> samples ``(B, *S)``.
+        """A module: standard normal ``(B, latent_dim)`` and condition, int64 ``(B,)`` or None -> samples ``(B, *S)``.
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
-        numbers of its own (no dropout): a run could not be repeated or resumed exactly.
+        numbers of its own (no dropout): a run could not be repeated or resumed exactly. For batch normalisation take
+        `multigan.networks.normalization`, which gives the same on any number of processes.
         """
 
     @abstractmethod
@@ -104,7 +107,10 @@ class Modality(ABC):
         raise TypeError(f"{type(self).__name__} has no warm-up phase: leave warmup_steps at 0")
 
     def on_step(self, generator: nn.Module, step: int, total: int) -> None:
-        """Called before each step with the unwrapped generator, for schedules that are functions of the step."""
+        """Called before each step, for schedules that are functions of the step.
+
+        Once with the unwrapped generator that is trained, once with its moving average.
+        """
 
     # --- what people see ---
 

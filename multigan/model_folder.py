@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from multigan.errors import UserError
 
@@ -65,6 +66,8 @@ def read_config(folder: Path) -> dict[str, Any]:
             and isinstance(values["config"], dict)
         ):
             raise TypeError
+        if not isinstance(values.setdefault("training", {}), dict):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / CONFIG} is not a multigan model") from error
     if values["format"] > FORMAT:
@@ -102,7 +105,6 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
     data = ModelCardData(
         library_name="multigan",
         tags=["gan", values["modality"]],
-        datasets=None,
         model_name=training.get("name", "generator"),
     )
     count = sum(weight.numel() for weight in network.parameters())
@@ -127,7 +129,7 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
     return "\n".join(lines)
 
 
-def put_weights(network: nn.Module, file: Path) -> None:
+def load_weights(network: nn.Module, file: Path) -> None:
     """Load weights, every one of them or none.
 
     Raises:
@@ -149,3 +151,9 @@ def put_weights(network: nn.Module, file: Path) -> None:
         if names:
             raise UserError(f"{file} {problem} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}")
     network.load_state_dict(weights)
+
+
+def network_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers on the CPU, each with memory of its own, as files want them (weights may be tied)."""
+    values = network.state_dict().items()
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}

@@ -23,7 +23,7 @@ from multigan.config import plain
 from multigan.errors import UserError
 from multigan.files import written_whole
 from multigan.modality import Modality
-from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, put_weights, read_config
+from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, network_tensors, read_config
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
 # differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
@@ -154,7 +154,7 @@ class TrainedGenerator:
             "training": self.training,
         }
         with written_whole(folder, "the model") as aside:
-            weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+            weights = network_tensors(self.network)
             save_file(weights, aside / WEIGHTS)
             (aside / CONFIG).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
             (aside / CARD).write_text(card(values, self.network))
@@ -171,6 +171,13 @@ class TrainedGenerator:
         with tempfile.TemporaryDirectory() as room:
             api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
         return str(address)
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay the weights of convolutions over pictures out as is fastest for them; others have no such layout and stay."""
+    for weight in network.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def latent(seed: int, number: int, dim: int, truncation: float | None) -> numpy.ndarray:
@@ -232,8 +239,8 @@ def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
         raise UserError(f"{folder / CONFIG} does not fit modality {name!r}: {error}") from error
     instance = plugin(config)
     network = instance.generator()
-    put_weights(network, folder / WEIGHTS)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster convolutions of pictures
+    load_weights(network, folder / WEIGHTS)
+    channels_last(network)
     return TrainedGenerator(
         modality or name, instance, network.eval().requires_grad_(False), values.get("training", {})
     )

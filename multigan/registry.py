@@ -1,5 +1,6 @@
 """Finds modalities: by entry point, or by ``package.module:Class``."""
 
+import dataclasses
 import importlib
 import importlib.metadata
 import inspect
@@ -68,4 +69,6 @@ def load(name: str) -> type[Modality]:
         raise UserError(f"modality {name!r} ({target}) is not a subclass of multigan.Modality")
     if inspect.isabstract(modality):
         raise UserError(f"modality {name!r} ({target}) lacks {', '.join(sorted(modality.__abstractmethods__))}")
+    if not dataclasses.is_dataclass(getattr(modality, "Config", None)):
+        raise UserError(f"modality {name!r} ({target}) lacks Config, a dataclass of its settings")
     return modality

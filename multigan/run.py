@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import shlex
 import sys
@@ -30,7 +29,7 @@ from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.step import Game, Metrics, Rules
 from multigan.errors import UserError
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator
+from multigan.pretrained import TrainedGenerator, channels_last
 from multigan.run_folder import METRICS
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
@@ -60,14 +59,16 @@ class Run:
         self.trained_on: dict[str, Any] = {}
         self.start = 0
         batch_source = self.open_data(training)
-        self.training = dataclasses.replace(training, model=self.modality.config)
+        self.training = training
         self.game = self.build_game(batch_source)
         self.try_networks()
         self.average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.meter = loop.Meter()
         self.seconds_before = 0.0
+        self.calibrated = -1
         if training.resume is not None:
             self.resume()
+        self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
         if self.accelerator.is_main_process:
             run_folder.open_folder(self.folder, self.training, self.start)
         if training.tracker == "tensorboard":  # it would make a folder more of each configuration
@@ -144,9 +145,8 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self.training.seed, purpose))
             network: nn.Module = build()
-        # Convolutions of pictures are faster with the channels last; other weights have no such layout and stay.
-        network.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
+        channels_last(network)
+        return network.to(self.accelerator.device)
 
     def try_networks(self) -> None:
         """One batch through both networks, before anything is written.
@@ -188,17 +188,23 @@ class Run:
                 f"{problem}, after step {self.logged_step}: try lower learning rates, or more r1; the model and the "
                 f"checkpoints in {self.folder} are from before"
             ) from problem
+        except OSError as error:
+            raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
             bar.close()
             self.accelerator.end_training()
         if main:
-            print(f"run folder: {self.folder}\ngenerate:   multigan generate --model {shlex.quote(str(self.folder))}")
+            # A modality that is not installed by name must be given: a file does not choose what is imported.
+            modality = f"--modality {training.modality} " if ":" in training.modality else ""
+            command = f"multigan generate {modality}--model {shlex.quote(str(self.folder))}"
+            print(f"run folder: {self.folder}\ngenerate:   {command}")
         return self.folder
 
     def play(self, number: int) -> Metrics:
         """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
         training, game = self.training, self.game
-        self.modality.on_step(game.generator, number, training.warmup_steps + training.steps)
+        for generator in (game.generator, self.average):
+            self.modality.on_step(generator, number, training.warmup_steps + training.steps)
         if number < training.warmup_steps:
             metrics = game.warmup(number, self.modality.warmup_loss)
         else:
@@ -236,16 +242,23 @@ class Run:
             count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
             samples = torch.cat(list(generator.batches(count, self.training.seed)))
             files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}")
-            pictures = [numpy.asarray(Image.open(file).convert("RGB")) for file in files if file.suffix == ".png"]
+            pictures = [file for file in files if file.suffix == ".png"]
             for tracker in self.accelerator.trackers:
-                if pictures and hasattr(tracker, "log_images"):
-                    options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-                    tracker.log_images({"samples": numpy.stack(pictures)}, step=step, **options)
+                if not hasattr(tracker, "log_images"):
+                    continue
+                options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+                for number, file in enumerate(pictures):
+                    name = "samples" if number == 0 else f"samples {number}"
+                    tracker.log_images(
+                        {name: numpy.asarray(Image.open(file).convert("RGB"))[None]}, step=step, **options
+                    )
 
     def trained_generator(self, step: int) -> TrainedGenerator:
         """The averaged generator, its statistics set, with what is to be known of it."""
         training = self.training
-        calibrate(self.average, self.calibration())
+        if self.calibrated != step:
+            calibrate(self.average, self.calibration())
+            self.calibrated = step
         penalties = [
             f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
         ]
@@ -312,8 +325,11 @@ class Run:
             raise UserError(f"nothing to resume in {self.folder}: it has no complete checkpoint")
         run_folder.refuse_changes(config.read(self.folder), self.training)
         tensors, state = checkpoint.load(found[-1])
-        for name, network in self.networks().items():
-            network.load_state_dict(tensors[name])
+        try:
+            for name, network in self.networks().items():
+                network.load_state_dict(tensors[name])
+        except RuntimeError as error:
+            raise UserError(f"the networks are not those of {found[-1]}: has the dataset changed?") from error
         for name, optimizer in self.optimizers().items():
             checkpoint.restore_optimizer(optimizer, tensors[name])
         self.start = state["step"]

@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 
 from multigan.config import TrainingConfig, flatten, plain, write
 from multigan.errors import UserError
-from multigan.files import clean
+from multigan.files import clean, write_text
 from multigan.model_folder import RUNS
 
 METRICS = "metrics.jsonl"
@@ -69,7 +69,7 @@ def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:
         clean(folder / "checkpoints")
         write(training, folder)
         lines = [json.dumps(line) + "\n" for line in read_metrics(folder) if line["step"] <= start]
-        (folder / METRICS).write_text("".join(lines))
+        write_text(folder / METRICS, "".join(lines))
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
 

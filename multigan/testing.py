@@ -158,12 +158,12 @@ class ModalityConformance:
         assert [line["step"] for line in lines] == [1, 2, 3, 4]
         assert list((folder / "samples").iterdir())
         monkeypatch.setattr(registry.load(self.modality), "builtin_datasets", {})
-        generator = load(folder)
+        generator = load(folder, self.modality)
         assert generator.name == self.modality
         many, few = (torch.cat(list(generator.batches(n, seed=3))) for n in (40, 5))
         assert torch.equal(many[:5], few), "sample i depends on the seed and i alone"
         assert not torch.equal(torch.cat(list(generator.batches(5, seed=4))), few)
-        saved = load(generator.save(tmp_path / "copy"))
+        saved = load(generator.save(tmp_path / "copy"), self.modality)
         assert torch.equal(torch.cat(list(saved.batches(5, seed=3))), few)
         assert isinstance(saved, TrainedGenerator) and saved.training == generator.training
 

@@ -4,7 +4,7 @@
 
 Both networks are told which digit they deal with, so that you can ask for one. The relativistic loss with both
 gradient penalties (Huang et al. 2024), and pictures turned, scaled and moved a little before the discriminator sees
-them, keep it from making ten perfect pictures, one a class. About 20 minutes on one core; expect clear digits after
+them, keep it from making ten perfect pictures, one a class. About 25 minutes on one core; expect clear digits after
 1,000 of the 10,000 steps, and more variety from then on.
 
     accelerate launch recipes/image_cgan.py --dataset ../shared/data/mnist --steps 5000

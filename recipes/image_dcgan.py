@@ -19,6 +19,7 @@ CONFIG = multigan.configure(
     batch_size=64,
     objective="non_saturating",
     r1=0.3,
+    r2=0.0,
     generator_learning_rate=5e-4,
     discriminator_learning_rate=5e-4,
     model={"architecture": "dcgan", "generator_width": 32, "discriminator_width": 32},

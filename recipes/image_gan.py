@@ -5,7 +5,7 @@
 Trains the networks of Goodfellow et al. 2014, which know nothing of neighbouring pixels, on the 1,797 digits that come
 with scikit-learn, scaled up to 32 x 32. Two minutes on one core. Expect digits with ragged edges. The loss is the
 relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) most samples
-come out as the same 9.
+come out alike.
 
     accelerate launch recipes/image_gan.py --dataset ../shared/data/mnist --steps 10000
     multigan generate --modality image -n 16
@@ -19,8 +19,10 @@ CONFIG = multigan.configure(
     steps=3000,
     batch_size=64,
     objective="relativistic",
-    r1=0.3,
-    r2=0.3,
+    r1=1.0,
+    r2=1.0,
+    generator_learning_rate=5e-4,
+    discriminator_learning_rate=5e-4,
     model={"architecture": "gan", "generator_width": 128, "discriminator_width": 128},
 )
 

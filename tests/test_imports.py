@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "registry": {"modality", "errors"},
-    "config": {"registry", "modality", "errors"},
+    "config": {"registry", "modality", "errors", "files"},
     "pretrained": {"config", "registry", "modality", "model_folder", "errors", "files"},
     "model_folder": {"errors"},
     "data": {"modality", "errors", "files"},

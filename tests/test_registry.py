@@ -10,13 +10,20 @@ from multigan.errors import UserError
 from multigan.modalities.image import Image
 
 PLUGIN = '''
+from dataclasses import dataclass
+
 from multigan import Modality
+
+@dataclass(frozen=True)
+class Settings:
+    latent_dim: int = 4
 
 class Abstract(Modality):
     """Lacks most of what it must have."""
     def encode(self, row): ...
 
 class Whole(Modality):
+    Config = Settings
     def encode(self, row): ...
     def generator(self): ...
     def discriminator(self): ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -44,6 +44,9 @@ def generate(
     multigan generate --modality image -n 16
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
     """
+    import torch
+
+    from multigan import registry
     from multigan.errors import UserError
     from multigan.model_folder import newest
     from multigan.pretrained import load
@@ -53,6 +56,7 @@ def generate(
             raise UserError(
                 "give --modality (the newest run of it, or its starter model) or --model (a run, a model or a hub id)"
             )
+        registry.load(modality)  # a name that is not installed is the first thing to say
         model = str(newest(modality))
     generator = load(model, modality)
     try:
@@ -68,8 +72,7 @@ def generate(
         if len(files) == count:
             numbers = generator.class_numbers(labels or None)
             write_metadata(files, numbers[:1] if interpolate else numbers, generator.classes, folder)
-        seen, classes = min(count, PREVIEWED), len(labels) or len(generator.classes) or 1
-        previews = previewed(generator.modality, first, seen, classes, folder)
+        previews = generator.modality.preview(torch.cat(first)[:PREVIEWED], folder / "grid")
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
@@ -82,15 +85,6 @@ def write_metadata(files: list[Path], labels: list[int], classes: tuple[str, ...
         writer.writerow(["file_name", "label"] if labels else ["file_name"])
         for number, file in enumerate(files):
             writer.writerow([file.name, classes[labels[number % len(labels)]]] if labels else [file.name])
-
-
-def previewed(modality: Any, first: list[Tensor], seen: int, classes: int, folder: Path) -> list[Path]:
-    """The picture of the first samples: whole rows of classes where there are enough."""
-    import torch
-
-    whole = seen // classes * classes or seen
-    files: list[Path] = modality.preview(torch.cat(first)[:whole], folder / "grid")
-    return files
 
 
 def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,8 @@ def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) ->
             f"cannot write the cache {folder}: {error.strerror or error}; MULTIGAN_CACHE moves it"
         ) from error
     index = json.loads((folder / INDEX).read_text())
-    fitted = {key: tuple(value) if isinstance(value, list) else value for key, value in index["encoding"].items()}
-    modality.config = replace(modality.config, **fitted)
+    learned = {key: tuple(value) if isinstance(value, list) else value for key, value in index["learned"].items()}
+    modality.config = replace(modality.config, **learned)
     arrays = {
         column: numpy.memmap(folder / f"{column}.bin", entry["dtype"], "r", shape=(index["rows"], *entry["shape"]))
         for column, entry in index["columns"].items()
@@ -82,9 +82,11 @@ def cache_home() -> Path:
 
 def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
+    before = asdict(modality.config)
     modality.fit(dataset)
+    learned = {key: value for key, value in asdict(modality.config).items() if value != before[key]}
     with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
-        index = write(dataset, modality, aside, skip_corrupt)
+        index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned}
         (aside / INDEX).write_text(json.dumps(index, indent=2))
 
 
@@ -101,7 +103,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
             good = []
             for number, outcome in enumerate(pool.map(lambda row: attempt(modality, row), part)):
                 if isinstance(outcome, str):
-                    unusable.append(f"row {first + number}{place(part[number])}: {outcome}")
+                    unusable.append(f"row {first + number}{file_of(part[number])}: {outcome}")
                     if not skip_corrupt:
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
                 else:
@@ -115,7 +117,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     if unusable:
         more = "; ..." if len(unusable) > SHOWN else ""
         tqdm.write(f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}")
-    return {"rows": rows, "skipped": len(unusable), "columns": columns, "encoding": modality.encoding()}
+    return {"rows": rows, "skipped": len(unusable), "columns": columns}
 
 
 def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -131,12 +133,13 @@ def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any
 def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str:
     """The encoded row, or why it cannot be used."""
     try:
-        return {column: numpy.asarray(value) for column, value in modality.encode(row).items()}
+        encoded = modality.encode(row)
+        return {name: numpy.asarray(value, numpy.int64 if name == "label" else None) for name, value in encoded.items()}
     except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
         return str(error) or type(error).__name__
 
 
-def place(row: dict[str, Any]) -> str:
+def file_of(row: dict[str, Any]) -> str:
     """The file a row came from, where it says."""
     values = [value.get("path") if isinstance(value, dict) else value for value in row.values()]
     paths = [

@@ -71,7 +71,10 @@ def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
     if damaged:
         raise UserError(f"{damaged[0]} is missing or damaged: delete the folder {path} to resume from the one before")
     tensors = {file.stem: load_file(file) for file in expected if file.suffix == ".safetensors"}
-    return tensors, json.loads((path / "state.json").read_text())
+    state = json.loads((path / "state.json").read_text())
+    if state.get("format", 0) > FORMAT:
+        raise UserError(f"{path} was saved by multigan {state['multigan']}: update multigan to go on with it")
+    return tensors, state
 
 
 def optimizer_tensors(optimizer: Optimizer) -> Tensors:
@@ -97,7 +100,8 @@ def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
 
 def network_tensors(network: nn.Module) -> Tensors:
     """A network's weights and buffers, on the CPU."""
-    return {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    values = network.state_dict().items()  # tied weights share memory, which a file cannot
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}
 
 
 def digest(file: Path) -> str:

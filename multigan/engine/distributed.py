@@ -53,7 +53,10 @@ def start(tracker: str, folder: Path) -> Accelerator:
     # Buffers are not sent round: they would change under a graph between two forwards and one backward.
     handler = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
     log_with = None if tracker == "none" else tracker
-    return Accelerator(kwargs_handlers=[handler], log_with=log_with, project_dir=folder)
+    accelerator = Accelerator(kwargs_handlers=[handler], log_with=log_with, project_dir=folder)
+    if accelerator.gradient_accumulation_steps != 1:
+        raise UserError("gradient accumulation is set by --micro_batches: launch with gradient_accumulation_steps 1")
+    return accelerator
 
 
 def share(batch_size: int, micro_batches: int, accelerator: Accelerator) -> slice:

@@ -138,8 +138,7 @@ class Game:
                 d_fake=fake_logits.mean(),
             )
             add(metrics, len(micro_batches), penalty=penalty)
-        norm = self.update(self.discriminator, self.discriminator_optimizer)
-        return metrics | {"discriminator_gradient_norm": norm}
+        return metrics | self.update("discriminator", self.discriminator, self.discriminator_optimizer)
 
     def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the generator to pass for real, before the discriminator as it now stands."""
@@ -155,8 +154,7 @@ class Game:
                 loss = self.rules.objective.generator(real_logits, fake_logits)
                 self.accelerator.backward(loss / len(micro_batches))
                 add(metrics, len(micro_batches), generator_loss=loss)
-        norm = self.update(self.generator, self.generator_optimizer)
-        return metrics | {"generator_gradient_norm": norm}
+        return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
         """One step of the generator alone, by ``loss(generator, real, condition)``."""
@@ -166,8 +164,7 @@ class Game:
             value = self.wrapped_generator(batch.real, batch.condition, through=loss)
             self.accelerator.backward(value / len(micro_batches))
             add(metrics, len(micro_batches), warmup_loss=value)
-        norm = self.update(self.generator, self.generator_optimizer)
-        return metrics | {"generator_gradient_norm": norm}
+        return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
         """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
@@ -180,19 +177,20 @@ class Game:
             augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
             mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
             with nullcontext() if graph else torch.no_grad():
-                fake = (self.wrapped_generator if graph else self.imagine)(latent, condition)
+                fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
             made.append(MicroBatch(real, condition, latent, augmentation, mix, fake, graph))
         return made
 
-    def imagine(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+    def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         """Fakes from the unwrapped generator, for where no gradient is to reach it."""
         with self.accelerator.autocast():
             return full_precision(self.generator(latent, condition))
 
     def judge(self, samples: Tensor, batch: MicroBatch) -> Tensor:
         """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
+        samples = self.augment(samples, batch.augmentation)  # in full precision, as for the discriminator's own phase
         with self.accelerator.autocast():
-            return full_precision(self.discriminator(self.augment(samples, batch.augmentation), batch.condition))
+            return full_precision(self.discriminator(samples, batch.condition))
 
     def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
         """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
@@ -218,8 +216,12 @@ class Game:
                 yield batch
         yield micro_batches[-1]
 
-    def update(self, network: nn.Module, optimizer: Any) -> Tensor:
-        """Step one optimizer with the gradients gathered so far; returns their norm, before clipping."""
+    def update(self, player: str, network: nn.Module, optimizer: Any) -> Metrics:
+        """Step one optimizer with the gradients gathered so far; returns their norm, before clipping.
+
+        Under fp16 a gradient too large for it is to be expected now and then: the loss scale is lowered, the step is
+        skipped, and the metrics count it.
+        """
         # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
         self.accelerator.unscale_gradients(optimizer)
         gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
@@ -228,7 +230,11 @@ class Game:
             nn.utils.clip_grads_with_norm_(network.parameters(), self.rules.max_gradient_norm, norm)
         optimizer.step()
         optimizer.zero_grad()
-        return norm
+        if self.accelerator.scaler is None:
+            return {f"{player}_gradient_norm": norm}
+        finite = norm.isfinite()
+        norm = torch.where(finite, norm, 0.0)
+        return {f"{player}_gradient_norm": norm, f"{player}_steps_skipped": 1 - finite.float()}
 
 
 @contextmanager

@@ -17,25 +17,24 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
     out, but afterwards, by `multigan.engine.ema.calibrate`, which sets ``momentum`` to None.
 
     Raises:
-        ValueError: In training, B is neither a multiple of the group nor smaller than it.
+        ValueError: In training, B is not a multiple of the group.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
-        size = len(input)
-        group = min(GROUP, size)
-        if size % group:
+        if len(input) % GROUP:
             raise ValueError(
-                f"batch normalisation takes groups of {GROUP} samples, and {size} samples for each process and "
+                f"batch normalisation takes groups of {GROUP} samples, and {len(input)} samples for each process and "
                 "micro-batch is not a multiple: change batch_size or micro_batches"
             )
         assert self.running_mean is not None
-        means = self.running_mean.new_zeros(size // group, self.num_features)
+        means = self.running_mean.new_zeros(len(input) // GROUP, self.num_features)
         variances = torch.zeros_like(means)
+        # A loop: groups side by side in the channels lose the layout, and cost four times as much on a processor.
         normal = [
             batch_norm(part, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
-            for part, mean, variance in zip(torch.split(input, group), means, variances, strict=True)
+            for part, mean, variance in zip(torch.split(input, GROUP), means, variances, strict=True)
         ]
         if self.momentum is None:
             self.gather(means.mean(0), variances.mean(0))

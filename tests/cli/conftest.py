@@ -8,7 +8,7 @@ from multigan import cli
 
 TINY = [
     *("--model.resolution", "16", "--model.generator_width", "4", "--model.discriminator_width", "4"),
-    *("--model.latent_dim", "4", "--steps", "2", "--batch_size", "8", "--tracker", "none"),
+    *("--model.latent_dim", "4", "--steps", "2", "--batch_size", "16", "--tracker", "none"),
 ]
 
 
@@ -60,5 +60,5 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
     model = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4, "conditional": True}
     return run.train(
-        configure("image", model=model, steps=2, batch_size=8, log_every=1, tracker="none", output=str(folder))
+        configure("image", model=model, steps=2, batch_size=16, log_every=1, tracker="none", output=str(folder))
     )

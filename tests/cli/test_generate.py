@@ -41,7 +41,7 @@ def test_writes_a_numbered_file_a_sample_and_a_grid(generate, tmp_path):
     with Image.open(tmp_path / "out" / "000007.png") as picture:
         assert picture.size == (16, 16) and picture.mode == "L"
     with Image.open(tmp_path / "out" / "grid.png") as grid:
-        assert grid.size == (10 * 50 + 2, 50 + 2)  # a whole row of the ten classes
+        assert grid.size == (10 * 50 + 2, 2 * 50 + 2)  # one class a column: a whole row, and two more
 
 
 def test_says_what_it_took_and_what_it_wrote(command, trained, tmp_path):

@@ -309,3 +309,21 @@ def test_what_is_found_is_not_written_to(pictures):
         found.real[0] = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.skipped = 1
+
+
+class Forgetful(Image):
+    """Says nothing of its classes among what the encoding depends on."""
+
+    def encoding(self):
+        return {"resolution": self.config.resolution}
+
+
+def test_what_was_learned_comes_back_whatever_the_encoding_depends_on():
+    learned = []
+    for _ in range(2):
+        plugin = Forgetful(ImageConfig(resolution=16, latent_dim=77))
+        cache.cached(plugin.builtin_datasets["digits"](), plugin, skip_corrupt=False)
+        learned.append(plugin.config)
+    assert learned[0] == learned[1]
+    assert learned[1].classes == tuple(str(digit) for digit in range(10))
+    assert learned[1].latent_dim == 77

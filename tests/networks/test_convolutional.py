@@ -33,13 +33,13 @@ def test_channels_double_as_the_side_halves_up_to_512(side, width, expected):
 def test_shapes(side, channels, classes):
     generator = ConvolutionalGenerator(5, channels, side, 2, classes)
     discriminator = ConvolutionalDiscriminator(channels, side, 2, classes)
-    condition = torch.tensor([0, 1, 3]) if classes else None
-    samples = generator(torch.randn(3, 5), condition)
-    assert samples.shape == (3, channels, side, side)
+    condition = torch.arange(16) % classes if classes else None
+    samples = generator(torch.randn(16, 5), condition)
+    assert samples.shape == (16, channels, side, side)
     assert samples.abs().max() <= 1
-    assert discriminator(samples, condition).shape == (3,)
+    assert discriminator(samples, condition).shape == (16,)
     body = ConvolutionalFeatures(channels, side, 2)
-    assert body(samples).shape == (3, body.features)
+    assert body(samples).shape == (16, body.features)
 
 
 @pytest.mark.parametrize("side", SIDES)

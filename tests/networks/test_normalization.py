@@ -31,7 +31,7 @@ def pair():
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("count", [2, 7, GROUP, 3 * GROUP])
+@pytest.mark.parametrize("count", [GROUP, 3 * GROUP])
 def test_training_equals_torch_on_each_group(count, memory_format):
     ours, _ = pair()
     samples = pictures(count).to(memory_format=memory_format)
@@ -104,7 +104,7 @@ def test_a_sample_sees_its_group_alone():
     assert (first[GROUP:-1] - second[GROUP:-1]).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("count", [GROUP + 1, 40])
+@pytest.mark.parametrize("count", [2, GROUP + 1, 40])
 def test_sizes_that_do_not_divide_are_refused(count):
     with pytest.raises(ValueError, match=f"groups of {GROUP} samples, and {count} samples"):
         GhostBatchNorm2d(CHANNELS)(pictures(count))

@@ -168,6 +168,8 @@ def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
 
 def flatten(picture: Image.Image) -> Image.Image:
     """Eight bits a channel, and transparent parts white."""
+    if picture.mode == "F":
+        raise ValueError("a picture of fractions says nothing of its range: save it with 8 or 16 bits")
     if picture.mode.startswith("I"):  # 16 bits
         return Image.fromarray((numpy.asarray(picture, numpy.float64) / 257).round().clip(0, 255).astype(numpy.uint8))
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
