@@ -22,7 +22,7 @@ from multigan.errors import UserError
 from multigan.files import written_whole
 from multigan.modality import Modality
 
-FORMAT = 1
+FORMAT = 2
 ROWS = 256  # read at a time
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"

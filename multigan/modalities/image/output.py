@@ -1,6 +1,7 @@
 """Samples as pictures: PNG files, PIL images, and a grid to look at."""
 
 import math
+import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,8 @@ def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
         for picture, name in zip(pictures(batch), names, strict=True):
             picture.save(name, compress_level=1)
 
-    with ThreadPoolExecutor() as pool:
+    # One core is left to the network; more writers would only take turns with it.
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
         for batch in batches:
             for future in writing:
                 future.result()
