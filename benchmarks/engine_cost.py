@@ -73,7 +73,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = {"resolution": 64, "generator_width": 64, "discriminator_width": 64}
-        run = Run(configure("image", output=f"{folder}/run", batch_size=options.batch, tracker="none", model=model))
+        rules = {"objective": "non_saturating", "r1": 0.0, "r2": 0.0, "batch_size": options.batch}
+        run = Run(configure("image", output=f"{folder}/run", tracker="none", model=model, **rules))
         pictures = torch.from_numpy(cached(run.modality.builtin_datasets["digits"](), run.modality, False).real[:])
         count = iter(range(10**9))
         by_hand = [
@@ -87,6 +88,7 @@ def main() -> None:
         }
         times = medians(ways, options.rounds)
     table(f"one step, DCGAN at 64 x 64, batch {options.batch}", times, "bare")
+    print(f"\nthe engine is {times['textbook'] / times['engine']:.2f} times as fast as the textbook loop")
 
 
 if __name__ == "__main__":
