@@ -1,6 +1,6 @@
 """Runs every command in the README's `bash` blocks and every `python` block, in order, in a clone of its own.
 
-Trainings are cut to two steps; nothing else is changed.
+Trainings are cut to two steps, and two more for a resume; nothing else is changed.
 """
 
 import re
@@ -21,7 +21,7 @@ def short(command: str) -> str:
     """A training of two steps; any other command as it is."""
     if re.search(r"recipes/\w+\.py|multigan train \w+|-m multigan train", command) and "--help" not in command:
         command = re.sub(r" --steps \d+", "", command)
-        command += " --steps 2"
+        command += " --steps 4" if "--resume" in command else " --steps 2"
     return re.sub(r"^pip install uv && ", "", command)
 
 

@@ -474,3 +474,32 @@ def test_the_starter_model_is_taken_where_there_is_no_run(unconditional, tmp_pat
     assert newest("image") == starter
     make_run(unconditional, "mine", 0)
     assert newest("image") == model_folder.RUNS / "mine"
+
+
+def test_layout_reaches_weights_of_one_channel_and_leaves_other_ranks():
+    # A weight of one channel fits both layouts; left as it was, it would turn the layout of all that follows back.
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 4), torch.nn.Conv3d(2, 3, 2), torch.nn.Linear(3, 2))
+    before = [weight.clone() for weight in network.parameters()]
+    pretrained.channels_last(network)
+    assert network[0].weight.stride() == (16, 1, 4, 1)
+    assert network[1].weight.is_contiguous()
+    assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
+
+
+class Tied(torch.nn.Module):
+    """Two names for one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(2, 2)
+        self.second = torch.nn.Linear(2, 2)
+        self.second.weight = self.first.weight
+
+
+def test_tied_weights_are_saved_and_loaded(tmp_path):
+    network, other = Tied(), Tied()
+    file = tmp_path / "model.safetensors"
+    save_file(model_folder.network_tensors(network), file)
+    model_folder.load_weights(other, file)
+    assert torch.equal(other.second.weight, network.first.weight)
+    assert other.second.weight is other.first.weight

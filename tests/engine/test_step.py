@@ -1,9 +1,11 @@
 """One step of the game against a textbook step written here, and what each phase may and may not touch."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
+from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from multigan.engine import distributed
@@ -369,3 +371,36 @@ def test_each_penalty_and_its_gradient_are_exact_under_autocast(accelerate, pena
 def test_losses_are_computed_in_full_precision_under_bf16(accelerate):
     metrics = build(accelerate("bf16"), "relativistic", micro_batches=2).step(0)
     assert {value.dtype for value in metrics.values()} == {torch.float32}
+
+
+def with_loss_scale(accelerator, scale):
+    """An accelerator that behaves as under fp16, which the CPU has no scaler for, in full precision."""
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    game = build(accelerator)
+    # Told only now, so that the networks were wrapped without half precision.
+    accelerator.native_amp, accelerator.state._mixed_precision = True, "fp16"
+    accelerator.autocast_handler = AutocastKwargs(enabled=False)
+    return game
+
+
+def test_an_overflow_skips_the_step_and_is_counted(accelerate):
+    game = with_loss_scale(accelerate(), math.inf)  # every scaled gradient overflows
+    before = weights(game.generator), weights(game.discriminator)
+    metrics = numbers_of(game.step(0))
+    players = zip(("generator", "discriminator"), (game.generator, game.discriminator), before, strict=True)
+    for player, network, old in players:
+        assert metrics[f"{player}_steps_skipped"] == 1
+        assert metrics[f"{player}_gradient_norm"] == 0  # not the infinite one, which would pass for divergence
+        assert distance(network, old) == 0
+
+
+def test_a_loss_scale_that_fits_changes_nothing(accelerate):
+    plain = build(accelerate())
+    expected = numbers_of(plain.step(0))
+    scaled = with_loss_scale(accelerate(), 2.0**10)
+    metrics = numbers_of(scaled.step(0))
+    for player in ("generator", "discriminator"):
+        assert metrics[f"{player}_steps_skipped"] == 0
+        assert metrics[f"{player}_gradient_norm"] == pytest.approx(expected[f"{player}_gradient_norm"], rel=1e-5)
+    assert distance(scaled.generator, weights(plain.generator)) < 1e-6
+    assert distance(scaled.discriminator, weights(plain.discriminator)) < 1e-6
