@@ -200,14 +200,14 @@ def describe(kind: Any) -> str:
         return f"one of {', '.join(inner)}"
     if typing.get_origin(kind) is tuple:
         return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{describe(inner[0])}"
-    return "null" if kind is type(None) else str(kind.__name__)
+    return {type(None): "null", bool: "true or false"}.get(kind, str(kind.__name__))
 
 
 def nearest(name: str, names: list[str]) -> str:
     """``; did you mean NAME?`` where one of the names, or its part after the dot, is near."""
     by_last = {known.rpartition(".")[2]: known for known in reversed(names)}
     close = difflib.get_close_matches(name.rpartition(".")[2], by_last, 1)
-    return f"; did you mean {by_last[close[0]]}?" if close else f"; known are {', '.join(names)}"
+    return f"; did you mean {by_last[close[0]]}?" if close else "; --help lists them all"
 
 
 def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:
@@ -297,6 +297,9 @@ def load_file(file: Path) -> dict[str, Any]:
 def explain(message: str, plugin: type[Modality]) -> str:
     """The parser's error about a flag as one line in the words of the user."""
     hints = all_hints(plugin)
+    bare = re.search(r"argument --(\S+): expected one argument", message)
+    if bare and bare[1] in hints:
+        return f"{bare[1]} has no value: expected {describe(hints[bare[1]])}"
     unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
     if unknown:
         return f"unknown setting {unknown[1]}{nearest(unknown[1], list(hints))}"

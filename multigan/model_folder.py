@@ -121,12 +121,24 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
         f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",
         "```",
         "",
+        *label_lines(values),
         "| | |",
         "|---|---|",
         *(f"| {key.replace('_', ' ')} | {value} |" for key, value in training.items()),
         "",
     ]
     return "\n".join(lines)
+
+
+def label_lines(values: dict[str, Any]) -> list[str]:
+    """What a card says of the classes of a conditional model."""
+    config = values["config"]
+    if not (config.get("conditional") and config.get("classes")):
+        return []
+    return [
+        f"It is told the class: `--label` with one of {', '.join(config['classes'][:20])}; without it, all in turn.",
+        "",
+    ]
 
 
 def load_weights(network: nn.Module, file: Path) -> None:

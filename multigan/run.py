@@ -322,7 +322,10 @@ class Run:
         """Put back the newest checkpoint of the run."""
         found = checkpoint.complete(self.folder / "checkpoints")
         if not found:
-            raise UserError(f"nothing to resume in {self.folder}: it has no complete checkpoint")
+            raise UserError(
+                f"nothing to resume in {self.folder}: it has no complete checkpoint (--checkpoint_every says how often "
+                "one is written); start anew in another folder"
+            )
         run_folder.refuse_changes(config.read(self.folder), self.training)
         tensors, state = checkpoint.load(found[-1])
         try:

@@ -60,7 +60,18 @@ def group() -> None:
 
 def main() -> None:
     """The command `multigan`."""
-    guarded(group)
+    guarded(run_group)
+
+
+def run_group() -> None:
+    """The commands; click would end an interrupt in a word of its own, so its errors are shown here."""
+    try:
+        group(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
 
 
 def recipe(config: TrainingConfig, description: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,7 +175,9 @@ class Image(Modality):
     def preview(self, samples: Tensor, path: Path) -> list[Path]:
         from multigan.modalities.image import output
 
-        columns = self._classes if 0 < self._classes <= MOST_COLUMNS else None
+        columns = None
+        if 0 < self._classes <= MOST_COLUMNS:  # one class a column, in as many groups of columns as make it near-square
+            columns = self._classes * max(1, round(math.sqrt(len(samples)) / self._classes))
         return output.grid(samples, path, columns)
 
     def classifier(self) -> nn.Module:
