@@ -4,8 +4,8 @@
 
 Trains the networks of Goodfellow et al. 2014, which know nothing of neighbouring pixels, on the 1,797 digits that come
 with scikit-learn, scaled up to 32 x 32. Two minutes on one core. Expect digits with ragged edges. The loss is the
-relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) most samples
-come out alike.
+relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) there was
+less variety.
 
     accelerate launch recipes/image_gan.py --dataset ../shared/data/mnist --steps 10000
     multigan generate --modality image -n 16
