@@ -1,4 +1,6 @@
-"""Folders that are written whole or not at all."""
+"""What is written: folders and files whole or not at all, and weights as files want them."""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -6,10 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from multigan.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 ASIDE = ".writing-"
 BEFORE = ".before-"
@@ -73,3 +79,11 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def network_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers on the CPU, each with memory of its own: tied weights share it, which a file cannot."""
+    import torch  # here, because settings are read without it
+
+    values = network.state_dict().items()
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}

@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from multigan.errors import UserError
 
@@ -163,9 +162,3 @@ def load_weights(network: nn.Module, file: Path) -> None:
         if names:
             raise UserError(f"{file} {problem} {', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''}")
     network.load_state_dict(weights)
-
-
-def network_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers on the CPU, each with memory of its own, as files want them (weights may be tied)."""
-    values = network.state_dict().items()
-    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}

@@ -28,6 +28,7 @@ from multigan.engine.ema import calibrate, update_average
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.step import Game, Metrics, Rules
 from multigan.errors import UserError
+from multigan.files import network_tensors
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator, channels_last
 from multigan.run_folder import METRICS
@@ -303,7 +304,7 @@ class Run:
                 "seconds": self.seconds(),
                 "scaler": scaler.state_dict() if scaler is not None else None,
             }
-            tensors = {name: checkpoint.network_tensors(network) for name, network in self.networks().items()}
+            tensors = {name: network_tensors(network) for name, network in self.networks().items()}
             tensors |= {name: checkpoint.optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
             checkpoint.save(self.folder / "checkpoints", step, tensors, state)
             generator.save(self.folder / "model")

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 import multigan
 from multigan import model_folder, pretrained
 from multigan.errors import UserError
+from multigan.files import network_tensors
 from multigan.modalities.image import Image, ImageConfig
 from multigan.model_folder import find, newest
 from multigan.pretrained import TrainedGenerator, class_number, latent, load, slerp
@@ -499,7 +500,7 @@ class Tied(torch.nn.Module):
 def test_tied_weights_are_saved_and_loaded(tmp_path):
     network, other = Tied(), Tied()
     file = tmp_path / "model.safetensors"
-    save_file(model_folder.network_tensors(network), file)
+    save_file(network_tensors(network), file)
     model_folder.load_weights(other, file)
     assert torch.equal(other.second.weight, network.first.weight)
     assert other.second.weight is other.first.weight

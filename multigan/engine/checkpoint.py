@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from multigan.errors import UserError
@@ -96,12 +96,6 @@ def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
             value = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def network_tensors(network: nn.Module) -> Tensors:
-    """A network's weights and buffers, on the CPU."""
-    values = network.state_dict().items()  # tied weights share memory, which a file cannot
-    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}
 
 
 def digest(file: Path) -> str:

@@ -76,7 +76,7 @@ def test_a_restored_optimizer_steps_as_the_one_that_never_stopped(tmp_path):
     assert not whole[0].weight.is_contiguous()
     learn(whole, whole_optimizer, range(3))
     given = {
-        "network": checkpoint.network_tensors(whole),
+        "network": files.network_tensors(whole),
         "optimizer": checkpoint.optimizer_tensors(whole_optimizer),
     }
     found, _ = checkpoint.load(checkpoint.save(tmp_path, 3, given, {}))
