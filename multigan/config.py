@@ -48,6 +48,7 @@ class TrainingConfig:
         log_every: Steps between lines of metrics.
         sample_every: Steps between previews.
         checkpoint_every: Steps between checkpoints.
+        timeout: Seconds that a process waits for one that does not answer, before it ends with an error.
         tracker: Where the metrics and previews go besides the run folder: tensorboard, or any other that accelerate
             knows and you have installed, or none.
         objective: What the players minimise.
@@ -79,6 +80,7 @@ class TrainingConfig:
     log_every: int = 50
     sample_every: int = 250
     checkpoint_every: int = 500
+    timeout: int = 600
     tracker: str = "tensorboard"
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic"] = (
         "non_saturating"
@@ -95,7 +97,9 @@ class TrainingConfig:
     model: Any = None
 
     def __post_init__(self) -> None:
-        at_least_1 = "steps batch_size micro_batches log_every sample_every checkpoint_every discriminator_steps"
+        at_least_1 = (
+            "steps batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps"
+        )
         for name in at_least_1.split():
             check(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("seed", "warmup_steps", "r1", "r2", "wgan_gp"):

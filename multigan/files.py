@@ -82,8 +82,12 @@ def sync(path: Path) -> None:
 
 
 def network_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers on the CPU, each with memory of its own: tied weights share it, which a file cannot."""
+    """Copies of the weights and buffers; tied weights share memory, which a file cannot."""
+    return {name: cpu_copy(value) for name, value in network.state_dict().items()}
+
+
+def cpu_copy(value: Tensor) -> Tensor:
+    """A copy on the CPU, in the plain layout of a file."""
     import torch  # here, because settings are read without it
 
-    values = network.state_dict().items()
-    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in values}
+    return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

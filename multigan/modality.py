@@ -72,8 +72,10 @@ class Modality(ABC):
         return asdict(self.config)
 
     def to_sample(self, real: Tensor) -> Tensor:
-        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, float32 as the generator makes them."""
-        return real.float()
+        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, of PyTorch's default type as the networks are."""
+        import torch
+
+        return real.to(torch.get_default_dtype())
 
     # --- networks ---
 

@@ -108,7 +108,8 @@ class TrainedGenerator:
 
     def _batches(self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool) -> Iterator[Tensor]:
         dim = self.modality.config.latent_dim
-        device = next(self.network.parameters()).device
+        weight = next(self.network.parameters())
+        device = weight.device
         first, second = (latent(seed, i, dim, truncation) for i in range(2))
         for start in range(0, n, BATCH):
             numbers = range(start, start + BATCH)
@@ -118,7 +119,7 @@ class TrainedGenerator:
             ]
             condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
             with torch.no_grad():
-                samples = self.network(torch.from_numpy(numpy.stack(rows)).to(device), condition)
+                samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()
 
     def class_numbers(self, label: int | str | Sequence[int | str] | None) -> list[int]:

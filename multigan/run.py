@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import copy
-import json
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy
 import torch
+from accelerate.utils import broadcast_object_list
 from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from multigan import __version__, config, registry, run_folder
+from multigan import config, registry, run_folder
 from multigan.config import TrainingConfig
 from multigan.data import batches, load
 from multigan.data.cache import cached
-from multigan.engine import checkpoint, distributed, loop
+from multigan.engine import checkpoint, distributed, health, loop
 from multigan.engine.draws import Draws, derive_seed
 from multigan.engine.ema import calibrate, update_average
 from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.state import State
 from multigan.engine.step import Game, Metrics, Rules
+from multigan.engine.stop import Stop
 from multigan.errors import UserError
-from multigan.files import network_tensors
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator, channels_last
-from multigan.run_folder import METRICS
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
+EXAMINED = 64  # samples whose diversity is watched, at most
+RETURNS = 3  # times that a run goes back to a checkpoint before it gives up
+DETOUR = 2**40  # after that, its steps take the random numbers of steps so far on
 
 
 def train(training: TrainingConfig) -> Path:
@@ -53,37 +57,42 @@ class Run:
     """A training run, wired and ready to start or to go on."""
 
     def __init__(self, training: TrainingConfig) -> None:
-        distributed.check_launch()
-        self.folder = run_folder.choose(training)
+        distributed.check_launch(training.timeout)
+        self.folder, resume = run_folder.choose(training)
         self.accelerator = distributed.start(training.tracker, self.folder)
+        self.agreement = distributed.Agreement(self.accelerator, training.timeout)
+        self.writer = checkpoint.Writer()
+        self.training = training
         self.modality = registry.load(training.modality)(training.model)
         self.trained_on: dict[str, Any] = {}
-        self.start = 0
-        batch_source = self.open_data(training)
-        self.training = training
+        self.notes: list[str] = []
+        batch_source = self.open_data()
+        self.agreement.meet()
         self.game = self.build_game(batch_source)
-        self.try_networks()
-        self.average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
-        self.meter = loop.Meter()
-        self.seconds_before = 0.0
+        average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
+        chance = self.game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
+        self.state = State(self.game, average, loop.Meter(), health.Health(chance, self.accelerator.scaler is not None))
         self.calibrated = -1
-        if training.resume is not None:
+        self.try_networks()
+        if resume:
             self.resume()
         self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
         if self.accelerator.is_main_process:
-            run_folder.open_folder(self.folder, self.training, self.start)
+            run_folder.open_folder(self.folder, training, self.state.step)
+            for note in self.notes:
+                run_folder.add_note(self.folder, self.state.step, note)
         if training.tracker == "tensorboard":  # it would make a folder more of each configuration
             self.accelerator.init_trackers("tensorboard")
         elif training.tracker != "none":
-            settings = config.flatten(config.plain(self.training))
+            settings = config.flatten(config.plain(training))
             # Trackers take plain numbers and words; a null or a list is written as it reads.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
     # --- wiring ---
 
-    def open_data(self, training: TrainingConfig) -> batches.Batches:
+    def open_data(self) -> batches.Batches:
         """Load, decode and batch the dataset, and fit the modality to it."""
-        device, modality = self.accelerator.device, self.modality
+        training, device, modality = self.training, self.accelerator.device, self.modality
         if training.dataset is None:
             raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
         dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
@@ -150,90 +159,164 @@ class Run:
         return network.to(self.accelerator.device)
 
     def try_networks(self) -> None:
-        """One batch through both networks, before anything is written.
+        """One batch through both networks, before anything is written; a few of its samples are kept as a standard.
 
         Raises:
-            UserError: A network cannot take batches of this size, or there is no warm-up phase to do.
+            UserError: A network cannot take batches of this size, there is no warm-up phase to do, or the processes
+                read different data.
         """
         if self.training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
             raise UserError(f"modality {self.training.modality!r} has no warm-up phase: leave warmup_steps at 0")
+        batch_size = self.training.batch_size
+        real, condition = self.game.batches(0, slice(0, batch_size))
+        distributed.check_same("data", f"data with hash {torch.hash_tensor(real).view(torch.int64).item()}")
         try:
             batch = self.game.make_micro_batches(0, graph=False)[0]
             with torch.no_grad():
                 self.game.judge(batch.real, batch)
         except ValueError as error:
             raise UserError(str(error)) from error
+        few = slice(0, min(EXAMINED, batch_size))
+        latent = self.game.draws.normal("examine", 0, few, self.game.latent_dim)
+        self.standard = real[few], latent, condition[few] if condition is not None else None
 
     # --- playing ---
 
     def train(self) -> Path:
         """Play all steps and return the folder."""
-        training, main = self.training, self.accelerator.is_main_process
+        training = self.training
         total = training.warmup_steps + training.steps
-        self.started = self.logged_at = time.perf_counter()
-        self.logged_step = self.start
+        self.logged_at = time.perf_counter()
+        self.logged_step = self.state.step
+        self.started = self.logged_at - self.state.seconds
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
         # A bar belongs on a terminal; a log file gets lines.
         quiet = None if self.accelerator.is_local_main_process else True
-        bar = tqdm(total=total, initial=self.start, desc="training", unit=" steps", disable=quiet)
+        bar = tqdm(total=total, initial=self.state.step, desc="training", unit=" steps", disable=quiet)
         hooks = [
             loop.Every(training.log_every, lambda step: self.log(step, bar)),
             loop.Every(training.sample_every, self.preview),
             loop.Every(training.checkpoint_every, self.checkpoint),
         ]
         try:
-            for _ in loop.run(self.play, self.start, total, self.meter, hooks):
-                bar.update()
-        except loop.DivergedError as problem:
+            with Stop() as stop:
+                while self.state.step < total:
+                    try:
+                        self.play_until(total, hooks, bar, stop)
+                    except health.DivergedError as problem:
+                        self.go_back(problem, bar)
+                self.agreement.collect()
+            self.writer.wait()
+        except RuntimeError as error:
+            if not distributed.is_loss_of_a_process(error):
+                raise
             raise UserError(
-                f"{problem}, after step {self.logged_step}: try lower learning rates, or more r1; the model and the "
-                f"checkpoints in {self.folder} are from before"
-            ) from problem
+                f"another process has gone, or has not answered for {training.timeout} s, after step "
+                f"{self.state.step}; --resume {self.folder} goes on from the last checkpoint"
+            ) from error
         except OSError as error:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
             bar.close()
             self.accelerator.end_training()
-        if main:
+        if self.accelerator.is_main_process:
             # A modality that is not installed by name must be given: a file does not choose what is imported.
             modality = f"--modality {training.modality} " if ":" in training.modality else ""
             command = f"multigan generate {modality}--model {shlex.quote(str(self.folder))}"
             print(f"run folder: {self.folder}\ngenerate:   {command}")
         return self.folder
 
+    def play_until(self, total: int, hooks: list[loop.Every], bar: Any, stop: Stop) -> None:
+        """Play on to the last step, or until one of the processes is told to stop."""
+        for step in loop.run(self.play, self.state.step, total, self.state.meter, hooks):
+            bar.update()
+            signal = self.agreement.largest(stop.signal)
+            if signal and step < total:
+                if step % self.training.checkpoint_every:
+                    self.checkpoint(step)
+                self.writer.wait()
+                if self.accelerator.is_main_process:
+                    tqdm.write(f"stopped and saved after step {step}: --resume {self.folder} goes on", file=sys.stderr)
+                raise SystemExit(128 + signal)  # as the shell says that a signal ended a process
+
     def play(self, number: int) -> Metrics:
         """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
-        training, game = self.training, self.game
-        for generator in (game.generator, self.average):
+        training, game, state = self.training, self.game, self.state
+        for generator in (game.generator, state.average):
             self.modality.on_step(generator, number, training.warmup_steps + training.steps)
-        if number < training.warmup_steps:
-            metrics = game.warmup(number, self.modality.warmup_loss)
-        else:
-            metrics = game.step(number)
-        update_average(self.average, game.generator, training.ema_decay, number)
-        return metrics
+        draw = number + state.returns * DETOUR
+        warming_up = number < training.warmup_steps
+        metrics = game.warmup(draw, self.modality.warmup_loss) if warming_up else game.step(draw)
+        update_average(state.average, game.generator, training.ema_decay, number)
+        state.step = number + 1
+        return state.health.count(metrics)
+
+    def go_back(self, problem: health.DivergedError, bar: Any) -> None:
+        """Put back the newest checkpoint from before the trouble, to play on from it with other random numbers.
+
+        Raises:
+            UserError: There is none, or this has been done often enough.
+        """
+        advice = "try lower learning rates, or more r1"
+        self.writer.wait()
+        returns, step = self.state.returns, self.state.step
+        path = self.newest(lambda state: state["health"]["streak"] == 0)
+        if path is None:
+            raise UserError(f"{problem}, at step {step}, and there is no checkpoint from before: {advice}")
+        if returns == RETURNS:
+            raise UserError(
+                f"{problem}, at step {step}, after {returns} times back to a checkpoint: {advice}; the model and the "
+                f"checkpoints in {self.folder} are from before"
+            )
+        self.state.restore(*checkpoint.load(path))
+        self.state.returns = returns + 1
+        self.calibrated = -1
+        note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
+        self.accelerator.wait_for_everyone()  # all have read it
+        if self.accelerator.is_main_process:
+            tqdm.write(f"warning: {note}", file=sys.stderr)
+            run_folder.forget_after(self.folder, self.state.step)
+            run_folder.add_note(self.folder, self.state.step, note)
+        self.logged_step, self.logged_at = self.state.step, time.perf_counter()
+        bar.n = self.state.step
 
     # --- what a run leaves ---
 
     def log(self, step: int, bar: Any) -> None:
         """A line of metrics: means over the steps since the last line."""
-        values = self.meter.read(self.accelerator)
+        values: dict[str, Any] = dict(self.state.meter.read(self.accelerator))
+        distributed.check_weights(self.accelerator, self.players())
+        examined, warnings = self.state.health.examine(values, self.diversity())
         now = time.perf_counter()
         rate = (step - self.logged_step) * self.training.batch_size / (now - self.logged_at)
         self.logged_at, self.logged_step = now, step
-        line = {"step": step, **values, "samples_per_second": round(rate, 1), "seconds": round(self.seconds(), 1)}
+        times = {"samples_per_second": round(rate, 1), "seconds": round(self.seconds(), 1)}
+        line = {"step": step, **values, **examined, **times}
         if self.accelerator.is_main_process:
-            with (self.folder / METRICS).open("a") as file:
-                file.write(json.dumps(line) + "\n")
-            shown = {name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "warmup_loss") if name in values}
+            run_folder.add_line(self.folder, line)
+            shown = {name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "warmup_loss") if values.get(name)}
             bar.set_postfix(shown)
             if bar.disable:
                 print(f"step {step}", *(f"{name} {value}" for name, value in shown.items()), flush=True)
-        self.accelerator.log({key: value for key, value in line.items() if key != "step"}, step=step)
+        numbers = {key: value for key, value in line.items() if key != "step" and isinstance(value, int | float)}
+        self.accelerator.log(numbers, step=step)
+        self.state.health.check()
+        if self.accelerator.is_main_process:
+            for warning in warnings:
+                tqdm.write(f"warning: step {step}: {warning}", file=sys.stderr)
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"generator": self.game.generator, "discriminator": self.game.discriminator}
+
+    def diversity(self) -> float:
+        """How much the generator's samples of a few fixed latents differ, as a share of how much real ones do."""
+        real, latent, condition = self.standard
+        with torch.no_grad():
+            return health.diversity(self.game.generate(latent, condition), real)
 
     def seconds(self) -> float:
         """Time spent, over all the parts of a run that was stopped and resumed."""
-        return self.seconds_before + time.perf_counter() - self.started
+        return time.perf_counter() - self.started
 
     def preview(self, step: int) -> None:
         """The same latents as ever, as the averaged generator now makes them."""
@@ -258,7 +341,7 @@ class Run:
         """The averaged generator, its statistics set, with what is to be known of it."""
         training = self.training
         if self.calibrated != step:
-            calibrate(self.average, self.calibration())
+            calibrate(self.state.average, self.calibration())
             self.calibrated = step
         penalties = [
             f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
@@ -278,7 +361,7 @@ class Run:
                 [Path(sys.argv[0]).name if Path(sys.argv[0]).is_absolute() else sys.argv[0], *sys.argv[1:]]
             ),
         }
-        return TrainedGenerator(training.modality, self.modality, self.average, facts)
+        return TrainedGenerator(training.modality, self.modality, self.state.average, facts)
 
     def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
@@ -290,59 +373,66 @@ class Run:
             yield draws.normal("calibrate", number, slice(0, count), self.modality.config.latent_dim), condition
 
     def checkpoint(self, step: int) -> None:
-        """Save all that is needed to go on, and the generator as a model; but never one that has diverged."""
-        if not all(weight.isfinite().all() for network in self.networks().values() for weight in network.parameters()):
-            raise loop.DivergedError("a weight is no longer a finite number")
-        self.accelerator.wait_for_everyone()
+        """Save all that is needed to go on, and the generator as a model; but never one that has diverged.
+
+        What is saved is copied here and written in the background, while training goes on.
+        """
+        self.state.health.check()
+        if not self.state.is_finite():
+            raise health.DivergedError("a weight is no longer a finite number")
+        self.state.seconds = self.seconds()
+        values = self.state.values()
         if self.accelerator.is_main_process:
-            generator, scaler = self.trained_generator(step), self.accelerator.scaler
-            state = {
-                "format": checkpoint.FORMAT,
-                "multigan": __version__,
-                "step": step,
-                "meter": self.meter.state(),
-                "seconds": self.seconds(),
-                "scaler": scaler.state_dict() if scaler is not None else None,
-            }
-            tensors = {name: network_tensors(network) for name, network in self.networks().items()}
-            tensors |= {name: checkpoint.optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
-            checkpoint.save(self.folder / "checkpoints", step, tensors, state)
-            generator.save(self.folder / "model")
+            generator = copy.deepcopy(self.trained_generator(step))
+            tensors = self.state.tensors()
 
-    def networks(self) -> dict[str, nn.Module]:
-        return {"generator": self.game.generator, "discriminator": self.game.discriminator, "average": self.average}
+            def write() -> None:
+                checkpoint.save(self.folder / "checkpoints", step, tensors, values)
+                generator.save(self.folder / "model")
 
-    def optimizers(self) -> dict[str, Any]:
-        game = self.game
-        return {
-            "generator_optimizer": game.generator_optimizer,
-            "discriminator_optimizer": game.discriminator_optimizer,
-        }
+            self.writer.submit(write)
+
+    def newest(self, good: Callable[[dict[str, Any]], bool] = lambda state: True) -> Path | None:
+        """The newest checkpoint that is as it was written, and whose state is good; the first process chooses it.
+
+        What is newer is put out of the way, so that it is not resumed later: damaged ones are kept under another name.
+        """
+        chosen = None
+        if self.accelerator.is_main_process:
+            for path in reversed(checkpoint.complete(self.folder / "checkpoints")):
+                wrong = checkpoint.damage(path)
+                if wrong is not None:
+                    aside = path.with_name(f"damaged-{path.name}")
+                    shutil.rmtree(aside, ignore_errors=True)
+                    path.rename(aside)
+                    tqdm.write(f"warning: {wrong} in {path}, now {aside.name}: the one before is used", file=sys.stderr)
+                elif good(checkpoint.load_state(path)):
+                    chosen = path
+                    break
+                else:
+                    shutil.rmtree(path)
+        found: list[Path | None] = broadcast_object_list([chosen])
+        return found[0]
 
     def resume(self) -> None:
         """Put back the newest checkpoint of the run."""
-        found = checkpoint.complete(self.folder / "checkpoints")
-        if not found:
+        path = self.newest()
+        if path is None:
             raise UserError(
                 f"nothing to resume in {self.folder}: it has no complete checkpoint (--checkpoint_every says how often "
                 "one is written); start anew in another folder"
             )
-        run_folder.refuse_changes(config.read(self.folder), self.training)
-        tensors, state = checkpoint.load(found[-1])
+        changed = run_folder.changes(config.read(self.folder), self.training)
         try:
-            for name, network in self.networks().items():
-                network.load_state_dict(tensors[name])
-        except RuntimeError as error:
-            raise UserError(f"the networks are not those of {found[-1]}: has the dataset changed?") from error
-        for name, optimizer in self.optimizers().items():
-            checkpoint.restore_optimizer(optimizer, tensors[name])
-        self.start = state["step"]
-        self.meter.restore(state["meter"], self.accelerator.device)
-        self.seconds_before = state["seconds"]
-        if self.accelerator.scaler is not None and state["scaler"] is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        if self.start >= self.training.warmup_steps + self.training.steps:
-            raise UserError(f"{self.folder} is complete at step {self.start}: give more --steps to go on")
-        self.accelerator.print(f"resuming {self.folder} after step {self.start}")
+            self.state.restore(*checkpoint.load(path))
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
+        step = self.state.step
+        if step >= self.training.warmup_steps + self.training.steps:
+            raise UserError(f"{self.folder} is complete at step {step}: give more --steps to go on")
+        self.accelerator.print(f"resuming {self.folder} after step {step}")
+        if changed:
+            self.notes.append(f"resumed after step {step} with {'; '.join(changed)}")
+            self.accelerator.print(f"from here on: {'; '.join(changed)}")
         if self.training.streaming:
             self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")

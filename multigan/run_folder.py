@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 
-from multigan.config import TrainingConfig, flatten, plain, write
+from multigan.config import CONFIG_FILE, PLACES, TrainingConfig, flatten, plain, read, write
 from multigan.errors import UserError
 from multigan.files import clean, write_text
 from multigan.model_folder import RUNS
@@ -30,8 +31,11 @@ FIXED = (
 )
 
 
-def choose(training: TrainingConfig) -> Path:
-    """The run's folder, the same for every process.
+def choose(training: TrainingConfig) -> tuple[Path, bool]:
+    """The run's folder, the same for every process, and whether it is gone on with.
+
+    A launcher that restarts the processes (``--max_restarts``) gives them the same command, so that a new run finds
+    its own folder.
 
     Raises:
         UserError: It holds something already, and this is no resume.
@@ -39,26 +43,37 @@ def choose(training: TrainingConfig) -> Path:
     if training.resume is not None:
         if training.output is not None:
             raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
-        return Path(training.resume)
+        return Path(training.resume), True
+    if training.output is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        raise UserError("--max_restarts needs --output: a restarted run has to find its folder again")
     folder = (
         Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
     # One process decides: clocks differ, and another may already see what the first one made.
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    name, taken = broadcast_object_list([str(folder), taken])
+    restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
+    own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder), training)
+    taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    begun = own and any((folder / "checkpoints").glob("step-*"))
+    name, taken, begun = broadcast_object_list([str(folder), taken, begun])
     if taken:
         raise UserError(
             f"{name} holds something already: --resume {name} goes on with a run, --output names a new folder"
         )
-    return Path(name)
+    return Path(name), begun
 
 
-def refuse_changes(before: TrainingConfig, now: TrainingConfig) -> None:
-    """Raise the error for a resume that would be of another run."""
+def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
+    """What a resumed run does otherwise than before, as "field before -> now".
+
+    Raises:
+        UserError: Something that cannot change within one run.
+    """
     old, new = flatten(plain(before)), flatten(plain(now))
-    changed = [f"{key} {old[key]} -> {new[key]}" for key in old if key.split(".")[0] in FIXED and old[key] != new[key]]
-    if changed:
-        raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(changed)}")
+    changed = {key: f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
+    fixed = [words for key, words in changed.items() if key.split(".")[0] in FIXED]
+    if fixed:
+        raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(fixed)}")
+    return list(changed.values())
 
 
 def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:
@@ -68,10 +83,26 @@ def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:
         clean(folder)
         clean(folder / "checkpoints")
         write(training, folder)
-        lines = [json.dumps(line) + "\n" for line in read_metrics(folder) if line["step"] <= start]
-        write_text(folder / METRICS, "".join(lines))
+        forget_after(folder, start)
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Drop the metrics of later steps."""
+    lines = [json.dumps(line) + "\n" for line in read_metrics(folder) if line["step"] <= step]
+    write_text(folder / METRICS, "".join(lines))
+
+
+def add_line(folder: Path, line: dict[str, Any]) -> None:
+    """Add a line to ``metrics.jsonl``."""
+    with (folder / METRICS).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def add_note(folder: Path, step: int, note: str) -> None:
+    """Add a line of words, on what happened to the run after a step."""
+    add_line(folder, {"step": step, "note": note})
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

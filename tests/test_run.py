@@ -33,8 +33,16 @@ def resumed(folder, **fields):
     return run.train(dataclasses.replace(config.read(folder), resume=str(folder), **fields))
 
 
-def metrics(folder):
+def lines(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def metrics(folder):
+    return [line for line in lines(folder) if "note" not in line]
+
+
+def notes(folder):
+    return [line["note"] for line in lines(folder) if "note" in line]
 
 
 def timeless(folder):
@@ -90,9 +98,9 @@ def test_folder_has_what_the_design_says(tmp_path):
 
 
 def test_metrics_are_finite_and_their_steps_increase(tmp_path):
-    lines = metrics(run.train(tiny(tmp_path / "run", steps=5, log_every=2, r1=0.1)))
-    assert [line["step"] for line in lines] == [2, 4, 5]
-    for line in lines:
+    found = metrics(run.train(tiny(tmp_path / "run", steps=5, log_every=2, r1=0.1)))
+    assert [line["step"] for line in found] == [2, 4, 5]
+    for line in found:
         assert all(isinstance(value, int | float) and math.isfinite(value) for value in line.values())
         assert {"discriminator_loss", "generator_loss", "d_real", "d_fake", "samples_per_second"} <= set(line)
         assert line["discriminator_gradient_norm"] > 0 and line["generator_gradient_norm"] > 0 and line["penalty"] > 0
@@ -286,6 +294,10 @@ def test_resume_with_more_steps_goes_on_as_one_run(done, tmp_path):
 def test_resume_may_change_what_the_networks_do_not_depend_on(done):
     resumed(done, steps=6, generator_learning_rate=1e-5, log_every=2, r1=0.5)
     assert [line["step"] for line in metrics(done)] == [1, 2, 3, 4, 6]
+    (note,) = notes(done)
+    for words in ("after step 4", "steps 4 -> 6", "generator_learning_rate 0.0002 -> 1e-05", "r1 0.3 -> 0.5"):
+        assert words in note
+    assert config.read(done).r1 == 0.5
 
 
 def test_metrics_from_after_the_checkpoint_are_dropped(done):
@@ -314,12 +326,23 @@ def test_half_a_checkpoint_does_not_count_and_is_cleaned_up(done):
     assert {path.name for path in checkpoints.iterdir()} == {"step-2", "step-4"}
 
 
-def test_damaged_checkpoint_is_refused_with_its_file(done):
+def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_is_used(done, capfd):
+    expected, before = weights(done), timeless(done)
     file = done / "checkpoints" / "step-4" / "generator.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"generator\.safetensors is missing or damaged"):
+    resumed(done)
+    said = capfd.readouterr()
+    assert "generator.safetensors is missing or damaged" in said.err and "after step 2" in said.out
+    assert weights(done) == expected and timeless(done) == before
+    assert {path.name for path in (done / "checkpoints").iterdir()} == {"step-2", "step-4", "damaged-step-4"}
+
+
+def test_nothing_but_damaged_checkpoints_is_nothing_to_resume(done):
+    for step in (2, 4):
+        (done / "checkpoints" / f"step-{step}" / "state.json").write_text("{}")
+    with pytest.raises(UserError, match="no complete checkpoint"):
         resumed(done, steps=6)
 
 
@@ -337,16 +360,58 @@ def test_resume_into_another_folder_is_refused(done, tmp_path):
 # --- divergence ---
 
 
-def test_divergence_stops_the_run_with_one_line(tmp_path):
-    found = refused(tiny(tmp_path / "run", steps=8, generator_learning_rate=1e30, discriminator_learning_rate=1e30))
-    assert "no longer a finite number" in found and "step" in found
-    assert all(math.isfinite(value) for line in metrics(tmp_path / "run") for value in line.values())
+def test_divergence_without_a_checkpoint_stops_the_run_with_one_line(tmp_path):
+    wild = {"generator_learning_rate": 1e30, "discriminator_learning_rate": 1e30}
+    found = refused(tiny(tmp_path / "run", steps=60, log_every=10, checkpoint_every=100, **wild))
+    assert "not finite" in found and "at step 20" in found and "no checkpoint" in found
+    _, second = metrics(tmp_path / "run")
+    assert second["generator_steps_dropped"] == 20 and second["health"] == ["dropped steps"]
 
 
-def test_what_a_diverged_run_leaves_is_from_before(tmp_path):
-    # The message says so. Checkpoints may well be more frequent than lines of metrics.
-    fields = {"steps": 8, "log_every": 8, "checkpoint_every": 1}
-    refused(tiny(tmp_path / "run", generator_learning_rate=1e30, discriminator_learning_rate=1e30, **fields))
+def break_weights(monkeypatch, at, times):
+    """The generator's weights are lost before a step, so many times."""
+    broken = []
+
+    def on_step(self, generator, step, total):
+        if step == at and generator.training and len(broken) < times:
+            broken.append(step)
+            for weight in generator.parameters():
+                weight.data.fill_(math.nan)
+
+    monkeypatch.setattr(Image, "on_step", on_step)
+
+
+RECOVER = {"steps": 40, "checkpoint_every": 4, "log_every": 1}
+
+
+def test_a_run_that_fails_once_goes_back_and_on(tmp_path, monkeypatch, capfd):
+    break_weights(monkeypatch, at=6, times=1)
+    folder = run.train(tiny(tmp_path / "run", **RECOVER))
+    assert [line["step"] for line in metrics(folder)] == list(range(1, 41))
+    (note,) = notes(folder)
+    assert "back from step 8 to 4" in note and note in capfd.readouterr().err
+    assert all(value is not None for line in metrics(folder) for value in line.values())
+    # Other random numbers from there on, or it would fail as before.
+    whole = run.train(tiny(tmp_path / "whole", **RECOVER))
+    same = [a == b for a, b in zip(timeless(folder), timeless(whole), strict=True)]
+    assert same[:4] == [True] * 4 and not any(same[4:])
+
+
+def test_a_run_that_went_back_is_resumed_exactly(tmp_path, monkeypatch):
+    break_weights(monkeypatch, at=6, times=1)
+    whole = run.train(tiny(tmp_path / "whole", **RECOVER))
+    break_weights(monkeypatch, at=6, times=1)
+    part = run.train(tiny(tmp_path / "part", **{**RECOVER, "steps": 30}))
+    resumed(part, steps=40)
+    assert weights(part) == weights(whole) and timeless(part) == timeless(whole)
+
+
+def test_a_run_that_keeps_failing_goes_back_three_times_and_then_stops(tmp_path, monkeypatch, capfd):
+    break_weights(monkeypatch, at=6, times=100)
+    found = refused(tiny(tmp_path / "run", **RECOVER))
+    assert "after 3 times back" in found
+    assert len(notes(tmp_path / "run")) == 3
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-4"]
     for file in (tmp_path / "run").rglob("*.safetensors"):
         bad = [name for name, value in load_file(file).items() if not value.isfinite().all()]
         assert not bad, f"{file.relative_to(tmp_path)} has {bad[:3]} that are not finite"

@@ -26,13 +26,15 @@ def info(model: str) -> None:
         click.echo(f"{key.replace('_', ' '):16} {value}")
     settings = {key: value for key, value in values["config"].items() if value not in (None, [], 0, False)}
     click.echo(f"{'configuration':16} {', '.join(f'{key} {show(value)}' for key, value in settings.items())}")
-    lines = read_metrics(Path(model))
+    lines = [line for line in read_metrics(Path(model)) if "note" not in line]
     if lines:
-        click.echo(f"{'last metrics':16} {', '.join(f'{key} {value:.4g}' for key, value in lines[-1].items())}")
+        click.echo(f"{'last metrics':16} {', '.join(f'{key} {show(value)}' for key, value in lines[-1].items())}")
 
 
 def show(value: object) -> str:
-    """A value for people: a list as its entries."""
+    """A value for people: a list as its entries, a number as short as it may be."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
     if isinstance(value, list):
         return f"({', '.join(map(str, value[:10]))}{', ...' if len(value) > 10 else ''})"
     return str(value)

@@ -7,6 +7,8 @@ that. Nothing in one can run code when it is loaded.
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,35 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from multigan import __version__
 from multigan.errors import UserError
-from multigan.files import written_whole
+from multigan.files import cpu_copy, written_whole
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 3
 MANIFEST = "manifest.json"
+STATE = "state.json"
 
 Tensors = dict[str, Tensor]
+
+
+class Writer:
+    """Writes in the background, one thing at a time, while training goes on."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(1, "writer")
+        self.writing: Future[Any] | None = None
+
+    def submit(self, write: Callable[[], Any]) -> None:
+        """Write, once what was being written is on the disk; raises what went wrong with that."""
+        self.wait()
+        self.writing = self.pool.submit(write)
+
+    def wait(self) -> None:
+        """Wait until all is on the disk; raises what went wrong."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            writing.result()
 
 
 def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, Any]) -> Path:
@@ -38,11 +61,21 @@ def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, 
         UserError: The disk is full or cannot be written; earlier checkpoints stay as they were.
     """
     target = folder / f"step-{step}"
-    with written_whole(target, "a checkpoint") as aside:
+    with written_whole(target, "a checkpoint") as aside, ThreadPoolExecutor() as pool:
+        # The hash of one file is taken while the next is written: both take about as long.
+        hashes: dict[str, Future[str]] = {}
         for name, values in tensors.items():
-            save_file({key: value.contiguous() for key, value in values.items()}, aside / f"{name}.safetensors")
-        (aside / "state.json").write_text(json.dumps(state))
-        manifest = {"step": step, "sha256": {file.name: digest(file) for file in sorted(aside.iterdir())}}
+            file = aside / f"{name}.safetensors"
+            save_file({key: value.contiguous() for key, value in values.items()}, file)
+            hashes[file.name] = pool.submit(digest, file)
+        (aside / STATE).write_text(json.dumps(state))
+        hashes[STATE] = pool.submit(digest, aside / STATE)
+        manifest = {
+            "format": FORMAT,
+            "multigan": __version__,
+            "step": step,
+            "sha256": {name: found.result() for name, found in hashes.items()},
+        }
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))
     for old in complete(folder)[:-KEPT]:
         shutil.rmtree(old)
@@ -55,32 +88,41 @@ def complete(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
-def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
-    """The tensors and the state of one checkpoint, as `save` was given them.
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint, None if it is as it was written.
 
     Raises:
-        UserError: A file is missing, or is not as it was written.
+        UserError: It was written by another version of multigan, in a way that this one does not read.
     """
+    manifest = path / MANIFEST
     try:
-        expected = {
-            path / Path(name).name: sha for name, sha in json.loads((path / MANIFEST).read_text())["sha256"].items()
-        }
-        damaged = [file for file, sha in expected.items() if not file.is_file() or digest(file) != sha]
+        values = json.loads(manifest.read_text())
+        if values["format"] != FORMAT:
+            age = "update multigan" if values["format"] > FORMAT else "take that version"
+            raise UserError(f"{path} was saved by multigan {values['multigan']}, as this one does not: {age} to resume")
+        # Names alone: a manifest cannot point out of its folder.
+        files = {path / Path(name).name: sha for name, sha in values["sha256"].items()}
+        wrong = [file.name for file, sha in files.items() if not file.is_file() or digest(file) != sha]
     except (ValueError, KeyError, TypeError, AttributeError):
-        damaged = [path / MANIFEST]
-    if damaged:
-        raise UserError(f"{damaged[0]} is missing or damaged: delete the folder {path} to resume from the one before")
-    tensors = {file.stem: load_file(file) for file in expected if file.suffix == ".safetensors"}
-    state = json.loads((path / "state.json").read_text())
-    if state.get("format", 0) > FORMAT:
-        raise UserError(f"{path} was saved by multigan {state['multigan']}: update multigan to go on with it")
-    return tensors, state
+        wrong = [MANIFEST]
+    return f"{wrong[0]} is missing or damaged" if wrong else None
+
+
+def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
+    """The tensors and the state of a checkpoint that has no `damage`, as `save` was given them."""
+    return {file.stem: load_file(file) for file in path.glob("*.safetensors")}, load_state(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state alone."""
+    state: dict[str, Any] = json.loads((path / STATE).read_text())
+    return state
 
 
 def optimizer_tensors(optimizer: Optimizer) -> Tensors:
-    """The state of an optimizer as named tensors (its settings come from the configuration)."""
+    """Copies, on the CPU, of the state of an optimizer (its settings come from the configuration)."""
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+    return {f"{index}.{name}": cpu_copy(value) for index, values in state.items() for name, value in values.items()}
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:

@@ -1,62 +1,63 @@
 """Step after step: the schedule of what happens between steps, and the metrics."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from multigan.engine.step import Metrics
-
-
-class DivergedError(Exception):
-    """A loss or a gradient is no longer a number."""
 
 
 @dataclass
 class Meter:
     """Means of the metrics since they were last read. They stay on the device until then.
 
+    Values that are not finite are left out: those of steps that were dropped.
+
     Attributes:
-        sums: Sum of each metric, a tensor.
-        counts: How many values of each were added: a warm-up and the game have different ones.
+        sums: For each set of metrics that came together (a warm-up and the game have different ones), their sums and
+            how many values they are of, ``(2, metrics)``.
     """
 
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
 
     def add(self, metrics: Metrics) -> None:
-        for name, value in metrics.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-            self.counts[name] = self.counts.get(name, 0) + 1
+        """Take in the metrics of one step."""
+        values = torch.stack([value.float() for value in metrics.values()])
+        finite = values.isfinite()
+        both = torch.stack([values.where(finite, 0.0), finite.float()])
+        names = tuple(metrics)
+        self.sums[names] = self.sums[names] + both if names in self.sums else both
 
-    def read(self, accelerator: Accelerator) -> dict[str, float]:
-        """The means over the steps and the processes; starts afresh.
+    def read(self, accelerator: Accelerator) -> dict[str, float | None]:
+        """The means over the steps and the processes, None where no value was finite; starts afresh."""
+        totals: dict[str, Tensor] = {}
+        for names in sorted(self.sums):
+            sums = accelerator.reduce(self.sums[names], "sum").cpu()
+            for name, both in zip(names, sums.T, strict=True):
+                totals[name] = totals[name] + both if name in totals else both
+        self.sums = {}
+        return {name: float(both[0] / both[1]) if both[1] else None for name, both in sorted(totals.items())}
 
-        Raises:
-            DivergedError: One of them is not finite.
-        """
-        names = sorted(self.sums)
-        stacked = torch.stack([self.sums[name].float() / self.counts[name] for name in names])
-        means: list[float] = accelerator.reduce(stacked, "mean").tolist()
-        self.sums, self.counts = {}, {}
-        values = dict(zip(names, means, strict=True))
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            raise DivergedError(f"{', '.join(wrong)} is no longer a finite number")
-        return values
+    def state(self) -> list[dict[str, Any]]:
+        """What `restore` takes, as plain numbers: the sums of every process. All processes must ask."""
+        own = {" ".join(names): sums.tolist() for names, sums in self.sums.items()}
+        states: list[dict[str, Any]] = gather_object([own])
+        return states
 
-    def state(self) -> dict[str, dict[str, float]]:
-        """What `restore` takes, as plain numbers."""
-        return {"sums": {name: float(value) for name, value in self.sums.items()}, "counts": dict(self.counts)}
-
-    def restore(self, state: dict[str, dict[str, Any]], device: torch.device) -> None:
-        """Go on from what `state` gave."""
-        self.sums = {name: torch.tensor(value, device=device) for name, value in state["sums"].items()}
-        self.counts = dict(state["counts"])
+    def restore(self, states: list[dict[str, Any]], accelerator: Accelerator) -> None:
+        """Go on from what `state` gave; on another number of processes the first one takes the sums of all."""
+        same = len(states) == accelerator.num_processes
+        mine = states[accelerator.process_index : accelerator.process_index + 1] if same else states
+        self.sums = {}
+        for key in states[0]:
+            sums = [torch.tensor(state[key]) for state in mine]
+            total = torch.stack(sums).sum(0) if same or accelerator.is_main_process else torch.zeros_like(sums[0])
+            self.sums[tuple(key.split())] = total.to(accelerator.device)
 
 
 @dataclass(frozen=True)

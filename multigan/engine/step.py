@@ -84,7 +84,7 @@ class Game:
     Attributes:
         accelerator: Devices, precision and processes.
         generator, discriminator: The networks as they were built, on the device.
-        generator_optimizer, discriminator_optimizer: As prepared by the accelerator.
+        generator_optimizer, discriminator_optimizer: Fused ones, as prepared by the accelerator.
         wrapped_generator, wrapped_discriminator: Each network's `Player`, as prepared by the accelerator.
         rules: What they play for.
         draws: Their random numbers.
@@ -111,13 +111,19 @@ class Game:
     rows: slice
 
     def step(self, number: int) -> Metrics:
-        """Play step ``number``, counted from 0. The metrics are tensors on the device, means over this process."""
+        """Play step ``number``, counted from 0.
+
+        The metrics are tensors on the device: of the last discriminator phase and the generator phase, means over this
+        process, not finite where a loss was not; and ``*_dropped``, how many updates of each player were dropped.
+        """
         phases = self.rules.discriminator_steps
+        dropped: Any = 0
         for phase in range(phases):
             reuse = phase == phases - 1 and self.rules.micro_batches == 1
             micro_batches = self.make_micro_batches(number * phases + phase, graph=reuse)
-            discriminator_metrics = self.discriminator_phase(micro_batches)
-        return discriminator_metrics | self.generator_phase(micro_batches)
+            metrics = self.discriminator_phase(micro_batches)
+            dropped = dropped + metrics["discriminator_dropped"]
+        return metrics | self.generator_phase(micro_batches) | {"discriminator_dropped": dropped}
 
     def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the discriminator to tell real from fake."""
@@ -129,7 +135,7 @@ class Game:
             fake_logits = self.wrapped_discriminator(fake, batch.condition)
             loss = self.rules.objective.discriminator(real_logits, fake_logits)
             penalty = self.penalty(real, fake, batch)
-            self.accelerator.backward((loss + penalty) / len(micro_batches))
+            self.backward(loss + penalty, len(micro_batches))
             add(
                 metrics,
                 len(micro_batches),
@@ -152,7 +158,7 @@ class Game:
                     with torch.no_grad():
                         real_logits = self.judge(batch.real, batch)
                 loss = self.rules.objective.generator(real_logits, fake_logits)
-                self.accelerator.backward(loss / len(micro_batches))
+                self.backward(loss, len(micro_batches))
                 add(metrics, len(micro_batches), generator_loss=loss)
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
@@ -162,7 +168,7 @@ class Game:
         micro_batches = self.make_micro_batches(number, graph=False)
         for batch in self.each(micro_batches, self.wrapped_generator):
             value = self.wrapped_generator(batch.real, batch.condition, through=loss)
-            self.accelerator.backward(value / len(micro_batches))
+            self.backward(value, len(micro_batches))
             add(metrics, len(micro_batches), warmup_loss=value)
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
@@ -216,11 +222,19 @@ class Game:
                 yield batch
         yield micro_batches[-1]
 
+    def backward(self, loss: Tensor, parts: int) -> None:
+        """Gradients of one micro-batch's loss.
+
+        A loss that is not finite makes all gradients NaN, on every process once they are exchanged, so that all of
+        them drop the step; the slope of an infinite loss may well be finite, and another process's loss is not seen.
+        """
+        self.accelerator.backward(loss * (1 + 0 * loss.detach()) / parts)
+
     def update(self, player: str, network: nn.Module, optimizer: Any) -> Metrics:
         """Step one optimizer with the gradients gathered so far; returns their norm, before clipping.
 
-        Under fp16 a gradient too large for it is to be expected now and then: the loss scale is lowered, the step is
-        skipped, and the metrics count it.
+        With a gradient that is not finite the step is dropped, for this player alone, and counted; under fp16 the loss
+        scale is lowered then, and now and then that is to be expected.
         """
         # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
         self.accelerator.unscale_gradients(optimizer)
@@ -228,13 +242,13 @@ class Game:
         norm = nn.utils.get_total_norm(gradients)
         if self.rules.max_gradient_norm is not None:
             nn.utils.clip_grads_with_norm_(network.parameters(), self.rules.max_gradient_norm, norm)
+        dropped = 1 - norm.isfinite().float()
+        # Where this is 1, a fused optimizer leaves everything as it was: decided on the device, which nobody waits for.
+        # It is how a loss scaler skips a step, and with one it says the same.
+        optimizer.optimizer.found_inf = dropped
         optimizer.step()
         optimizer.zero_grad()
-        if self.accelerator.scaler is None:
-            return {f"{player}_gradient_norm": norm}
-        finite = norm.isfinite()
-        norm = torch.where(finite, norm, 0.0)
-        return {f"{player}_gradient_norm": norm, f"{player}_steps_skipped": 1 - finite.float()}
+        return {f"{player}_gradient_norm": norm, f"{player}_dropped": dropped}
 
 
 @contextmanager

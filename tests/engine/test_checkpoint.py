@@ -1,7 +1,9 @@
 """Checkpoints come back bit for bit, are complete or absent, and survive a full disk and a damaged one."""
 
 import copy
+import json
 import resource
+import threading
 
 import pytest
 import torch
@@ -119,29 +121,61 @@ def test_restoring_keeps_the_settings_of_the_optimizer(tmp_path):
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "average.safetensors", "state.json"])
 @pytest.mark.parametrize("place", [0, 0.5, -1], ids=["first", "middle", "last"])
-def test_a_damaged_byte_is_refused(tmp_path, name, place):
+def test_a_damaged_byte_is_found(tmp_path, name, place):
     path = checkpoint.save(tmp_path, 1, tensors(), STATE)
+    assert checkpoint.damage(path) is None
     damaged = bytearray((path / name).read_bytes())
     damaged[int(len(damaged) * place) if place != -1 else -1] ^= 1
     (path / name).write_bytes(damaged)
-    with pytest.raises(UserError, match=name):
-        checkpoint.load(path)
+    assert name in checkpoint.damage(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"step": 1, "sha256": {"generator.saf'])
-def test_a_damaged_manifest_is_refused(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 2, "sha256": {"generator.saf', '{"format": 2}'])
+def test_a_damaged_manifest_is_found(tmp_path, text):
     path = checkpoint.save(tmp_path, 1, tensors(), STATE)
     (path / checkpoint.MANIFEST).write_text(text)
-    with pytest.raises(UserError, match="step-1"):
-        checkpoint.load(path)
+    assert checkpoint.MANIFEST in checkpoint.damage(path)
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "state.json"])
-def test_a_missing_file_is_refused(tmp_path, name):
+def test_a_missing_file_is_found(tmp_path, name):
     path = checkpoint.save(tmp_path, 1, tensors(), STATE)
     (path / name).unlink()
-    with pytest.raises(UserError, match=name):
-        checkpoint.load(path)
+    assert name in checkpoint.damage(path)
+
+
+@pytest.mark.parametrize(("format", "advice"), [(checkpoint.FORMAT + 1, "update multigan"), (1, "take that version")])
+def test_another_version_is_no_damage_but_refused(tmp_path, format, advice):
+    # Whatever else is in it: another version may write other files and other hashes.
+    path = checkpoint.save(tmp_path, 1, tensors(), STATE)
+    (path / checkpoint.MANIFEST).write_text(json.dumps({"format": format, "multigan": "9.8.7"}))
+    with pytest.raises(UserError, match=f"multigan 9.8.7.*{advice}"):
+        checkpoint.damage(path)
+
+
+# --- in the background ---
+
+
+def test_a_writer_writes_one_after_the_other_and_raises_what_went_wrong():
+    writer, written = checkpoint.Writer(), []
+    go_on = threading.Event()
+
+    def slow():
+        go_on.wait(10)
+        written.append("slow")
+
+    def fail():
+        raise UserError("the disk is full")
+
+    writer.submit(slow)
+    assert written == [], "it does not wait"
+    go_on.set()
+    writer.submit(lambda: written.append("quick"))
+    writer.submit(fail)
+    with pytest.raises(UserError, match="the disk is full"):
+        writer.wait()
+    assert written == ["slow", "quick"]
+    writer.wait()  # raised once
 
 
 # --- complete or absent ---

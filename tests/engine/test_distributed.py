@@ -58,4 +58,4 @@ def test_processes_launched_for_gpus_that_are_not_there_are_refused(monkeypatch)
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="2 processes were launched for GPUs"):
-        distributed.check_launch()
+        distributed.check_launch(10)

@@ -1,11 +1,11 @@
-"""Means of metrics, the end of a run that diverges, and what happens after which step."""
+"""Means of metrics, and what happens after which step."""
 
 import json
 
 import pytest
 import torch
 
-from multigan.engine.loop import DivergedError, Every, Meter, run
+from multigan.engine.loop import Every, Meter, run
 
 
 def metrics(**values):
@@ -38,13 +38,14 @@ def test_adding_leaves_the_metrics_themselves_alone():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_metric_that_is_no_number_ends_the_run_and_is_named(accelerate, value):
+def test_values_that_are_no_numbers_are_left_out(accelerate, value):
     accelerator, meter = accelerate(), Meter()
     meter.add(metrics(loss=1.0, norm=value))
-    meter.add(metrics(loss=1.0, norm=1.0))
-    with pytest.raises(DivergedError, match="norm") as raised:
-        meter.read(accelerator)
-    assert "loss" not in str(raised.value)
+    meter.add(metrics(loss=3.0, norm=5.0))
+    meter.add(metrics(loss=value, norm=7.0))
+    assert meter.read(accelerator) == {"loss": (1 + 3) / 2, "norm": (5 + 7) / 2}
+    meter.add(metrics(loss=value, norm=1.0))
+    assert meter.read(accelerator) == {"loss": None, "norm": 1}
 
 
 def test_a_meter_put_back_in_the_middle_goes_on_as_if_uninterrupted(accelerate):
@@ -54,10 +55,18 @@ def test_a_meter_put_back_in_the_middle_goes_on_as_if_uninterrupted(accelerate):
     for meter, part in ((whole, values), (stopped, values[:2])):
         for value in part:
             meter.add(metrics(loss=value, norm=value * 3))
-    resumed.restore(json.loads(json.dumps(stopped.state())), torch.device("cpu"))
+    resumed.restore(json.loads(json.dumps(stopped.state())), accelerator)
     for value in values[2:]:
         resumed.add(metrics(loss=value, norm=value * 3))
     assert resumed.read(accelerator) == whole.read(accelerator)
+
+
+def test_a_meter_of_several_processes_put_back_in_one_has_the_sums_of_all(accelerate):
+    accelerator, meters, resumed = accelerate(), [Meter(), Meter()], Meter()
+    for meter, value in zip(meters, (1.0, 5.0), strict=True):
+        meter.add(metrics(loss=value))
+    resumed.restore([meter.state()[0] for meter in meters], accelerator)
+    assert resumed.read(accelerator) == {"loss": 3}
 
 
 def test_hooks_run_each_so_many_steps_and_after_the_last_in_their_order(accelerate):
@@ -80,7 +89,7 @@ def test_a_run_that_goes_on_keeps_to_the_same_steps():
 
     def play(number):
         played.append(number)
-        return {}
+        return metrics(loss=0.0)
 
     assert list(run(play, 4, 7, Meter(), [Every(3, done.append)])) == [5, 6, 7]
     assert played == [4, 5, 6]

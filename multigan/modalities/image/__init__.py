@@ -130,7 +130,9 @@ class Image(Modality):
         return {name: getattr(self.config, name) for name in names}
 
     def to_sample(self, real: Tensor) -> Tensor:
-        return real.float() / 127.5 - 1
+        import torch
+
+        return real.to(torch.get_default_dtype()) / 127.5 - 1
 
     @property
     def _classes(self) -> int:

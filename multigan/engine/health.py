@@ -1,0 +1,152 @@
+"""Whether a run is well: steps that were dropped, a collapse, a discriminator that has won, silent divergence."""
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multigan.engine.step import Metrics
+
+STREAK = 20  # steps in a row with a dropped update, after which the run goes back to a checkpoint
+COLLAPSED = 0.1  # diversity, as a share of that of the data
+WON = 0.01  # the discriminator's loss, as a share of what it is where every logit is 0
+DIVERGED = 1000.0  # a gradient's norm, as a multiple of what it was when the run was young
+YOUNG = 5  # lines of metrics
+# Lines of metrics in a row in which something is wrong, before a word is said.
+PATIENCE = {"dropped steps": 1, "collapse": 3, "discriminator has won": 3, "divergence": 3}
+
+
+class DivergedError(Exception):
+    """Step after step has to be dropped, or a weight is no longer a number."""
+
+
+@dataclass
+class Health:
+    """What is counted and compared while a run goes on.
+
+    Attributes:
+        chance: The discriminator's loss where every logit is 0.
+        drops_expected: Whether steps are dropped now and then to find the loss scale.
+        dropped: Dropped updates of each player so far, on the device.
+        streak: Steps in a row, up to the last one, with a dropped update, on the device.
+        norms: Of each player, the gradient norms of the run's first lines of metrics.
+        suspected: Of each alarm, in how many lines in a row it has had a reason.
+        reported: Dropped updates in the lines of metrics so far.
+    """
+
+    chance: float
+    drops_expected: bool = False
+    dropped: dict[str, Tensor] = field(default_factory=dict)
+    streak: Tensor = field(default_factory=lambda: torch.zeros(()))
+    norms: dict[str, list[float]] = field(default_factory=dict)
+    suspected: dict[str, int] = field(default_factory=dict)
+    reported: int = 0
+
+    def count(self, metrics: Metrics) -> Metrics:
+        """Take the numbers of dropped updates out of the metrics of a step."""
+        total = torch.zeros(())
+        for name in [name for name in metrics if name.endswith("_dropped")]:
+            value = metrics.pop(name)
+            player = name.removesuffix("_dropped")
+            self.dropped[player] = self.dropped[player] + value if player in self.dropped else value
+            total = total.to(value.device) + value
+        self.streak = (self.streak.to(total.device) + 1) * (total > 0)
+        return metrics
+
+    def check(self) -> None:
+        """Raise the error for a run whose last steps were all dropped."""
+        if self.streak >= STREAK:
+            raise DivergedError(f"the last {int(self.streak)} steps were dropped: a loss or a gradient was not finite")
+
+    def examine(self, line: dict[str, Any], diversity: float) -> tuple[dict[str, Any], list[str]]:
+        """What a line of metrics says of the run's health.
+
+        Args:
+            line: The means of the metrics.
+            diversity: From `diversity`.
+
+        Returns:
+            What to add to the line, and a warning for each alarm that goes off with it.
+        """
+        counts = {f"{player}_steps_dropped": int(count) for player, count in self.dropped.items()}
+        before, self.reported = self.reported, sum(counts.values())
+        loss = line.get("discriminator_loss")
+        found = {
+            "dropped steps": self.reported > before and not self.drops_expected,
+            "collapse": diversity < COLLAPSED,
+            "discriminator has won": loss is not None and 0 <= loss < WON * self.chance,
+            "divergence": self.has_grown(line),
+        }
+        self.suspected = {name: self.suspected.get(name, 0) + 1 for name, wrong in found.items() if wrong}
+        alarms = [name for name, times in self.suspected.items() if times >= PATIENCE[name]]
+        values: dict[str, Any] = {**counts, "diversity": round(diversity, 4)}
+        if alarms:
+            values["health"] = alarms
+        return values, [ADVICE[name] for name in alarms if self.suspected[name] == PATIENCE[name]]
+
+    def has_grown(self, line: dict[str, Any]) -> bool:
+        """Whether a gradient is far from what it was when the run was young."""
+        grown = False
+        for player in self.dropped:
+            norm, young = line.get(f"{player}_gradient_norm"), self.norms.setdefault(player, [])
+            if norm is not None and len(young) < YOUNG:
+                young.append(norm)
+            elif norm is not None:
+                grown = grown or norm > DIVERGED * statistics.median(young)
+        return grown
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes, as plain numbers."""
+        dropped = {player: int(count) for player, count in self.dropped.items()}
+        return {
+            "dropped": dropped,
+            "streak": int(self.streak),
+            "norms": self.norms,
+            "suspected": self.suspected,
+            "reported": self.reported,
+        }
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from what `state` gave."""
+        self.dropped = {player: torch.tensor(float(count), device=device) for player, count in state["dropped"].items()}
+        self.streak = torch.tensor(float(state["streak"]), device=device)
+        self.norms, self.suspected = dict(state["norms"]), dict(state["suspected"])
+        self.reported = state["reported"]
+
+
+ADVICE = {
+    "dropped steps": "steps were dropped, because a loss or a gradient was not finite; more of it means lower learning "
+    "rates",
+    "collapse": "collapse: generated samples hardly differ from one another; try more r1, the relativistic objective, "
+    "or a lower generator learning rate",
+    "discriminator has won": "the discriminator has won: it tells all samples apart, and the generator learns little; "
+    "try more r1, augmentation, or a lower discriminator learning rate",
+    "divergence": "divergence: gradients have become a thousand times what they were; try lower learning rates, a "
+    "penalty (r1, or wgan_gp with the wasserstein objective), or max_gradient_norm",
+}
+
+
+def spread(samples: Tensor) -> tuple[float, float]:
+    """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour."""
+    flat = samples.flatten(1).double()
+    # By matrix products, identical samples would come out apart.
+    distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    mean = distances.sum() / (len(flat) * (len(flat) - 1))
+    distances.fill_diagonal_(torch.inf)
+    return float(mean), float(distances.min(1).values.mean())
+
+
+def diversity(fake: Tensor, real: Tensor) -> float:
+    """How much generated samples differ from one another, as a share of how much real ones do.
+
+    The lesser of two shares: over all pairs, which is small where all samples are of one kind, and between nearest
+    neighbours, which is small where there are a few kinds and no difference within one. 1 is as in the data.
+
+    Args:
+        fake: ``(N, *S)``.
+        real: ``(N, *S)``, of the same classes where there are some.
+    """
+    shares = [made / found for made, found in zip(spread(fake), spread(real), strict=True) if found]
+    return min(shares, default=1.0)

@@ -1,0 +1,83 @@
+"""Everything that changes while a game is played: what a checkpoint holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from multigan.engine.checkpoint import Tensors, optimizer_tensors, restore_optimizer
+from multigan.engine.health import Health
+from multigan.engine.loop import Meter
+from multigan.engine.step import Game
+from multigan.files import network_tensors
+
+
+@dataclass
+class State:
+    """The state of a run between two steps.
+
+    Attributes:
+        game: The players and their optimizers.
+        average: The generator's moving average.
+        meter: Metrics not yet read.
+        health: What is counted and compared.
+        step: Steps done.
+        returns: How often the run has gone back to a checkpoint, to play on with other random numbers.
+        seconds: Time spent on the steps done, over all parts of a run that was resumed.
+    """
+
+    game: Game
+    average: nn.Module
+    meter: Meter
+    health: Health
+    step: int = 0
+    returns: int = 0
+    seconds: float = 0.0
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.game.generator, "discriminator": self.game.discriminator, "average": self.average}
+
+    def optimizers(self) -> dict[str, Any]:
+        game = self.game
+        return {
+            "generator_optimizer": game.generator_optimizer,
+            "discriminator_optimizer": game.discriminator_optimizer,
+        }
+
+    def is_finite(self) -> bool:
+        """Whether every weight is still a number."""
+        return all(w.isfinite().all() for network in self.networks().values() for w in network.parameters())
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Copies of all tensors, on the CPU, by file."""
+        networks = {name: network_tensors(network) for name, network in self.networks().items()}
+        return networks | {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
+
+    def values(self) -> dict[str, Any]:
+        """All the rest, as plain values. Every process must ask: each has metrics of its own."""
+        scaler = self.game.accelerator.scaler
+        return {
+            "step": self.step,
+            "returns": self.returns,
+            "seconds": self.seconds,
+            "meter": self.meter.state(),
+            "health": self.health.state(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+
+    def restore(self, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]) -> None:
+        """Put back what `tensors` and `values` gave.
+
+        Raises:
+            RuntimeError: The networks are others.
+        """
+        for name, network in self.networks().items():
+            network.load_state_dict(tensors[name])
+        for name, optimizer in self.optimizers().items():
+            restore_optimizer(optimizer, tensors[name])
+        accelerator = self.game.accelerator
+        self.step, self.returns, self.seconds = values["step"], values["returns"], values["seconds"]
+        self.meter.restore(values["meter"], accelerator)
+        self.health.restore(values["health"], accelerator.device)
+        if accelerator.scaler is not None and values["scaler"] is not None:
+            accelerator.scaler.load_state_dict(values["scaler"])

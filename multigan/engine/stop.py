@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM as a wish: the step is finished and the run is saved before it ends."""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any, Self
+
+
+class Stop:
+    """Takes Ctrl-C and SIGTERM while it is entered; a second Ctrl-C is one as usual, and leaves at once.
+
+    Attributes:
+        signal: The signal that came, 0 while none has.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.signal:
+            raise KeyboardInterrupt
+        if not self.signal:
+            self.signal = number
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                # Not print(), which must not be interrupted by another print().
+                os.write(2, b"\nstopping after this step, and saving; Ctrl-C once more leaves at once\n")
