@@ -70,10 +70,11 @@ class Run:
         self.agreement.meet()
         self.game = self.build_game(batch_source)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
+        real = self.try_networks()
         chance = self.game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
-        self.state = State(self.game, average, loop.Meter(), health.Health(chance, self.accelerator.scaler is not None))
+        watch = health.Health(real, chance, drops_expected=self.accelerator.scaler is not None)
+        self.state = State(self.game, average, loop.Meter(), watch)
         self.calibrated = -1
-        self.try_networks()
         if resume:
             self.resume()
         self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
@@ -158,8 +159,11 @@ class Run:
         channels_last(network)
         return network.to(self.accelerator.device)
 
-    def try_networks(self) -> None:
-        """One batch through both networks, before anything is written; a few of its samples are kept as a standard.
+    def try_networks(self) -> torch.Tensor:
+        """One batch through both networks, before anything is written.
+
+        Returns:
+            A few of the real samples, for the health of the run; ``fixed`` are latents and conditions to match.
 
         Raises:
             UserError: A network cannot take batches of this size, there is no warm-up phase to do, or the processes
@@ -178,7 +182,8 @@ class Run:
             raise UserError(str(error)) from error
         few = slice(0, min(EXAMINED, batch_size))
         latent = self.game.draws.normal("examine", 0, few, self.game.latent_dim)
-        self.standard = real[few], latent, condition[few] if condition is not None else None
+        self.fixed = latent, condition[few] if condition is not None else None
+        return real[few]
 
     # --- playing ---
 
@@ -286,7 +291,7 @@ class Run:
         """A line of metrics: means over the steps since the last line."""
         values: dict[str, Any] = dict(self.state.meter.read(self.accelerator))
         distributed.check_weights(self.accelerator, self.players())
-        examined, warnings = self.state.health.examine(values, self.diversity())
+        examined, warnings = self.state.health.examine(values, self.examined())
         now = time.perf_counter()
         rate = (step - self.logged_step) * self.training.batch_size / (now - self.logged_at)
         self.logged_at, self.logged_step = now, step
@@ -308,11 +313,10 @@ class Run:
     def players(self) -> dict[str, nn.Module]:
         return {"generator": self.game.generator, "discriminator": self.game.discriminator}
 
-    def diversity(self) -> float:
-        """How much the generator's samples of a few fixed latents differ, as a share of how much real ones do."""
-        real, latent, condition = self.standard
+    def examined(self) -> torch.Tensor:
+        """What the generator now makes of a few fixed latents."""
         with torch.no_grad():
-            return health.diversity(self.game.generate(latent, condition), real)
+            return self.game.generate(*self.fixed)
 
     def seconds(self) -> float:
         """Time spent, over all the parts of a run that was stopped and resumed."""

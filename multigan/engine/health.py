@@ -12,10 +12,11 @@ from multigan.engine.step import Metrics
 STREAK = 20  # steps in a row with a dropped update, after which the run goes back to a checkpoint
 COLLAPSED = 0.1  # diversity, as a share of that of the data
 WON = 0.01  # the discriminator's loss, as a share of what it is where every logit is 0
-DIVERGED = 1000.0  # a gradient's norm, as a multiple of what it was when the run was young
+GROWN = 1000.0  # a gradient's norm, as a multiple of what it was when the run was young
+STEEP = 10.0  # the difference of real and fake logits, as a multiple of the distance between two real samples
 YOUNG = 5  # lines of metrics
 # Lines of metrics in a row in which something is wrong, before a word is said.
-PATIENCE = {"dropped steps": 1, "collapse": 3, "discriminator has won": 3, "divergence": 3}
+PATIENCE = {"dropped steps": 1, "collapse": 5, "discriminator has won": 3, "divergence": 3}
 
 
 class DivergedError(Exception):
@@ -27,6 +28,7 @@ class Health:
     """What is counted and compared while a run goes on.
 
     Attributes:
+        real: A few real samples ``(N, *S)``, the standard for diversity.
         chance: The discriminator's loss where every logit is 0.
         drops_expected: Whether steps are dropped now and then to find the loss scale.
         dropped: Dropped updates of each player so far, on the device.
@@ -36,6 +38,7 @@ class Health:
         reported: Dropped updates in the lines of metrics so far.
     """
 
+    real: Tensor
     chance: float
     drops_expected: bool = False
     dropped: dict[str, Tensor] = field(default_factory=dict)
@@ -60,28 +63,29 @@ class Health:
         if self.streak >= STREAK:
             raise DivergedError(f"the last {int(self.streak)} steps were dropped: a loss or a gradient was not finite")
 
-    def examine(self, line: dict[str, Any], diversity: float) -> tuple[dict[str, Any], list[str]]:
+    def examine(self, line: dict[str, Any], fake: Tensor) -> tuple[dict[str, Any], list[str]]:
         """What a line of metrics says of the run's health.
 
         Args:
             line: The means of the metrics.
-            diversity: From `diversity`.
+            fake: ``(N, *S)``, generated from the same latents each time, of the classes of the real ones.
 
         Returns:
             What to add to the line, and a warning for each alarm that goes off with it.
         """
+        share = diversity(fake, self.real)
         counts = {f"{player}_steps_dropped": int(count) for player, count in self.dropped.items()}
         before, self.reported = self.reported, sum(counts.values())
         loss = line.get("discriminator_loss")
         found = {
             "dropped steps": self.reported > before and not self.drops_expected,
-            "collapse": diversity < COLLAPSED,
+            "collapse": share < COLLAPSED,
             "discriminator has won": loss is not None and 0 <= loss < WON * self.chance,
-            "divergence": self.has_grown(line),
+            "divergence": self.has_grown(line) or self.is_steep(line),
         }
         self.suspected = {name: self.suspected.get(name, 0) + 1 for name, wrong in found.items() if wrong}
         alarms = [name for name, times in self.suspected.items() if times >= PATIENCE[name]]
-        values: dict[str, Any] = {**counts, "diversity": round(diversity, 4)}
+        values: dict[str, Any] = {**counts, "diversity": round(share, 4)}
         if alarms:
             values["health"] = alarms
         return values, [ADVICE[name] for name in alarms if self.suspected[name] == PATIENCE[name]]
@@ -94,8 +98,13 @@ class Health:
             if norm is not None and len(young) < YOUNG:
                 young.append(norm)
             elif norm is not None:
-                grown = grown or norm > DIVERGED * statistics.median(young)
+                grown = grown or norm > GROWN * statistics.median(young)
         return grown
+
+    def is_steep(self, line: dict[str, Any]) -> bool:
+        """Whether the discriminator is far steeper than any that is good for something: logits without bounds."""
+        d_real, d_fake = line.get("d_real"), line.get("d_fake")
+        return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * spread(self.real)[0]
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as plain numbers."""
@@ -123,7 +132,7 @@ ADVICE = {
     "or a lower generator learning rate",
     "discriminator has won": "the discriminator has won: it tells all samples apart, and the generator learns little; "
     "try more r1, augmentation, or a lower discriminator learning rate",
-    "divergence": "divergence: gradients have become a thousand times what they were; try lower learning rates, a "
+    "divergence": "divergence: gradients or logits are growing without bounds; try lower learning rates, a "
     "penalty (r1, or wgan_gp with the wasserstein objective), or max_gradient_norm",
 }
 
