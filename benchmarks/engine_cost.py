@@ -82,7 +82,7 @@ def main() -> None:
             for make in (bare, textbook)
         ]
         ways = {
-            "engine": lambda: run.meter.add(run.play(next(count))),
+            "engine": lambda: run.state.meter.add(run.play(next(count))),
             "bare": by_hand[0],
             "textbook": by_hand[1],
         }

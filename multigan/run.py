@@ -1,17 +1,15 @@
-"""A run: the one file that wires configuration, data, modality and engine together, and keeps the run's folder."""
+"""A run: a game played from its first step to its last, and what it leaves in its folder."""
 
 from __future__ import annotations
 
 import copy
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy
 import torch
 from accelerate.utils import broadcast_object_list
@@ -19,20 +17,17 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from multigan import config, registry, run_folder
+from multigan import config, registry, run_folder, wiring
 from multigan.config import TrainingConfig
-from multigan.data import batches, load
-from multigan.data.cache import cached
 from multigan.engine import checkpoint, distributed, health, loop
-from multigan.engine.draws import Draws, derive_seed
+from multigan.engine.draws import Draws
 from multigan.engine.ema import calibrate, update_average
-from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.state import State
-from multigan.engine.step import Game, Metrics, Rules
+from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
 from multigan.errors import UserError
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator, channels_last
+from multigan.pretrained import TrainedGenerator
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
@@ -60,20 +55,20 @@ class Run:
         distributed.check_launch(training.timeout)
         self.folder, resume = run_folder.choose(training)
         self.accelerator = distributed.start(training.tracker, self.folder)
+        distributed.check_same(config.flatten(config.plain(training)))
         self.agreement = distributed.Agreement(self.accelerator, training.timeout)
         self.writer = checkpoint.Writer()
         self.training = training
         self.modality = registry.load(training.modality)(training.model)
-        self.trained_on: dict[str, Any] = {}
+        if training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
+            raise UserError(f"modality {training.modality!r} has no warm-up phase: leave warmup_steps at 0")
         self.notes: list[str] = []
-        batch_source = self.open_data()
+        batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator.device)
         self.agreement.meet()
-        self.game = self.build_game(batch_source)
+        self.game = wiring.build_game(training, self.modality, self.accelerator, batch_source)
+        wiring.try_networks(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
-        real = self.try_networks()
-        chance = self.game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
-        watch = health.Health(real, chance, drops_expected=self.accelerator.scaler is not None)
-        self.state = State(self.game, average, loop.Meter(), watch)
+        self.state = State(self.game, average, loop.Meter(), self.watch())
         self.calibrated = -1
         if resume:
             self.resume()
@@ -89,101 +84,13 @@ class Run:
             # Trackers take plain numbers and words; a null or a list is written as it reads.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
-    # --- wiring ---
-
-    def open_data(self) -> batches.Batches:
-        """Load, decode and batch the dataset, and fit the modality to it."""
-        training, device, modality = self.training, self.accelerator.device, self.modality
-        if training.dataset is None:
-            raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
-        dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
-        conditional = getattr(modality.config, "conditional", False)
-        self.trained_on = {"dataset": training.dataset, "split": training.split}
-        if isinstance(dataset, datasets.IterableDataset):
-            modality.fit(dataset)
-            seed = derive_seed(training.seed, "stream") % 2**32
-            return batches.from_stream(
-                dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
-            )
-        data = cached(dataset, modality, training.skip_corrupt)
-        if training.batch_size > len(data.real):
-            raise UserError(
-                f"batch_size {training.batch_size} is more than the {len(data.real)} rows of {training.dataset!r}"
-            )
-        if conditional and data.label is None:
-            raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
-        self.trained_on |= {"rows": len(data.real), "rows_left_out": data.skipped}
-        return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device)
-
-    def build_game(self, batch_source: batches.Batches) -> Game:
-        """The networks, their optimizers and the rules."""
-        training, accelerator, modality = self.training, self.accelerator, self.modality
-        generator = self.build_network(modality.generator, "generator")
-        discriminator = self.build_network(modality.discriminator, "discriminator")
-        optimizers = [
-            distributed.adam(generator, training.generator_learning_rate, training.betas),
-            distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
-        ]
-        wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
-        wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
-        return Game(
-            accelerator=accelerator,
-            generator=generator,
-            discriminator=discriminator,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            wrapped_generator=wrapped_generator,
-            wrapped_discriminator=wrapped_discriminator,
-            rules=Rules(
-                objective=OBJECTIVES[training.objective],
-                r1=training.r1,
-                r2=training.r2,
-                wgan_gp=training.wgan_gp,
-                discriminator_steps=training.discriminator_steps,
-                micro_batches=training.micro_batches,
-                max_gradient_norm=training.max_gradient_norm,
-            ),
-            draws=Draws(training.seed, training.batch_size, accelerator.device),
-            latent_dim=modality.config.latent_dim,
-            batches=batch_source,
-            augment=modality.augment,
-            augment_numbers=modality.augment_numbers,
-            rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
-        )
-
-    def build_network(self, build: Any, purpose: str) -> nn.Module:
-        """A network on the device, its initial weights decided by the seed alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self.training.seed, purpose))
-            network: nn.Module = build()
-        channels_last(network)
-        return network.to(self.accelerator.device)
-
-    def try_networks(self) -> torch.Tensor:
-        """One batch through both networks, before anything is written.
-
-        Returns:
-            A few of the real samples, for the health of the run; ``fixed`` are latents and conditions to match.
-
-        Raises:
-            UserError: A network cannot take batches of this size, there is no warm-up phase to do, or the processes
-                read different data.
-        """
-        if self.training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
-            raise UserError(f"modality {self.training.modality!r} has no warm-up phase: leave warmup_steps at 0")
-        batch_size = self.training.batch_size
-        real, condition = self.game.batches(0, slice(0, batch_size))
-        distributed.check_same("data", f"data with hash {torch.hash_tensor(real).view(torch.int64).item()}")
-        try:
-            batch = self.game.make_micro_batches(0, graph=False)[0]
-            with torch.no_grad():
-                self.game.judge(batch.real, batch)
-        except ValueError as error:
-            raise UserError(str(error)) from error
-        few = slice(0, min(EXAMINED, batch_size))
-        latent = self.game.draws.normal("examine", 0, few, self.game.latent_dim)
-        self.fixed = latent, condition[few] if condition is not None else None
-        return real[few]
+    def watch(self) -> health.Health:
+        """What watches over the run, with a few real samples, and latents and conditions to match, as its standard."""
+        game, few = self.game, slice(0, min(EXAMINED, self.training.batch_size))
+        real, condition = game.batches(0, few)
+        self.fixed = game.draws.normal("examine", 0, few, game.latent_dim), condition
+        chance = game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
+        return health.Health(real, chance, drops_expected=self.accelerator.scaler is not None)
 
     # --- playing ---
 
@@ -397,26 +304,14 @@ class Run:
             self.writer.submit(write)
 
     def newest(self, good: Callable[[dict[str, Any]], bool] = lambda state: True) -> Path | None:
-        """The newest checkpoint that is as it was written, and whose state is good; the first process chooses it.
-
-        What is newer is put out of the way, so that it is not resumed later: damaged ones are kept under another name.
-        """
-        chosen = None
+        """The checkpoint to go on from, as the first process finds it."""
+        found: list[Path | None] = [None]
         if self.accelerator.is_main_process:
-            for path in reversed(checkpoint.complete(self.folder / "checkpoints")):
-                wrong = checkpoint.damage(path)
-                if wrong is not None:
-                    aside = path.with_name(f"damaged-{path.name}")
-                    shutil.rmtree(aside, ignore_errors=True)
-                    path.rename(aside)
-                    tqdm.write(f"warning: {wrong} in {path}, now {aside.name}: the one before is used", file=sys.stderr)
-                elif good(checkpoint.load_state(path)):
-                    chosen = path
-                    break
-                else:
-                    shutil.rmtree(path)
-        found: list[Path | None] = broadcast_object_list([chosen])
-        return found[0]
+            found[0], warnings = checkpoint.newest(self.folder / "checkpoints", good)
+            for warning in warnings:
+                tqdm.write(f"warning: {warning}", file=sys.stderr)
+        path: Path | None = broadcast_object_list(found)[0]
+        return path
 
     def resume(self) -> None:
         """Put back the newest checkpoint of the run."""

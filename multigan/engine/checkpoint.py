@@ -88,6 +88,29 @@ def complete(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
+def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is as it was written and whose state is good; and a line for each damaged one.
+
+    What is newer is put out of the way, so that it is not resumed later; damaged ones are kept under another name.
+
+    Raises:
+        UserError: As `damage` does.
+    """
+    warnings = []
+    for path in reversed(complete(folder)):
+        wrong = damage(path)
+        if wrong is not None:
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+            warnings.append(f"{wrong} in {path}, which is now {aside.name}: the one before is used")
+        elif good(load_state(path)):
+            return path, warnings
+        else:
+            shutil.rmtree(path)
+    return None, warnings
+
+
 def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint, None if it is as it was written.
 

@@ -160,16 +160,21 @@ class Agreement:
             torch.distributed.monitored_barrier(self.group, timeout=A_DAY)
 
 
-def check_same(what: str, value: object) -> None:
-    """Make sure that all processes have the same.
+def check_same(values: Mapping[str, object]) -> None:
+    """Make sure that all processes were given the same.
 
     Raises:
-        UserError: They have not.
+        UserError: They were not; names the first thing that differs.
     """
-    values = gather_object([value])
-    for process, other in enumerate(values):
-        if other != values[0]:
-            raise UserError(f"the processes have different {what}: {values[0]} in the first, {other} in {process}")
+    everywhere = gather_object([dict(values)])
+    for process, other in enumerate(everywhere):
+        different = [name for name, value in everywhere[0].items() if other.get(name) != value]
+        if different:
+            name = different[0]
+            raise UserError(
+                f"the processes were given different things: {name} is {everywhere[0][name]} in the first and "
+                f"{other.get(name)} in number {process}"
+            )
 
 
 def check_weights(accelerator: Accelerator, networks: Mapping[str, nn.Module]) -> None:

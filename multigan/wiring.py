@@ -1,0 +1,123 @@
+"""From a configuration to a game: the data in batches, the networks, their optimizers and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import datasets
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from multigan.config import TrainingConfig
+from multigan.data import batches, load
+from multigan.data.cache import cached
+from multigan.engine import distributed
+from multigan.engine.draws import Draws, derive_seed
+from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.step import Game, Rules
+from multigan.errors import UserError
+from multigan.modality import Modality
+from multigan.pretrained import channels_last
+
+
+def open_data(
+    training: TrainingConfig, modality: Modality, device: torch.device
+) -> tuple[batches.Batches, dict[str, Any]]:
+    """Load, decode and batch the dataset, and fit the modality to it.
+
+    Returns:
+        The batches, and what is to be known of the dataset, for the model's card.
+
+    Raises:
+        UserError: There is no such dataset, or it is not what the configuration asks for.
+    """
+    if training.dataset is None:
+        raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
+    dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
+    conditional = getattr(modality.config, "conditional", False)
+    facts: dict[str, Any] = {"dataset": training.dataset, "split": training.split}
+    if isinstance(dataset, datasets.IterableDataset):
+        modality.fit(dataset)
+        seed = derive_seed(training.seed, "stream") % 2**32
+        stream = batches.from_stream(
+            dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
+        )
+        return stream, facts
+    data = cached(dataset, modality, training.skip_corrupt)
+    if training.batch_size > len(data.real):
+        raise UserError(
+            f"batch_size {training.batch_size} is more than the {len(data.real)} rows of {training.dataset!r}"
+        )
+    if conditional and data.label is None:
+        raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
+    facts |= {"rows": len(data.real), "rows_left_out": data.skipped}
+    return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device), facts
+
+
+def build_game(
+    training: TrainingConfig, modality: Modality, accelerator: Accelerator, batch_source: batches.Batches
+) -> Game:
+    """The networks, their optimizers and the rules.
+
+    Raises:
+        UserError: The batch cannot be shared out over the processes.
+    """
+    generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
+    discriminator = build_network(modality.discriminator, training.seed, "discriminator", accelerator.device)
+    optimizers = [
+        distributed.adam(generator, training.generator_learning_rate, training.betas),
+        distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
+    ]
+    wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
+    wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
+    return Game(
+        accelerator=accelerator,
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+        wrapped_generator=wrapped_generator,
+        wrapped_discriminator=wrapped_discriminator,
+        rules=Rules(
+            objective=OBJECTIVES[training.objective],
+            r1=training.r1,
+            r2=training.r2,
+            wgan_gp=training.wgan_gp,
+            discriminator_steps=training.discriminator_steps,
+            micro_batches=training.micro_batches,
+            max_gradient_norm=training.max_gradient_norm,
+        ),
+        draws=Draws(training.seed, training.batch_size, accelerator.device),
+        latent_dim=modality.config.latent_dim,
+        batches=batch_source,
+        augment=modality.augment,
+        augment_numbers=modality.augment_numbers,
+        rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
+    )
+
+
+def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, device: torch.device) -> nn.Module:
+    """A network on the device, its initial weights decided by the seed and the purpose alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, purpose))
+        network = build()
+    channels_last(network)
+    return network.to(device)
+
+
+def try_networks(game: Game) -> None:
+    """One batch through both networks, before anything is written.
+
+    Raises:
+        UserError: A network cannot take batches of this size, or the processes read different data.
+    """
+    real, _ = game.batches(0, slice(0, game.draws.batch_size))
+    distributed.check_same({"the hash of the first batch": torch.hash_tensor(real).view(torch.int64).item()})
+    try:
+        batch = game.make_micro_batches(0, graph=False)[0]
+        with torch.no_grad():
+            game.judge(batch.real, batch)
+    except ValueError as error:
+        raise UserError(str(error)) from error
