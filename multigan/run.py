@@ -130,7 +130,8 @@ class Run:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
             bar.close()
-            self.accelerator.end_training()
+            for tracker in self.accelerator.trackers:
+                tracker.finish()  # not end_training(), after which the processes could not train again
         if self.accelerator.is_main_process:
             # A modality that is not installed by name must be given: a file does not choose what is imported.
             modality = f"--modality {training.modality} " if ":" in training.modality else ""

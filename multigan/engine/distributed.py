@@ -1,5 +1,6 @@
 """Processes and devices: one process, or data-parallel ones; nothing else."""
 
+import atexit
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -61,10 +62,13 @@ def check_launch(timeout: int) -> None:
             f"{launched} processes were launched for GPUs, and this host has none: launch without a configuration file "
             "for one process, or with configs/accelerate/cpu.yaml"
         )
+    joined = torch.distributed.is_initialized()
     try:
         state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:  # the other host does not answer, or the port is taken
         raise UserError(f"the processes cannot meet: {first_line(error)}") from error
+    if torch.distributed.is_initialized() and not joined:
+        atexit.register(state.destroy_process_group)  # at the very end: the processes may train again before it
     if state.distributed_type not in SUPPORTED:
         raise UserError(f"{state.distributed_type.value} is asked for, and {TWICE}")
     if state.num_processes != launched:

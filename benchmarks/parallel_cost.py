@@ -1,0 +1,61 @@
+"""What it costs that several processes train as one: exchanging gradients, and making sure that they hold the same.
+
+    OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true \
+        uv run torchrun --standalone --nproc_per_node 2 benchmarks/parallel_cost.py [--batch 32] [--rounds 30]
+
+Each process plays the same steps of a DCGAN at 64 x 64 in turns with the exchange of gradients and without it. The
+hash of all weights, which is compared with each line of metrics, is timed by itself.
+"""
+
+import argparse
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from accelerate.utils import broadcast_object_list
+from interleaved import medians, table
+
+from multigan import configure
+from multigan.engine import distributed
+from multigan.errors import UserError
+from multigan.run import Run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=30)
+    options = parser.parse_args()
+    distributed.check_launch(600)
+    with tempfile.TemporaryDirectory() as own:
+        (folder,) = broadcast_object_list([own])
+        model = {"resolution": 64, "generator_width": 64, "discriminator_width": 64}
+        rules = {"objective": "non_saturating", "r1": 0.0, "r2": 0.0, "batch_size": options.batch}
+        run = Run(configure("image", output=str(Path(folder) / "run"), tracker="none", model=model, **rules))
+        count = iter(range(10**9))
+
+        def apart() -> None:
+            with ExitStack() as stack:
+                for wrapped in (run.game.wrapped_generator, run.game.wrapped_discriminator):
+                    stack.enter_context(run.accelerator.no_sync(wrapped))
+                run.play(next(count))
+
+        def together() -> None:
+            run.play(next(count))
+            run.agreement.largest(0)
+
+        def compare() -> None:
+            with suppress(UserError):  # each for itself, they have drifted apart
+                distributed.check_weights(run.accelerator, run.players())
+
+        ways = {"each for itself": apart, "as one": together, "comparing the weights": compare}
+        times = medians(ways, options.rounds)
+        if run.accelerator.is_main_process:
+            table(f"one step, DCGAN at 64 x 64, batch {options.batch}, 2 processes", times, "each for itself")
+            share = times["comparing the weights"] / (run.training.log_every * times["as one"])
+            print(f"\ncomparing the weights each {run.training.log_every} steps costs {share:.4%} of the time")
+        run.agreement.collect()
+
+
+if __name__ == "__main__":
+    main()
