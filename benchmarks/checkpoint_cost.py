@@ -1,6 +1,6 @@
 """What a checkpoint costs: over writing its bytes and nothing else, and how long training stands still for it.
 
-    OMP_NUM_THREADS=1 uv run benchmarks/checkpoint_cost.py [--width 336] [--rounds 5] [--folder /tmp]
+    OMP_NUM_THREADS=1 uv run benchmarks/checkpoint_cost.py [--width 496] [--rounds 5] [--folder /tmp]
 
 The networks have about 50 million parameters together, so the checkpoint, with the moving average and the two moments
 of Adam, has about 180 million numbers.
@@ -21,7 +21,7 @@ from multigan.run import Run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=336)
+    parser.add_argument("--width", type=int, default=496)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", default=None, help="where to write; the system's temporary folder by default")
     options = parser.parse_args()
