@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints the message and exits with code 2. From Python it is an ordinary exception.
     """
+
+
+class LostProcessError(UserError):
+    """Another process of the run has gone, so this one cannot go on. Every process says so: the first may be gone."""

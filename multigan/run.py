@@ -25,7 +25,7 @@ from multigan.engine.ema import calibrate, update_average
 from multigan.engine.state import State
 from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
-from multigan.errors import UserError
+from multigan.errors import LostProcessError, UserError
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator
 
@@ -44,8 +44,18 @@ def train(training: TrainingConfig) -> Path:
 
     Raises:
         UserError: Something in the configuration, the data or the machine cannot be used.
+        LostProcessError: Another process has gone.
+        SystemExit: Ctrl-C or SIGTERM came, and the run was saved.
     """
-    return Run(training).train()
+    try:
+        return Run(training).train()
+    except RuntimeError as error:
+        if not distributed.is_loss_of_a_process(error):
+            raise
+        raise LostProcessError(
+            f"another process has gone, or has not answered for {training.timeout} s: a run goes on from its last "
+            "checkpoint with --resume"
+        ) from error
 
 
 class Run:
@@ -119,13 +129,6 @@ class Run:
                         self.go_back(problem, bar)
                 self.agreement.collect()
             self.writer.wait()
-        except RuntimeError as error:
-            if not distributed.is_loss_of_a_process(error):
-                raise
-            raise UserError(
-                f"another process has gone, or has not answered for {training.timeout} s, after step "
-                f"{self.state.step}; --resume {self.folder} goes on from the last checkpoint"
-            ) from error
         except OSError as error:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
@@ -325,6 +328,8 @@ class Run:
         changed = run_folder.changes(config.read(self.folder), self.training)
         try:
             self.state.restore(*checkpoint.load(path))
+        except FileNotFoundError as error:
+            raise UserError(f"no {path} here: all hosts must share the run folder to resume") from error
         except (KeyError, RuntimeError) as error:
             raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
         step = self.state.step

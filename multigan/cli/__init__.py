@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from multigan import __version__
-from multigan.errors import UserError
+from multigan.errors import LostProcessError, UserError
 
 if TYPE_CHECKING:
     from multigan.config import TrainingConfig
@@ -91,8 +91,8 @@ def guarded(command: Callable[[], Any]) -> None:
     try:
         command()
     except UserError as error:
-        # Every process stops for the same reason; one of them says it.
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        # Every process stops for the same reason; one of them says it, unless it is the one that has gone.
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, LostProcessError):
             print(f"multigan: error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -41,21 +41,20 @@ class Health:
     real: Tensor
     chance: float
     drops_expected: bool = False
-    dropped: dict[str, Tensor] = field(default_factory=dict)
-    streak: Tensor = field(default_factory=lambda: torch.zeros(()))
+    dropped: dict[str, Tensor | float] = field(default_factory=dict)
+    streak: Tensor | float = 0.0
     norms: dict[str, list[float]] = field(default_factory=dict)
     suspected: dict[str, int] = field(default_factory=dict)
     reported: int = 0
 
     def count(self, metrics: Metrics) -> Metrics:
         """Take the numbers of dropped updates out of the metrics of a step."""
-        total = torch.zeros(())
+        total: Tensor | float = 0.0
         for name in [name for name in metrics if name.endswith("_dropped")]:
-            value = metrics.pop(name)
-            player = name.removesuffix("_dropped")
-            self.dropped[player] = self.dropped[player] + value if player in self.dropped else value
-            total = total.to(value.device) + value
-        self.streak = (self.streak.to(total.device) + 1) * (total > 0)
+            player, value = name.removesuffix("_dropped"), metrics.pop(name)
+            self.dropped[player] = self.dropped.get(player, 0.0) + value
+            total = total + value
+        self.streak = (self.streak + 1) * (total > 0)
         return metrics
 
     def check(self) -> None:
@@ -117,10 +116,9 @@ class Health:
             "reported": self.reported,
         }
 
-    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.dropped = {player: torch.tensor(float(count), device=device) for player, count in state["dropped"].items()}
-        self.streak = torch.tensor(float(state["streak"]), device=device)
+        self.dropped, self.streak = dict(state["dropped"]), state["streak"]
         self.norms, self.suspected = dict(state["norms"]), dict(state["suspected"])
         self.reported = state["reported"]
 

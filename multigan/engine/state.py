@@ -78,6 +78,6 @@ class State:
         accelerator = self.game.accelerator
         self.step, self.returns, self.seconds = values["step"], values["returns"], values["seconds"]
         self.meter.restore(values["meter"], accelerator)
-        self.health.restore(values["health"], accelerator.device)
+        self.health.restore(values["health"])
         if accelerator.scaler is not None and values["scaler"] is not None:
             accelerator.scaler.load_state_dict(values["scaler"])

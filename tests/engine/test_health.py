@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from multigan.engine.health import PATIENCE, STREAK, DivergedError, Health, diversity, spread
 
-CPU = torch.device("cpu")
-
 
 def points(*rows):
     return torch.tensor(rows, dtype=torch.float32)
@@ -163,7 +161,7 @@ def test_put_back_in_the_middle_it_says_what_it_would_have_said():
             health.count(dropped(generator=number == 3, discriminator=number % 2))
             health.examine(lines[number], FAKE)
     resumed = Health(REAL, 1.386)
-    resumed.restore(json.loads(json.dumps(stopped.state())), CPU)
+    resumed.restore(json.loads(json.dumps(stopped.state())))
     for line in lines[7:]:
         for health in (whole, resumed):
             health.count(dropped(generator=1, discriminator=0))
