@@ -13,7 +13,6 @@ Exits with 1 if anything is not so.
 import argparse
 import contextlib
 import dataclasses
-import hashlib
 import importlib
 import json
 import os
@@ -29,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import xxhash
 from safetensors.torch import load_file
 
 from multigan import TrainingConfig, config, configure, run
@@ -146,7 +146,7 @@ def kill(training: TrainingConfig, folder: Path, kills: int, dice: random.Random
             counts["anew"] += counts["kills"] > 0
         process = start(lambda attempt=attempt: run.train(attempt), log)
         # Up to four fifths of the run, so that the last attempt is left to end by itself.
-        goal = 0.8 * training.steps * (counts["kills"] + dice.random()) / kills
+        goal = 0.8 * training.steps * counts["kills"] / kills
         if counts["kills"] == kills:
             os.waitpid(process, 0)
             ended = True
@@ -232,8 +232,8 @@ def complete_steps(folder: Path, expected: set[str]) -> list[int]:
     steps = []
     for path in (folder / "checkpoints").glob("step-*"):
         if {file.name for file in path.iterdir()} == expected:
-            hashes = json.loads((path / "manifest.json").read_text())["sha256"]
-            if all(hashlib.sha256((path / name).read_bytes()).hexdigest() == sha for name, sha in hashes.items()):
+            hashes = json.loads((path / "manifest.json").read_text())["xxh3_128"]
+            if all(xxhash.xxh3_128_hexdigest((path / name).read_bytes()) == found for name, found in hashes.items()):
                 steps.append(int(path.name[5:]))
     return sorted(steps)
 

@@ -162,4 +162,4 @@ def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
 def digest(file: Path) -> str:
     """A checksum against damage, ten times as fast as the disk: it is not there to keep anybody from forging a file."""
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, xxhash.xxh3_128).hexdigest()
+        return hashlib.file_digest(opened, xxhash.xxh3_128).hexdigest()  # type: ignore[arg-type] # it has all that counts
