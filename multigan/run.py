@@ -100,7 +100,7 @@ class Run:
         real, condition = game.batches(0, few)
         self.fixed = game.draws.normal("examine", 0, few, game.latent_dim), condition
         chance = game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
-        return health.Health(real, chance, drops_expected=self.accelerator.scaler is not None)
+        return health.Health(health.spread(real), chance, drops_expected=self.accelerator.scaler is not None)
 
     # --- playing ---
 

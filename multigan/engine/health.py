@@ -28,7 +28,7 @@ class Health:
     """What is counted and compared while a run goes on.
 
     Attributes:
-        real: A few real samples ``(N, *S)``, the standard for diversity.
+        spread: That of a few real samples, the standard for diversity.
         chance: The discriminator's loss where every logit is 0.
         drops_expected: Whether steps are dropped now and then to find the loss scale.
         dropped: Dropped updates of each player so far, on the device.
@@ -38,7 +38,7 @@ class Health:
         reported: Dropped updates in the lines of metrics so far.
     """
 
-    real: Tensor
+    spread: tuple[float, float]
     chance: float
     drops_expected: bool = False
     dropped: dict[str, Tensor | float] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Health:
         Returns:
             What to add to the line, and a warning for each alarm that goes off with it.
         """
-        share = diversity(fake, self.real)
+        share = diversity(spread(fake), self.spread)
         counts = {f"{player}_steps_dropped": int(count) for player, count in self.dropped.items()}
         before, self.reported = self.reported, sum(counts.values())
         loss = line.get("discriminator_loss")
@@ -103,7 +103,7 @@ class Health:
     def is_steep(self, line: dict[str, Any]) -> bool:
         """Whether the discriminator is far steeper than any that is good for something: logits without bounds."""
         d_real, d_fake = line.get("d_real"), line.get("d_fake")
-        return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * spread(self.real)[0]
+        return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * self.spread[0]
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as plain numbers."""
@@ -137,7 +137,7 @@ ADVICE = {
 
 def spread(samples: Tensor) -> tuple[float, float]:
     """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour."""
-    flat = samples.flatten(1).double()
+    flat = samples.detach().flatten(1).cpu().double()
     # By matrix products, identical samples would come out apart.
     distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
     mean = distances.sum() / (len(flat) * (len(flat) - 1))
@@ -145,15 +145,15 @@ def spread(samples: Tensor) -> tuple[float, float]:
     return float(mean), float(distances.min(1).values.mean())
 
 
-def diversity(fake: Tensor, real: Tensor) -> float:
-    """How much generated samples differ from one another, as a share of how much real ones do.
+def diversity(fake: tuple[float, float], real: tuple[float, float]) -> float:
+    """How much generated samples differ from one another, as a share of how much real ones of the same classes do.
 
     The lesser of two shares: over all pairs, which is small where all samples are of one kind, and between nearest
     neighbours, which is small where there are a few kinds and no difference within one. 1 is as in the data.
 
     Args:
-        fake: ``(N, *S)``.
-        real: ``(N, *S)``, of the same classes where there are some.
+        fake: The `spread` of generated samples.
+        real: The `spread` of as many real ones.
     """
-    shares = [made / found for made, found in zip(spread(fake), spread(real), strict=True) if found]
+    shares = [made / found for made, found in zip(fake, real, strict=True) if found]
     return min(shares, default=1.0)
