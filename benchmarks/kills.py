@@ -35,7 +35,7 @@ from multigan import TrainingConfig, config, configure, run
 
 POLL = 0.0002  # seconds between looks at the folder
 STARTING = 1.0  # a kill while the run starts comes within so many seconds
-SAVING = 0.010  # an aimed kill comes within so many seconds after a save has begun
+SAVING = 0.010  # an aimed kill comes within so many seconds after a save is seen to have begun
 PLAYING = 0.1  # and one at any moment within so many seconds after the step that is waited for
 LITTER = (".writing-*", ".before-*")
 KEPT = 3  # checkpoints that a run leaves
@@ -174,15 +174,19 @@ def kill(training: TrainingConfig, folder: Path, kills: int, dice: random.Random
 
 def wait_for_save(process: int, folder: Path, goal: float, before: set[Any], dice: random.Random) -> bool:
     """Wait until a save has begun and is under way; whether the process has ended by itself instead."""
-    return (
-        wait(process, until=lambda: newest_name(folder) >= goal)
-        or wait(process, until=lambda: bool(litter(folder) - before))
-        or wait(process, until=after(dice.random() * SAVING))
-    )
+    if wait(process, until=lambda: newest_name(folder) >= goal):
+        return True
+    while True:  # until one is still under way at the moment of the kill
+        if wait(process, until=lambda: bool(litter(folder) - before)) or wait(process, after(dice.random() * SAVING)):
+            return True
+        if litter(folder) - before:
+            return False
 
 
 def wait_for_any_moment(process: int, folder: Path, goal: float, dice: random.Random) -> bool:
     """Wait until a moment of the run, or of its start where it is far enough already; whether it has ended instead."""
+    if not goal:  # the first kill: there is a folder, and no checkpoint in it yet
+        return wait(process, until=folder.is_dir)
     if newest_name(folder) >= goal:
         return wait(process, until=after(dice.random() * STARTING))
     return wait(process, until=lambda: newest_name(folder) >= goal) or wait(

@@ -344,13 +344,20 @@ def write(config: TrainingConfig, folder: Path) -> None:
     write_text(folder / CONFIG_FILE, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
-def read(folder: Path) -> TrainingConfig:
+def read(folder: Path, modality: str | None = None) -> TrainingConfig:
     """The configuration of the run in a folder.
+
+    Args:
+        folder: The run's.
+        modality: The modality, where it is one that is not installed: a file must not choose what is imported.
 
     Raises:
         UserError: There is none, or it is not one of ours.
     """
     values = load_file(folder / CONFIG_FILE)
-    if "modality" not in values:
+    name = values.get("modality")
+    if not isinstance(name, str):
         raise UserError(f"{folder / CONFIG_FILE} is not of a run: it names no modality")
+    if ":" in name and name != modality:
+        raise UserError(f"the run in {folder} is of modality {name!r}, which is not installed by name: pass it along")
     return configure(**values)

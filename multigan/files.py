@@ -56,8 +56,11 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
 def write_text(file: Path, text: str) -> None:
     """Replace a small file, whole or not at all."""
     aside = file.with_name(ASIDE + file.name)
-    aside.write_text(text)
-    os.replace(aside, file)
+    try:
+        aside.write_text(text)
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def clean(folder: Path, name: str = "*") -> None:

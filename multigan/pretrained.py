@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import __version__, registry
-from multigan.config import plain
+from multigan.config import plain, typed_fields
 from multigan.errors import UserError
 from multigan.files import network_tensors, written_whole
 from multigan.modality import Modality
@@ -236,8 +236,8 @@ def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
         raise UserError(f"the model in {folder} is of modality {name!r}, not {modality!r}")
     plugin = registry.load(modality or name)
     try:
-        config = plugin.Config(**{key: tuple(v) if isinstance(v, list) else v for key, v in values["config"].items()})
-    except TypeError as error:
+        config = plugin.Config(**typed_fields(values["config"], plugin, "model."))
+    except (TypeError, UserError) as error:
         raise UserError(f"{folder / CONFIG} does not fit modality {name!r}: {error}") from error
     instance = plugin(config)
     network = instance.generator()

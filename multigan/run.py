@@ -14,6 +14,7 @@ import numpy
 import torch
 from accelerate.utils import broadcast_object_list
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
@@ -151,6 +152,7 @@ class Run:
                 if step % self.training.checkpoint_every:
                     self.checkpoint(step)
                 self.writer.wait()
+                self.agreement.meet()  # a launcher gives the others little time once one has ended
                 if self.accelerator.is_main_process:
                     tqdm.write(f"stopped and saved after step {step}: --resume {self.folder} goes on", file=sys.stderr)
                 raise SystemExit(128 + signal)  # as the shell says that a signal ended a process
@@ -325,12 +327,12 @@ class Run:
                 f"nothing to resume in {self.folder}: it has no complete checkpoint (--checkpoint_every says how often "
                 "one is written); start anew in another folder"
             )
-        changed = run_folder.changes(config.read(self.folder), self.training)
+        changed = run_folder.changes(config.read(self.folder, self.training.modality), self.training)
         try:
             self.state.restore(*checkpoint.load(path))
         except FileNotFoundError as error:
             raise UserError(f"no {path} here: all hosts must share the run folder to resume") from error
-        except (KeyError, RuntimeError) as error:
+        except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
             raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
         step = self.state.step
         if step >= self.training.warmup_steps + self.training.steps:

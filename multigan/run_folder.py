@@ -51,7 +51,7 @@ def choose(training: TrainingConfig) -> tuple[Path, bool]:
     )
     # One process decides: clocks differ, and another may already see what the first one made.
     restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
-    own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder), training)
+    own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder, training.modality), training)
     taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     begun = own and any((folder / "checkpoints").glob("step-*"))
     name, taken, begun = broadcast_object_list([str(folder), taken, begun])

@@ -26,6 +26,7 @@ FORMAT = 2
 ROWS = 256  # read at a time
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
+NUMBERS = "biuf"  # kinds of numpy: truth values, whole numbers with a sign and without, and floats
 
 Arrays = dict[str, numpy.ndarray]
 
@@ -64,13 +65,25 @@ def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) ->
         raise UserError(
             f"cannot write the cache {folder}: {error.strerror or error}; MULTIGAN_CACHE moves it"
         ) from error
+    try:
+        return read(folder, modality)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"the cache {folder} is damaged: delete it, and it will be made again") from error
+
+
+def read(folder: Path, modality: Modality) -> Cached:
+    """What `build` has written, mapped from the disk, and the modality fitted to it."""
     index = json.loads((folder / INDEX).read_text())
     learned = {key: tuple(value) if isinstance(value, list) else value for key, value in index["learned"].items()}
+    arrays = {}
+    for column in ("real", "label"):
+        if column in index["columns"]:
+            entry = index["columns"][column]
+            kind = numpy.dtype(entry["dtype"])
+            if kind.kind not in NUMBERS:  # of objects, the bytes of a file would be taken for places in memory
+                raise ValueError(f"a column of {kind}")
+            arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=(index["rows"], *entry["shape"]))
     modality.config = replace(modality.config, **learned)
-    arrays = {
-        column: numpy.memmap(folder / f"{column}.bin", entry["dtype"], "r", shape=(index["rows"], *entry["shape"]))
-        for column, entry in index["columns"].items()
-    }
     return Cached(arrays["real"], arrays.get("label"), index["skipped"])
 
 

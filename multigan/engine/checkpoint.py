@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from multigan import __version__
 from multigan.errors import UserError
-from multigan.files import cpu_copy, written_whole
+from multigan.files import ASIDE, cpu_copy, written_whole
 
 FORMAT = 2
 KEPT = 3
@@ -74,7 +74,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, 
         }
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))
     for old in complete(folder)[:-KEPT]:
-        shutil.rmtree(old)
+        remove(old)
     return target
 
 
@@ -103,8 +103,15 @@ def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path |
         elif good(load_state(path)):
             return path, warnings
         else:
-            shutil.rmtree(path)
+            remove(path)
     return None, warnings
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint; cut off in the middle, what is left is litter, not half a checkpoint."""
+    aside = path.with_name(ASIDE + path.name)
+    path.rename(aside)
+    shutil.rmtree(aside)
 
 
 def damage(path: Path) -> str | None:
@@ -122,8 +129,13 @@ def damage(path: Path) -> str | None:
         # Names alone: a manifest cannot point out of its folder.
         files = {path / Path(name).name: found for name, found in values["xxh3_128"].items()}
         wrong = [file.name for file, found in files.items() if not file.is_file() or digest(file) != found]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):  # an OSError is of a name that cannot be
         wrong = [MANIFEST]
+    if not wrong:
+        try:
+            load_state(path)
+        except (ValueError, OSError):
+            wrong = [STATE]
     return f"{wrong[0]} is missing or damaged" if wrong else None
 
 
@@ -133,8 +145,14 @@ def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The state alone."""
-    state: dict[str, Any] = json.loads((path / STATE).read_text())
+    """The state alone.
+
+    Raises:
+        ValueError: It is none.
+    """
+    state = json.loads((path / STATE).read_text())
+    if not isinstance(state, dict):
+        raise ValueError(f"{STATE} holds {type(state).__name__}")
     return state
 
 

@@ -14,6 +14,7 @@ from accelerate.utils import DistributedDataParallelKwargs, DistributedType, gat
 from torch import nn
 from torch.optim import Optimizer
 
+from multigan.engine.meeting import meeting_place
 from multigan.engine.step import Player
 from multigan.errors import UserError
 
@@ -64,7 +65,9 @@ def check_launch(timeout: int) -> None:
         )
     joined = torch.distributed.is_initialized()
     try:
-        state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout))
+        restarted = launched > 1 and not joined and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+        place = meeting_place(timeout) if restarted else {}
+        state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout), **place)
     except (RuntimeError, ValueError) as error:  # the other host does not answer, or the port is taken
         raise UserError(f"the processes cannot meet: {first_line(error)}") from error
     if torch.distributed.is_initialized() and not joined:
@@ -92,6 +95,8 @@ def start(tracker: str, folder: Path) -> Accelerator:
         accelerator = Accelerator(kwargs_handlers=[handler], log_with=log_with, project_dir=folder)
     except (ValueError, ImportError) as error:
         raise UserError(f"accelerate cannot be set up as it was launched: {first_line(error)}") from error
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would leave it out
+        raise UserError("fp16 is for GPUs: on a processor use bf16, or leave mixed precision out")
     if accelerator.gradient_accumulation_steps != 1:
         raise UserError("gradient accumulation is set by --micro_batches: launch with gradient_accumulation_steps 1")
     return accelerator

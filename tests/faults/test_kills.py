@@ -1,0 +1,65 @@
+"""A run that is killed at random moments is resumed from the newest complete checkpoint, and ends as if it had not."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from multigan import files
+from multigan.engine import checkpoint
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+
+
+def kills(count, seed=0):
+    """The table of the benchmark, by the words of its rows."""
+    found = subprocess.run(
+        [sys.executable, BENCHMARK, "--kills", str(count), "--seed", str(seed)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"
+    rows = [line.strip("| ").split(" | ") for line in found.stdout.splitlines() if line.startswith("| ")]
+    return {name: int(value) for name, value, *_ in rows if value.isdecimal()}
+
+
+def test_a_few_kills():
+    found = kills(6)
+    assert found["kills"] == 6 and found["of them before there was a checkpoint: started anew"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_hundred_kills():
+    found = kills(100)
+    assert found["kills"] == 100 and found["of them inside a save"] >= 30 and found["times resumed"] >= 50
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of something."""
+
+
+@pytest.mark.parametrize("first", ["manifest.json", "network.safetensors"])
+def test_a_kill_while_an_old_checkpoint_is_removed_leaves_nothing_behind(tmp_path, monkeypatch, first):
+    tensors = {"network": {"weight": torch.zeros(2)}}
+    for step in range(1, checkpoint.KEPT + 1):
+        checkpoint.save(tmp_path, step, tensors, {})
+
+    def killed(folder, *arguments, **options):
+        if Path(folder).exists():
+            (Path(folder) / first).unlink()
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(Killed):
+            checkpoint.save(tmp_path, checkpoint.KEPT + 1, tensors, {})
+    files.clean(tmp_path)  # as a resumed run does
+    kept = {f"step-{step}" for step in range(2, checkpoint.KEPT + 2)}
+    assert {path.name for path in tmp_path.iterdir()} == kept
