@@ -5,11 +5,17 @@ import time
 from collections.abc import Callable
 
 
-def medians(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median seconds of each way over as many rounds; one more round before them warms up."""
+def medians(
+    ways: dict[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None
+) -> dict[str, float]:
+    """The median seconds of each way over as many rounds; one more round before them warms up.
+
+    ``before`` is done before each, and not timed: several processes wait there for one another.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
+            before()
             start = time.perf_counter()
             way()
             if number:
