@@ -6,6 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from outcome import Result
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -13,3 +14,22 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MULTIGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Runs `multigan ARGUMENTS`; what fails with another exception fails the test."""
+
+    def run(*arguments):
+        from multigan import cli
+
+        monkeypatch.setattr("sys.argv", ["multigan", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return Result(code, *capfd.readouterr())
+
+    return run

@@ -5,10 +5,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import NamedTuple
 
 import pytest
-from outcome import everything, outcome
+from outcome import Result, everything, outcome
 from process import TINY
 
 from multigan import configure, run
@@ -17,22 +16,6 @@ from multigan.engine import checkpoint
 SIZE = 4 * 2**20
 PAGE = 4096  # what the smallest file takes on a tmpfs
 UNSHARE = (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"])  # as root, and as anybody
-
-
-class Result(NamedTuple):
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def error(self):
-        """The message of an error that a user can mend: the only line of stderr, with exit code 2."""
-        assert self.code == 2, self
-        (line,) = self.err.splitlines()
-        assert line.startswith("multigan: error: "), self
-        return line.removeprefix("multigan: error: ")
 
 
 class Disk:

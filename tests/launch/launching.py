@@ -1,8 +1,6 @@
 """Starts launchers as users do, reads along, and ends all that they started."""
 
 import contextlib
-import hashlib
-import json
 import os
 import signal
 import socket
@@ -141,22 +139,3 @@ def ended(command, folder, **options):
         # What a launcher says of a failed process is its own; ours never ends with a traceback.
         assert f'File "{ROOT / "multigan"}' not in launch.said, launch.said
         return code, launch.errors, launch.said
-
-
-def outcome(folder):
-    """What a run has come to: weights and lines of metrics, without times and notes."""
-    (*_, newest) = sorted((folder / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
-    state = json.loads((newest / "state.json").read_text())
-    assert state.pop("seconds") > 0
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return {
-        "newest": newest.name,
-        "state": state,
-        "metrics": [
-            {key: value for key, value in line.items() if "second" not in key} for line in lines if "note" not in line
-        ],
-        **{
-            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in (*newest.glob("*.safetensors"), folder / "model" / "model.safetensors")
-        },
-    }

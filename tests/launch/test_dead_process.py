@@ -5,7 +5,8 @@ import re
 import signal
 
 import pytest
-from launching import TRAIN, Launch, accelerate_on_cpu, ended, is_running, outcome, seconds_until, torchrun
+from launching import TRAIN, Launch, accelerate_on_cpu, ended, is_running, seconds_until, torchrun
+from outcome import last
 
 from multigan import config, configure
 
@@ -76,7 +77,7 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     code, _, said = ended([*torchrun(*TRAINING), "--steps", STEPS, "--output", folder / "run"], folder)
     assert code == 0, said
-    return outcome(folder / "run")
+    return last(folder / "run")
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def test_restarted_processes_go_on_and_end_as_if_nothing_had_happened(tmp_path, 
         os.kill(started.workers()[rank], signal.SIGKILL)
         assert started.end() == 0, started.said
         assert f"resuming {folder} after step 40" in started.said or f"resuming {folder} after step 20" in started.said
-    assert outcome(folder) == uninterrupted
+    assert last(folder) == uninterrupted
 
 
 def test_restarts_without_a_folder_to_find_again_are_refused(tmp_path):

@@ -1,7 +1,25 @@
-"""What a run has come to, without what the clock says: two runs that must be equal have equal outcomes."""
+"""What a command left, and what a run has come to without what the clock says: equal runs have equal outcomes."""
 
 import hashlib
 import json
+from typing import NamedTuple
+
+
+class Result(NamedTuple):
+    """What a command left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self):
+        """The message of an error that a user can mend: the only line of stderr, with exit code 2."""
+        assert self.code == 2, self
+        assert "Traceback" not in self.err
+        (line,) = self.err.splitlines()
+        assert line.startswith("multigan: error: "), self
+        return line.removeprefix("multigan: error: ")
 
 
 def outcome(folder):
