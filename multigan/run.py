@@ -64,7 +64,7 @@ class Run:
 
     def __init__(self, training: TrainingConfig) -> None:
         distributed.check_launch(training.timeout)
-        self.folder, resume = run_folder.choose(training)
+        self.folder, resume, self.restarted = run_folder.choose(training)
         self.accelerator = distributed.start(training.tracker, self.folder)
         distributed.check_same(config.flatten(config.plain(training)))
         self.agreement = distributed.Agreement(self.accelerator, training.timeout)
@@ -74,8 +74,13 @@ class Run:
         if training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
             raise UserError(f"modality {training.modality!r} has no warm-up phase: leave warmup_steps at 0")
         self.notes: list[str] = []
-        batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator.device)
+        problem = None
+        try:
+            batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator.device)
+        except UserError as error:  # the disk of one host, perhaps
+            problem = error
         self.agreement.meet()
+        distributed.check_all_well(problem)
         self.game = wiring.build_game(training, self.modality, self.accelerator, batch_source)
         wiring.try_networks(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
@@ -122,14 +127,13 @@ class Run:
             loop.Every(training.checkpoint_every, self.checkpoint),
         ]
         try:
-            with Stop() as stop:
+            with Stop() as stop, self.writer:
                 while self.state.step < total:
                     try:
                         self.play_until(total, hooks, bar, stop)
                     except health.DivergedError as problem:
                         self.go_back(problem, bar)
                 self.agreement.collect()
-            self.writer.wait()
         except OSError as error:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
@@ -147,7 +151,7 @@ class Run:
         """Play on to the last step, or until one of the processes is told to stop."""
         for step in loop.run(self.play, self.state.step, total, self.state.meter, hooks):
             bar.update()
-            signal = self.agreement.largest(stop.signal)
+            signal = self.agreement.largest(stop.asked())
             if signal and step < total:
                 if step % self.training.checkpoint_every:
                     self.checkpoint(step)
@@ -178,7 +182,8 @@ class Run:
         advice = "try lower learning rates, or more r1"
         self.writer.wait()
         returns, step = self.state.returns, self.state.step
-        path = self.newest(lambda state: state["health"]["streak"] == 0)
+        # Rather one from before the first dropped step; but a step that is dropped leaves the weights as they were.
+        path = self.newest(lambda state: state["health"]["streak"] == 0) or self.newest()
         if path is None:
             raise UserError(f"{problem}, at step {step}, and there is no checkpoint from before: {advice}")
         if returns == RETURNS:
@@ -187,7 +192,7 @@ class Run:
                 f"checkpoints in {self.folder} are from before"
             )
         self.state.restore(*checkpoint.load(path))
-        self.state.returns = returns + 1
+        self.state.returns, self.state.health.streak = returns + 1, 0
         self.calibrated = -1
         note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
         self.accelerator.wait_for_everyone()  # all have read it
@@ -329,14 +334,17 @@ class Run:
             )
         changed = run_folder.changes(config.read(self.folder, self.training.modality), self.training)
         try:
-            self.state.restore(*checkpoint.load(path))
+            tensors, values = checkpoint.load(path)
+            self.state.restore(tensors, values)
+            before = values["launch"]
         except FileNotFoundError as error:
             raise UserError(f"no {path} here: all hosts must share the run folder to resume") from error
         except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
             raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
         step = self.state.step
-        if step >= self.training.warmup_steps + self.training.steps:
+        if step >= self.training.warmup_steps + self.training.steps and not self.restarted:
             raise UserError(f"{self.folder} is complete at step {step}: give more --steps to go on")
+        changed += [f"{key} {before[key]} -> {now}" for key, now in self.state.launch().items() if before[key] != now]
         self.accelerator.print(f"resuming {self.folder} after step {step}")
         if changed:
             self.notes.append(f"resumed after step {step} with {'; '.join(changed)}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from accelerate.utils import broadcast_object_list, gather_object
 
@@ -31,8 +32,16 @@ FIXED = (
 )
 
 
-def choose(training: TrainingConfig) -> tuple[Path, bool]:
-    """The run's folder, the same for every process, and whether it is gone on with.
+class Place(NamedTuple):
+    """Where a run is kept, and how it comes to it: gone on with or not, started again by the launcher or not."""
+
+    folder: Path
+    resume: bool
+    restarted: bool
+
+
+def choose(training: TrainingConfig) -> Place:
+    """The run's place, the same for every process.
 
     A launcher that restarts the processes (``--max_restarts``) gives them the same command, so that a new run finds
     its own folder.
@@ -40,17 +49,17 @@ def choose(training: TrainingConfig) -> tuple[Path, bool]:
     Raises:
         UserError: It holds something already, and this is no resume.
     """
+    restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
     if training.resume is not None:
         if training.output is not None:
             raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
-        return Path(training.resume), True
+        return Place(Path(training.resume), True, restarted)
     if training.output is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise UserError("--max_restarts needs --output: a restarted run has to find its folder again")
     folder = (
         Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
     # One process decides: clocks differ, and another may already see what the first one made.
-    restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
     own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder, training.modality), training)
     taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     begun = own and any((folder / "checkpoints").glob("step-*"))
@@ -59,7 +68,7 @@ def choose(training: TrainingConfig) -> tuple[Path, bool]:
         raise UserError(
             f"{name} holds something already: --resume {name} goes on with a run, --output names a new folder"
         )
-    return Path(name), begun
+    return Place(Path(name), begun, restarted)
 
 
 def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
@@ -106,12 +115,12 @@ def add_note(folder: Path, step: int, note: str) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``; one that was cut off in the middle does not count."""
+    """The lines of ``metrics.jsonl``; one that is damaged, or was cut off in the middle, does not count."""
     lines = []
     file = folder / METRICS
-    for text in file.read_text().splitlines() if file.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue
+    for text in file.read_text(errors="replace").splitlines() if file.is_file() else []:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                lines.append(line)
     return lines

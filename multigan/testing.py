@@ -60,6 +60,7 @@ class ModalityConformance:
         """The modality, fitted, and its encoded dataset; the cache in a folder of its own."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MULTIGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+            patch.setenv("ACCELERATE_USE_CPU", "true")
             config = cls().config()
             modality = registry.load(cls.modality)(config.model)
             assert modality.builtin_datasets, "a built-in dataset lets everybody try a modality at once"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import time
 from pathlib import Path
 
 import datasets
@@ -13,6 +14,7 @@ from PIL import Image as Picture
 from safetensors.torch import load_file
 
 from multigan import config, configure, run
+from multigan.engine import checkpoint, distributed, step
 from multigan.errors import UserError
 from multigan.modalities.image import Image
 
@@ -340,8 +342,8 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_is_used(done, capf
 
 
 def test_nothing_but_damaged_checkpoints_is_nothing_to_resume(done):
-    for step in (2, 4):
-        (done / "checkpoints" / f"step-{step}" / "state.json").write_text("{}")
+    for number in (2, 4):
+        (done / "checkpoints" / f"step-{number}" / "state.json").write_text("{}")
     with pytest.raises(UserError, match="no complete checkpoint"):
         resumed(done, steps=6)
 
@@ -404,6 +406,86 @@ def test_a_run_that_went_back_is_resumed_exactly(tmp_path, monkeypatch):
     part = run.train(tiny(tmp_path / "part", **{**RECOVER, "steps": 30}))
     resumed(part, steps=40)
     assert weights(part) == weights(whole) and timeless(part) == timeless(whole)
+
+
+def nothing_finite(monkeypatch, start):
+    """From a step on no gradient is finite, whatever is done; the weights are as they were."""
+    update = step.Game.update
+
+    def broken(self, player, network, optimizer):
+        if self.broken:
+            for weight in network.parameters():
+                weight.grad.fill_(math.nan)
+        return update(self, player, network, optimizer)
+
+    def play(self, number):
+        object.__setattr__(self.game, "broken", number >= start)
+        return original(self, number)
+
+    original = run.Run.play
+    monkeypatch.setattr(step.Game, "update", broken)
+    monkeypatch.setattr(run.Run, "play", play)
+
+
+def test_checkpoints_in_the_middle_of_trouble_do_not_cost_the_last_good_one(tmp_path, monkeypatch):
+    # More of them are written in it than are kept.
+    with monkeypatch.context() as patch:
+        nothing_finite(patch, start=5)
+        assert "after 3 times back" in refused(tiny(tmp_path / "run", **{**RECOVER, "steps": 120}))
+    assert list((tmp_path / "run" / "checkpoints").iterdir()), "what is there can be resumed"
+    resumed(tmp_path / "run")
+    assert metrics(tmp_path / "run")[-1]["step"] == 120
+
+
+def test_a_checkpoint_holds_the_state_of_its_step_however_slowly_it_is_written(tmp_path, monkeypatch):
+    save = checkpoint.save
+
+    def slow(*arguments):
+        time.sleep(0.5)
+        return save(*arguments)
+
+    fields = {"steps": 6, "checkpoint_every": 2, "log_every": 1}
+    quick = run.train(tiny(tmp_path / "quick", **fields))
+    monkeypatch.setattr(checkpoint, "save", slow)
+    slowly = run.train(tiny(tmp_path / "slowly", **fields))
+    for step_folder in ("step-2", "step-4", "step-6"):
+        states = [checkpoint.load_state(folder / "checkpoints" / step_folder) for folder in (quick, slowly)]
+        assert states[0].pop("seconds") > 0 and states[1].pop("seconds") > 0
+        assert states[0] == states[1]
+    assert len(states[0]["health"]["norms"]["generator"]) == 5
+
+
+def test_a_complete_run_that_a_launcher_starts_again_is_complete(done, monkeypatch):
+    before = weights(done)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert resumed(done) == done
+    assert run.train(dataclasses.replace(config.read(done), output=str(done))) == done
+    assert weights(done) == before
+
+
+def test_damaged_lines_of_metrics_do_not_stop_a_resume(done):
+    file, before = done / "metrics.jsonl", timeless(done)
+    file.write_bytes(file.read_bytes() + b'[1]\n{"stop": 3}\n\xff\xfe\n')
+    resumed(done, steps=6)
+    assert timeless(done)[:4] == before
+
+
+def test_one_sample_has_no_diversity_and_the_metrics_are_still_json(tmp_path):
+    folder = run.train(tiny(tmp_path / "run", batch_size=1, model={"architecture": "gan"}))
+    assert "NaN" not in (folder / "metrics.jsonl").read_text()
+    assert [line["diversity"] for line in metrics(folder)] == [None, None]
+
+
+def test_a_problem_of_one_process_is_one_of_all(monkeypatch):
+    given = {"nothing": [None, None], "one": [None, "no such folder"], "all": ["too many", "too many"]}
+    found = {}
+    for name, problems in given.items():
+        monkeypatch.setattr(distributed, "gather_object", lambda own, problems=problems: problems)
+        try:
+            distributed.check_all_well(None)
+        except UserError as error:
+            found[name] = str(error)
+    assert found == {"one": "no such folder (in process 1)", "all": "too many"}
 
 
 def test_a_run_that_keeps_failing_goes_back_three_times_and_then_stops(tmp_path, monkeypatch, capfd):

@@ -7,10 +7,10 @@ that. Nothing in one can run code when it is loaded.
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import xxhash
@@ -31,22 +31,45 @@ Tensors = dict[str, Tensor]
 
 
 class Writer:
-    """Writes in the background, one thing at a time, while training goes on."""
+    """Writes in the background, one thing at a time, while training goes on.
+
+    Left as a context, it waits for what is being written; but not after a KeyboardInterrupt, which is to end the
+    process at once: a write is whole or absent.
+    """
 
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(1, "writer")
-        self.writing: Future[Any] | None = None
+        self.thread: threading.Thread | None = None
+        self.error: Exception | None = None
 
     def submit(self, write: Callable[[], Any]) -> None:
         """Write, once what was being written is on the disk; raises what went wrong with that."""
         self.wait()
-        self.writing = self.pool.submit(write)
+
+        def run() -> None:
+            try:
+                write()
+            except Exception as error:
+                self.error = error
+
+        self.thread = threading.Thread(target=run, name="writer", daemon=True)
+        self.thread.start()
 
     def wait(self) -> None:
         """Wait until all is on the disk; raises what went wrong."""
-        if self.writing is not None:
-            writing, self.writing = self.writing, None
-            writing.result()
+        if self.thread is not None:
+            self.thread.join()
+        error, self.thread, self.error = self.error, None, None
+        if error is not None:
+            raise error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.wait()
+        elif self.thread is not None and not issubclass(kind, KeyboardInterrupt):
+            self.thread.join()
 
 
 def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, Any]) -> Path:
@@ -87,12 +110,14 @@ def complete(folder: Path) -> list[Path]:
 def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is as it was written and whose state is good; and a line for each damaged one.
 
-    What is newer is put out of the way, so that it is not resumed later; damaged ones are kept under another name.
+    Damaged ones are put aside under another name. With one found, those that are newer are removed, so that they are
+    not resumed later; with none found, all stay.
 
     Raises:
         UserError: As `damage` does.
     """
-    warnings = []
+    warnings: list[str] = []
+    passed: list[Path] = []
     for path in reversed(complete(folder)):
         wrong = damage(path)
         if wrong is not None:
@@ -101,9 +126,11 @@ def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path |
             path.rename(aside)
             warnings.append(f"{wrong} in {path}, which is now {aside.name}: the one before is used")
         elif good(load_state(path)):
+            for newer in passed:
+                remove(newer)
             return path, warnings
         else:
-            remove(path)
+            passed.append(path)
     return None, warnings
 
 

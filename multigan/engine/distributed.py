@@ -63,6 +63,9 @@ def check_launch(timeout: int) -> None:
             f"{launched} processes were launched for GPUs, and this host has none: launch without a configuration file "
             "for one process, or with configs/accelerate/cpu.yaml"
         )
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if not on_cpu and local > torch.cuda.device_count() > 0:
+        raise UserError(f"{local} processes were launched here, for {torch.cuda.device_count()} GPUs: one for each")
     joined = torch.distributed.is_initialized()
     try:
         restarted = launched > 1 and not joined and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
@@ -184,6 +187,18 @@ def check_same(values: Mapping[str, object]) -> None:
                 f"the processes were given different things: {name} is {everywhere[0][name]} in the first and "
                 f"{other.get(name)} in number {process}"
             )
+
+
+def check_all_well(problem: UserError | None) -> None:
+    """Make sure that nothing is wrong in any process, so that none waits for one that has stopped.
+
+    Raises:
+        UserError: The first problem of any, in all of them.
+    """
+    problems: list[str | None] = gather_object([None if problem is None else str(problem)])
+    for process, words in enumerate(problems):
+        if words is not None:
+            raise UserError(words if None not in problems else f"{words} (in process {process})") from problem
 
 
 def check_weights(accelerator: Accelerator, networks: Mapping[str, nn.Module]) -> None:

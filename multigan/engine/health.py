@@ -1,5 +1,6 @@
 """Whether a run is well: steps that were dropped, a collapse, a discriminator that has won, silent divergence."""
 
+import math
 import statistics
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +85,7 @@ class Health:
         }
         self.suspected = {name: self.suspected.get(name, 0) + 1 for name, wrong in found.items() if wrong}
         alarms = [name for name, times in self.suspected.items() if times >= PATIENCE[name]]
-        values: dict[str, Any] = {**counts, "diversity": round(share, 4)}
+        values: dict[str, Any] = {**counts, "diversity": round(share, 4) if math.isfinite(share) else None}
         if alarms:
             values["health"] = alarms
         return values, [ADVICE[name] for name in alarms if self.suspected[name] == PATIENCE[name]]
@@ -94,9 +95,9 @@ class Health:
         grown = False
         for player in self.dropped:
             norm, young = line.get(f"{player}_gradient_norm"), self.norms.setdefault(player, [])
-            if norm is not None and len(young) < YOUNG:
+            if norm is not None and len(young) < YOUNG and "warmup_loss" not in line:  # another loss, another norm
                 young.append(norm)
-            elif norm is not None:
+            elif norm is not None and len(young) == YOUNG:
                 grown = grown or norm > GROWN * statistics.median(young)
         return grown
 
@@ -111,15 +112,16 @@ class Health:
         return {
             "dropped": dropped,
             "streak": int(self.streak),
-            "norms": self.norms,
-            "suspected": self.suspected,
+            # Copies: the file is written while these go on growing.
+            "norms": {player: list(norms) for player, norms in self.norms.items()},
+            "suspected": dict(self.suspected),
             "reported": self.reported,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.dropped, self.streak = dict(state["dropped"]), state["streak"]
-        self.norms, self.suspected = dict(state["norms"]), dict(state["suspected"])
+        self.norms, self.suspected = state["norms"], state["suspected"]
         self.reported = state["reported"]
 
 
@@ -136,10 +138,13 @@ ADVICE = {
 
 
 def spread(samples: Tensor) -> tuple[float, float]:
-    """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour."""
-    flat = samples.detach().flatten(1).cpu().double()
-    # By matrix products, identical samples would come out apart.
-    distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour.
+
+    By matrix products in float32: identical samples come out a few thousandths of their length apart, at most.
+    """
+    flat = samples.detach().flatten(1).float()
+    flat = flat - flat.mean(0)
+    distances = torch.cdist(flat, flat).fill_diagonal_(0)
     mean = distances.sum() / (len(flat) * (len(flat) - 1))
     distances.fill_diagonal_(torch.inf)
     return float(mean), float(distances.min(1).values.mean())

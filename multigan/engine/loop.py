@@ -55,7 +55,7 @@ class Meter:
         mine = states[accelerator.process_index : accelerator.process_index + 1] if same else states
         self.sums = {}
         for key in states[0]:
-            sums = [torch.tensor(state[key]) for state in mine]
+            sums = [torch.tensor(state[key], dtype=torch.float32) for state in mine]
             total = torch.stack(sums).sum(0) if same or accelerator.is_main_process else torch.zeros_like(sums[0])
             self.sums[tuple(key.split())] = total.to(accelerator.device)
 

@@ -53,6 +53,11 @@ class State:
         networks = {name: network_tensors(network) for name, network in self.networks().items()}
         return networks | {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
 
+    def launch(self) -> dict[str, Any]:
+        """What the launcher decides, and a resumed run may have otherwise than before."""
+        accelerator = self.game.accelerator
+        return {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
+
     def values(self) -> dict[str, Any]:
         """All the rest, as plain values. Every process must ask: each has metrics of its own."""
         scaler = self.game.accelerator.scaler
@@ -62,6 +67,7 @@ class State:
             "seconds": self.seconds,
             "meter": self.meter.state(),
             "health": self.health.state(),
+            "launch": self.launch(),
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
 

@@ -244,9 +244,10 @@ class Game:
             nn.utils.clip_grads_with_norm_(network.parameters(), self.rules.max_gradient_norm, norm)
         dropped = 1 - norm.isfinite().float()
         # Where this is 1, a fused optimizer leaves everything as it was: decided on the device, which nobody waits for.
-        # It is how a loss scaler skips a step, and with one it says the same.
+        # It is how a loss scaler skips a step, and one that is there sets it itself. On MPS it is not looked at.
         optimizer.optimizer.found_inf = dropped
-        optimizer.step()
+        if self.accelerator.device.type != "mps" or not dropped:
+            optimizer.step()
         optimizer.zero_grad()
         return {f"{player}_gradient_norm": norm, f"{player}_dropped": dropped}
 

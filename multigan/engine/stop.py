@@ -10,12 +10,15 @@ from typing import Any, Self
 class Stop:
     """Takes Ctrl-C and SIGTERM while it is entered; a second Ctrl-C is one as usual, and leaves at once.
 
+    A launcher that is gone counts as SIGTERM: with one process, accelerate's ends without passing the signal on.
+
     Attributes:
         signal: The signal that came, 0 while none has.
     """
 
     def __init__(self) -> None:
         self.signal = 0
+        self.launcher = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -27,6 +30,12 @@ class Stop:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def asked(self) -> int:
+        """The signal to stop for, 0 if there is none."""
+        if not self.signal and self.launcher not in (None, os.getppid()):
+            self._receive(signal.SIGTERM, None)
+        return self.signal
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.signal:

@@ -45,14 +45,14 @@ def test_diversity_of_as_good_samples_is_about_one():
 
 
 def test_one_sample_again_and_again_has_none():
-    assert diversity(spread(FAKE[:1].expand(32, 1, 4, 4)), spread(REAL)) == 0
+    assert diversity(spread(FAKE[:1].expand(32, 1, 4, 4)), spread(REAL)) < 0.01
 
 
 def test_ten_samples_again_and_again_have_none():
     # The distances over all pairs are as in the data: accuracy, or a look at one sample a class, proves nothing.
     few = FAKE[torch.arange(32) % 10]
     assert spread(few)[0] > 0.8 * spread(REAL)[0]
-    assert diversity(spread(few), spread(REAL)) == 0
+    assert diversity(spread(few), spread(REAL)) < 0.01
 
 
 def test_one_of_eight_modes_is_a_small_part_of_the_diversity():

@@ -13,8 +13,8 @@ from process import TINY, Process, resume, train
 
 from multigan import config, run
 
-STEPS = 60
-LONG = 1000  # steps between checkpoints: more than there are
+STEPS = 10_000  # not to be done before the signal comes, on the busiest machine
+LONG = 10**6  # steps between checkpoints: more than there are
 
 
 def stopped(process, folder, said="stopped and saved after step "):
@@ -45,7 +45,7 @@ def test_a_stopped_run_saves_its_step_and_a_fresh_process_goes_on_to_the_same_en
         first, second = [line for line in process.err if line]
         assert first.startswith("stopping after this step, and saving") and "stopped and saved" in second
         assert "Traceback" not in process.said
-    with resume(folder) as process:
+    with resume(folder, "--steps", step + 20) as process:
         assert process.end() == 0, process.said
         assert f"resuming {folder} after step {step}" in process.out and not process.err
     assert last(folder) == uninterrupted(folder, tmp_path / "whole")
@@ -114,9 +114,9 @@ def test_one_of_two_processes_is_told_to_stop_and_both_do_after_the_same_step(tm
 @pytest.mark.timeout(900)
 def test_two_processes_that_were_stopped_go_on_to_the_same_end(tmp_path):
     folder = tmp_path / "run"
-    stop_one_of_two(folder)
-    for flags in (["--resume", folder], [*TINY, "--output", tmp_path / "whole", "--steps", STEPS]):
-        with launch(*flags, "--checkpoint_every", LONG) as process:
+    steps = stop_one_of_two(folder) + 20
+    for flags in (["--resume", folder], [*TINY, "--output", tmp_path / "whole"]):
+        with launch(*flags, "--steps", steps, "--checkpoint_every", LONG) as process:
             assert process.end() == 0, process.said
     assert last(folder) == last(tmp_path / "whole")
 

@@ -5,7 +5,17 @@ import re
 import signal
 
 import pytest
-from launching import TRAIN, Launch, accelerate_on_cpu, ended, is_running, seconds_until, torchrun
+from launching import (
+    TRAIN,
+    Launch,
+    accelerate,
+    accelerate_on_cpu,
+    children,
+    ended,
+    is_running,
+    seconds_until,
+    torchrun,
+)
 from outcome import last
 
 from multigan import config, configure
@@ -51,6 +61,19 @@ def test_when_a_process_is_killed_the_others_end_at_once_and_say_why(tmp_path, l
         # The launcher names the one that was killed.
         cause = launch.said.partition("Root Cause")[2]
         assert re.search(rf"rank +: {rank} .*\n.*exitcode +: -9 \(pid: {workers[rank]}\)", cause), launch.said
+
+
+def test_when_the_launcher_of_one_process_is_told_to_stop_the_run_is_saved(tmp_path):
+    # accelerate's launcher ends at once and passes nothing on.
+    with Launch([*accelerate(*TRAINING), "--steps", 10**6, "--output", tmp_path / "run"], tmp_path) as launch:
+        launch.wait_for("step 5 ")
+        (process,) = children(launch.process.pid)
+        launch.process.terminate()
+        launch.process.wait(AT_ONCE)
+        seconds_until(lambda: not is_running(process), AT_ONCE)
+        (said,) = [line for line in launch.said.splitlines() if "stopped and saved after step" in line]
+        step = said.split("after step ")[1].split(":")[0]
+        assert (tmp_path / "run" / "checkpoints" / f"step-{step}" / "manifest.json").is_file()
 
 
 @pytest.mark.slow
