@@ -48,7 +48,7 @@ def survivor_says(launch):
     return error
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 @launchers
 def test_when_a_process_is_killed_the_others_end_at_once_and_say_why(tmp_path, launcher, rank):
     with Launch([*LAUNCHERS[launcher](*TRAINING), "--steps", 10**6, "--output", tmp_path / "run"], tmp_path) as launch:
