@@ -1,6 +1,6 @@
 """What a checkpoint costs: over writing its bytes and nothing else, and how long training stands still for it.
 
-    OMP_NUM_THREADS=1 uv run benchmarks/checkpoint_cost.py [--width 496] [--rounds 5] [--folder /tmp]
+    OMP_NUM_THREADS=1 uv run benchmarks/checkpoint_cost.py [--width 960] [--rounds 5] [--folder /tmp]
 
 The networks have about 50 million parameters together, so the checkpoint, with the moving average and the two moments
 of Adam, has about 180 million numbers.
@@ -21,12 +21,17 @@ from multigan.run import Run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=496)
+    parser.add_argument("--width", type=int, default=960)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", default=None, help="where to write; the system's temporary folder by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as room:
-        model = {"resolution": 64, "generator_width": options.width, "discriminator_width": options.width}
+        model = {
+            "architecture": "gan",
+            "resolution": 64,
+            "generator_width": options.width,
+            "discriminator_width": options.width,
+        }
         run = Run(configure("image", output=f"{room}/run", tracker="none", model=model, batch_size=16))
         run.play(0)  # Adam's moments come with the first step
         parameters = sum(weight.numel() for network in run.players().values() for weight in network.parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -51,6 +52,23 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             clean(folder.parent, folder.name)
+
+
+def lock(folder: Path) -> int:
+    """Keep a folder to this process, until the descriptor that is returned is closed or the process ends.
+
+    Raises:
+        UserError: Another one keeps it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise UserError(f"{folder} is in use: another process trains in it") from error
+        raise
+    return descriptor
 
 
 def write_text(file: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shlex
 import sys
 import time
@@ -27,6 +28,7 @@ from multigan.engine.state import State
 from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
 from multigan.errors import LostProcessError, UserError
+from multigan.files import lock
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator
 
@@ -86,10 +88,16 @@ class Run:
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.state = State(self.game, average, loop.Meter(), self.watch())
         self.calibrated = -1
+        self.lock: int | None = None
         if resume:
-            self.resume()
+            try:
+                self.resume()
+            except UserError:
+                self.release()
+                raise
         self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
         if self.accelerator.is_main_process:
+            self.keep_to_itself()
             run_folder.open_folder(self.folder, training, self.state.step)
             for note in self.notes:
                 run_folder.add_note(self.folder, self.state.step, note)
@@ -99,6 +107,21 @@ class Run:
             settings = config.flatten(config.plain(training))
             # Trackers take plain numbers and words; a null or a list is written as it reads.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
+
+    def keep_to_itself(self) -> None:
+        """Keep the folder from other runs until this one ends: two would write over each other."""
+        if self.accelerator.is_main_process and self.lock is None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.lock = lock(self.folder)
+            except OSError as error:
+                raise UserError(f"cannot write the run folder {self.folder}: {error.strerror or error}") from error
+
+    def release(self) -> None:
+        """Let other runs into the folder."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
 
     def watch(self) -> health.Health:
         """What watches over the run, with a few real samples, and latents and conditions to match, as its standard."""
@@ -138,6 +161,7 @@ class Run:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
             bar.close()
+            self.release()
             for tracker in self.accelerator.trackers:
                 tracker.finish()  # not end_training(), after which the processes could not train again
         if self.accelerator.is_main_process:
@@ -326,6 +350,8 @@ class Run:
 
     def resume(self) -> None:
         """Put back the newest checkpoint of the run."""
+        if self.folder.is_dir():
+            self.keep_to_itself()
         path = self.newest()
         if path is None:
             raise UserError(

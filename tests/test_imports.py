@@ -9,7 +9,18 @@ PACKAGE = Path(__file__).parents[1] / "multigan"
 
 # What the files of each part may import of ours, beside themselves. `modalities/*` is each modality for itself.
 MAY_IMPORT = {
-    "run": {"wiring", "config", "registry", "engine", "metrics", "pretrained", "run_folder", "errors", "modality"},
+    "run": {
+        "wiring",
+        "config",
+        "registry",
+        "engine",
+        "metrics",
+        "pretrained",
+        "run_folder",
+        "errors",
+        "files",
+        "modality",
+    },
     "wiring": {"config", "data", "engine", "pretrained", "errors", "modality"},
     "run_folder": {"config", "model_folder", "errors", "files"},
     "modalities/*": {"modality", "networks", "errors"},

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import yaml
 from PIL import Image as Picture
 from safetensors.torch import load_file
 
-from multigan import config, configure, run
+from multigan import config, configure, files, run
 from multigan.engine import checkpoint, distributed, step
 from multigan.errors import UserError
 from multigan.modalities.image import Image
@@ -461,6 +462,15 @@ def test_a_complete_run_that_a_launcher_starts_again_is_complete(done, monkeypat
     assert resumed(done) == done
     assert run.train(dataclasses.replace(config.read(done), output=str(done))) == done
     assert weights(done) == before
+
+
+def test_a_folder_in_which_another_run_trains_is_refused(done):
+    before, descriptor = everything(done), files.lock(done)
+    with pytest.raises(UserError, match="in use"):
+        resumed(done, steps=6)
+    assert everything(done) == before
+    os.close(descriptor)  # as when that process ends
+    assert resumed(done, steps=6) == done
 
 
 def test_damaged_lines_of_metrics_do_not_stop_a_resume(done):
