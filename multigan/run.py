@@ -7,14 +7,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
 from accelerate.utils import broadcast_object_list
-from PIL import Image
 from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
@@ -22,18 +20,15 @@ from tqdm import tqdm
 from multigan import config, registry, run_folder, wiring
 from multigan.config import TrainingConfig
 from multigan.engine import checkpoint, distributed, health, loop
-from multigan.engine.draws import Draws
-from multigan.engine.ema import calibrate, update_average
+from multigan.engine.ema import update_average
 from multigan.engine.state import State
 from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
 from multigan.errors import LostProcessError, UserError
 from multigan.files import lock
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator
+from multigan.results import Results
 
-CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
-PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
 EXAMINED = 64  # samples whose diversity is watched, at most
 RETURNS = 3  # times that a run goes back to a checkpoint before it gives up
 DETOUR = 2**40  # after that, its steps take the random numbers of steps so far on
@@ -87,7 +82,7 @@ class Run:
         wiring.try_networks(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.state = State(self.game, average, loop.Meter(), self.watch())
-        self.calibrated = -1
+        self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.trained_on)
         self.lock: int | None = None
         if resume:
             try:
@@ -146,7 +141,7 @@ class Run:
         bar = tqdm(total=total, initial=self.state.step, desc="training", unit=" steps", disable=quiet)
         hooks = [
             loop.Every(training.log_every, lambda step: self.log(step, bar)),
-            loop.Every(training.sample_every, self.preview),
+            loop.Every(training.sample_every, lambda step: self.results.preview()),
             loop.Every(training.checkpoint_every, self.checkpoint),
         ]
         try:
@@ -217,7 +212,6 @@ class Run:
             )
         self.state.restore(*checkpoint.load(path))
         self.state.returns, self.state.health.streak = returns + 1, 0
-        self.calibrated = -1
         note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
         self.accelerator.wait_for_everyone()  # all have read it
         if self.accelerator.is_main_process:
@@ -264,60 +258,6 @@ class Run:
         """Time spent, over all the parts of a run that was stopped and resumed."""
         return time.perf_counter() - self.started
 
-    def preview(self, step: int) -> None:
-        """The same latents as ever, as the averaged generator now makes them."""
-        if self.accelerator.is_main_process:
-            generator = self.trained_generator(step)
-            classes = len(generator.classes)
-            count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
-            samples = torch.cat(list(generator.batches(count, self.training.seed)))
-            files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}")
-            pictures = [file for file in files if file.suffix == ".png"]
-            for tracker in self.accelerator.trackers:
-                if not hasattr(tracker, "log_images"):
-                    continue
-                options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-                for number, file in enumerate(pictures):
-                    name = "samples" if number == 0 else f"samples {number}"
-                    tracker.log_images(
-                        {name: numpy.asarray(Image.open(file).convert("RGB"))[None]}, step=step, **options
-                    )
-
-    def trained_generator(self, step: int) -> TrainedGenerator:
-        """The averaged generator, its statistics set, with what is to be known of it."""
-        training = self.training
-        if self.calibrated != step:
-            calibrate(self.state.average, self.calibration())
-            self.calibrated = step
-        penalties = [
-            f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
-        ]
-        facts = {
-            "name": self.folder.name,
-            **self.trained_on,
-            "steps": step,
-            "batch_size": training.batch_size,
-            "objective": ", ".join([training.objective, *penalties]),
-            "seed": training.seed,
-            "minutes": round(self.seconds() / 60, 1),
-            "processes": self.accelerator.num_processes,
-            "device": self.accelerator.device.type,
-            # A path from the root says nothing to anybody else.
-            "command": shlex.join(
-                [Path(sys.argv[0]).name if Path(sys.argv[0]).is_absolute() else sys.argv[0], *sys.argv[1:]]
-            ),
-        }
-        return TrainedGenerator(training.modality, self.modality, self.state.average, facts)
-
-    def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-        """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
-        device, count = self.accelerator.device, CALIBRATION[1]
-        classes = len(self.modality.config.classes) if getattr(self.modality.config, "conditional", False) else 0
-        condition = torch.arange(count, device=device) % classes if classes else None
-        draws = Draws(self.training.seed, count, device)
-        for number in range(CALIBRATION[0]):
-            yield draws.normal("calibrate", number, slice(0, count), self.modality.config.latent_dim), condition
-
     def checkpoint(self, step: int) -> None:
         """Save all that is needed to go on, and the generator as a model; but never one that has diverged.
 
@@ -329,7 +269,7 @@ class Run:
         self.state.seconds = self.seconds()
         values = self.state.values()
         if self.accelerator.is_main_process:
-            generator = copy.deepcopy(self.trained_generator(step))
+            generator = copy.deepcopy(self.results.generator())
             tensors = self.state.tensors()
 
             def write() -> None:
