@@ -37,7 +37,7 @@ def main() -> None:
             encoded.append(buffer.getvalue())
 
         batch = from_cache(
-            Cached(mapped, None, 0), Image(), BATCH, seed=0, conditional=False, device=torch.device("cpu")
+            Cached(mapped, None, 0, ""), Image(), BATCH, seed=0, conditional=False, device=torch.device("cpu")
         )
 
         def batches() -> None:

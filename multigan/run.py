@@ -76,12 +76,14 @@ class Run:
             batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator.device)
         except UserError as error:  # the disk of one host, perhaps
             problem = error
+            if resume and not training.streaming:
+                problem = UserError(f"{error}; --dataset NEW_PLACE resumes with the same data elsewhere")
         self.agreement.meet()
         distributed.check_all_well(problem)
         self.game = wiring.build_game(training, self.modality, self.accelerator, batch_source)
         wiring.try_networks(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
-        self.state = State(self.game, average, loop.Meter(), self.watch())
+        self.state = State(self.game, average, loop.Meter(), self.watch(), self.trained_on.get("digest"))
         self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.trained_on)
         self.lock: int | None = None
         if resume:
@@ -301,6 +303,11 @@ class Run:
         changed = run_folder.changes(config.read(self.folder, self.training.modality), self.training)
         try:
             tensors, values = checkpoint.load(path)
+            if values["digest"] != self.state.digest:
+                raise UserError(
+                    f"the dataset {self.training.dataset} is no longer the one that {self.folder} began on: a run on "
+                    "other data is a new run, and --output names its folder"
+                )
             self.state.restore(tensors, values)
             before = values["launch"]
         except FileNotFoundError as error:

@@ -17,10 +17,10 @@ from multigan.files import clean, write_text
 from multigan.model_folder import RUNS
 
 METRICS = "metrics.jsonl"
-# What a run cannot be resumed with another value of: its data, its networks and its random numbers.
+# What a run cannot be resumed with another value of: its data, its networks and its random numbers. The dataset may lie
+# elsewhere than before, as its digest tells whether it is the same; only a stream has none.
 FIXED = (
     "modality",
-    "dataset",
     "subset",
     "split",
     "streaming",
@@ -79,7 +79,8 @@ def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
     """
     old, new = flatten(plain(before)), flatten(plain(now))
     changed = {key: f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
-    fixed = [words for key, words in changed.items() if key.split(".")[0] in FIXED]
+    names = (*FIXED, "dataset") if now.streaming else FIXED
+    fixed = [words for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:
         raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(fixed)}")
     return list(changed.values())

@@ -53,7 +53,7 @@ def open_data(
         )
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
-    facts |= {"rows": len(data.real), "rows_left_out": data.skipped}
+    facts |= {"rows": len(data.real), "rows_left_out": data.skipped, "digest": data.digest}
     return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device), facts
 
 

@@ -287,6 +287,27 @@ def test_resume_as_another_run_is_refused_naming_the_field(done, fields, name):
     assert everything(done) == before
 
 
+def test_resume_on_the_same_data_elsewhere_goes_on_and_on_other_data_is_refused(tmp_path, pictures, capsys):
+    folder = run.train(tiny(tmp_path / "run", dataset=str(pictures), **FEW))
+    moved = pictures.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"no dataset .*--dataset NEW_PLACE"):
+        resumed(folder, steps=4)
+    resumed(folder, steps=4, dataset=str(moved))
+    assert f"dataset {pictures} -> {moved}" in notes(folder)[0] and config.read(folder).dataset == str(moved)
+    (moved / "11.png").unlink()
+    before = everything(folder)
+    with pytest.raises(UserError, match=rf"the dataset {moved} is no longer the one that {folder} began on"):
+        resumed(folder, steps=6)
+    assert everything(folder) == before
+
+
+def test_a_stream_is_resumed_from_the_same_place_alone(tmp_path, pictures):
+    folder = run.train(tiny(tmp_path / "run", dataset=str(pictures), streaming=True))
+    moved = pictures.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=f"dataset {pictures} -> {moved}"):
+        resumed(folder, steps=4, dataset=str(moved))
+
+
 def test_resume_with_more_steps_goes_on_as_one_run(done, tmp_path):
     assert resumed(done, steps=6) == done
     whole = run.train(tiny(tmp_path / "whole", steps=6, checkpoint_every=2))

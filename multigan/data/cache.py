@@ -15,6 +15,7 @@ from typing import Any
 
 import datasets
 import numpy
+import xxhash
 from filelock import FileLock
 from tqdm import tqdm
 
@@ -22,7 +23,7 @@ from multigan.errors import UserError
 from multigan.files import written_whole
 from multigan.modality import Modality
 
-FORMAT = 2
+FORMAT = 3
 ROWS = 256  # read at a time
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
@@ -39,11 +40,13 @@ class Cached:
         real: ``(N, ...)``, mapped from the disk.
         label: int64 ``(N,)`` or None.
         skipped: Rows left out because they could not be used.
+        digest: Of all the values, so that the same data is known again wherever it lies.
     """
 
     real: numpy.ndarray
     label: numpy.ndarray | None
     skipped: int
+    digest: str
 
 
 def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) -> Cached:
@@ -84,7 +87,7 @@ def read(folder: Path, modality: Modality) -> Cached:
                 raise ValueError(f"a column of {kind}")
             arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=(index["rows"], *entry["shape"]))
     modality.config = replace(modality.config, **learned)
-    return Cached(arrays["real"], arrays.get("label"), index["skipped"])
+    return Cached(arrays["real"], arrays.get("label"), index["skipped"], index["digest"])
 
 
 def cache_home() -> Path:
@@ -111,6 +114,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     columns: dict[str, dict[str, Any]] = {}
     unusable: list[str] = []
     rows = 0
+    digest = xxhash.xxh3_128()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for first, part in batches(dataset):
             good = []
@@ -121,7 +125,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
                 else:
                     good.append(outcome)
-            append(good, columns, folder)
+            append(good, columns, folder, digest)
             rows += len(good)
     if not rows:
         raise UserError(
@@ -130,7 +134,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     if unusable:
         more = "; ..." if len(unusable) > SHOWN else ""
         tqdm.write(f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}")
-    return {"rows": rows, "skipped": len(unusable), "columns": columns}
+    return {"rows": rows, "skipped": len(unusable), "columns": columns, "digest": digest.hexdigest()}
 
 
 def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -161,8 +165,10 @@ def file_of(row: dict[str, Any]) -> str:
     return f" ({paths[0]})" if paths else ""
 
 
-def append(good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Add encoded rows to the files, all of the shape and type of the first."""
+def append(
+    good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path, digest: xxhash.xxh3_128
+) -> None:
+    """Add encoded rows to the files and to the digest, all of the shape and type of the first."""
     for row in good:
         for column, value in row.items():
             entry = {"dtype": value.dtype.str, "shape": list(value.shape)}
@@ -172,4 +178,6 @@ def append(good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folde
                 )
     for column in columns:
         with (folder / f"{column}.bin").open("ab") as file:
-            file.write(b"".join(row[column].tobytes() for row in good))
+            values = b"".join(row[column].tobytes() for row in good)
+            file.write(values)
+            digest.update(values)

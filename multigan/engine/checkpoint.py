@@ -22,7 +22,7 @@ from multigan import __version__
 from multigan.errors import UserError
 from multigan.files import ASIDE, cpu_copy, written_whole
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 3
 MANIFEST = "manifest.json"
 STATE = "state.json"

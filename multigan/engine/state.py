@@ -21,6 +21,7 @@ class State:
         average: The generator's moving average.
         meter: Metrics not yet read.
         health: What is counted and compared.
+        digest: Of the data it is played with, None for a stream.
         step: Steps done.
         returns: How often the run has gone back to a checkpoint, to play on with other random numbers.
         seconds: Time spent on the steps done, over all parts of a run that was resumed.
@@ -30,6 +31,7 @@ class State:
     average: nn.Module
     meter: Meter
     health: Health
+    digest: str | None = None
     step: int = 0
     returns: int = 0
     seconds: float = 0.0
@@ -68,6 +70,7 @@ class State:
             "meter": self.meter.state(),
             "health": self.health.state(),
             "launch": self.launch(),
+            "digest": self.digest,
             "scaler": scaler.state_dict() if scaler is not None else None,
         }
 

@@ -34,7 +34,7 @@ def modality(**settings):
 def cached(rows):
     """Row n is all of grey n, and of class n % 10."""
     real = numpy.arange(rows, dtype=numpy.uint8)[:, None, None, None].repeat(16, 2).repeat(16, 3)
-    return Cached(real, numpy.arange(rows) % 10, 0)
+    return Cached(real, numpy.arange(rows) % 10, 0, "")
 
 
 def greys(samples):

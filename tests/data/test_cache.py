@@ -123,6 +123,15 @@ def test_added_file_makes_a_new_cache(pictures):
     assert len(build(root)[1].real) == 3
 
 
+def test_the_digest_is_of_the_data_and_not_of_its_place(pictures):
+    moved = build(pictures("a/1.png", "b/2.png", folder="moved"))[1].digest
+    root = pictures("a/1.png", "b/2.png")
+    assert build(root)[1].digest == moved
+    (root / "a" / "1.png").rename(root / "b" / "1.png")
+    (root / "a" / "3.png").write_bytes((root / "b" / "2.png").read_bytes())
+    assert build(root)[1].digest != moved
+
+
 def test_skipping_and_not_skipping_do_not_share_a_cache(pictures):
     # A cache that lacks rows must not serve who did not allow that.
     root = pictures("1.png", "2.png")

@@ -130,7 +130,7 @@ def test_a_damaged_byte_is_found(tmp_path, name, place):
     assert name in checkpoint.damage(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 2, "xxh3_128": {"generator.saf', '{"format": 2}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 3, "xxh3_128": {"generator.saf', '{"format": 3}'])
 def test_a_damaged_manifest_is_found(tmp_path, text):
     path = checkpoint.save(tmp_path, 1, tensors(), STATE)
     (path / checkpoint.MANIFEST).write_text(text)
