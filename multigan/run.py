@@ -172,6 +172,7 @@ class Run:
         """Play on to the last step, or until one of the processes is told to stop."""
         for step in loop.run(self.play, self.state.step, total, self.state.meter, hooks):
             bar.update()
+            self.writer.check()
             signal = self.agreement.largest(stop.asked())
             if signal and step < total:
                 if step % self.training.checkpoint_every:
@@ -275,10 +276,20 @@ class Run:
             tensors = self.state.tensors()
 
             def write() -> None:
-                checkpoint.save(self.folder / "checkpoints", step, tensors, values)
-                generator.save(self.folder / "model")
+                try:
+                    checkpoint.save(self.folder / "checkpoints", step, tensors, values)
+                    generator.save(self.folder / "model")
+                except UserError as error:
+                    raise UserError(f"{error}; free some space there, then {self.way_on()}") from error
 
             self.writer.submit(write)
+
+    def way_on(self) -> str:
+        """What a user does to go on with a run that has ended early."""
+        kept = checkpoint.complete(self.folder / "checkpoints")
+        if not kept:
+            return f"begin again, with {self.folder} deleted or another --output: it has no checkpoint yet"
+        return f"--resume {self.folder} goes on after {kept[-1].name.replace('-', ' ')}"
 
     def newest(self, good: Callable[[dict[str, Any]], bool] = lambda state: True) -> Path | None:
         """The checkpoint to go on from, as the first process finds it."""

@@ -477,6 +477,28 @@ def test_a_checkpoint_holds_the_state_of_its_step_however_slowly_it_is_written(t
     assert len(states[0]["health"]["norms"]["generator"]) == 5
 
 
+@pytest.mark.parametrize(
+    ("fails_at", "way_on"), [(2, "begin again, with .* deleted"), (4, "--resume .* goes on after step 2")]
+)
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_the_next_step(tmp_path, monkeypatch, fails_at, way_on):
+    save, submit = checkpoint.save, checkpoint.Writer.submit
+
+    def full(folder, number, *rest):
+        if number == fails_at:
+            raise UserError("cannot write a checkpoint: No space left on device")
+        return save(folder, number, *rest)
+
+    def submit_and_end(writer, write):
+        submit(writer, write)
+        writer.thread.join()
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    monkeypatch.setattr(checkpoint.Writer, "submit", submit_and_end)
+    with pytest.raises(UserError, match=f"No space left on device; free some space there, then {way_on}"):
+        run.train(tiny(tmp_path / "run", steps=100, checkpoint_every=2))
+    assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(1, fails_at + 1))
+
+
 def test_a_complete_run_that_a_launcher_starts_again_is_complete(done, monkeypatch):
     before = weights(done)
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")

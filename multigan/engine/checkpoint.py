@@ -54,6 +54,11 @@ class Writer:
         self.thread = threading.Thread(target=run, name="writer", daemon=True)
         self.thread.start()
 
+    def check(self) -> None:
+        """Raise what went wrong with the last write, if it has ended by now."""
+        if self.error is not None:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until all is on the disk; raises what went wrong."""
         if self.thread is not None:
