@@ -350,15 +350,19 @@ def test_half_a_checkpoint_does_not_count_and_is_cleaned_up(done):
     assert {path.name for path in checkpoints.iterdir()} == {"step-2", "step-4"}
 
 
-def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_is_used(done, capfd):
+@pytest.mark.parametrize("name", ["generator.safetensors", "manifest.json"])
+def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_is_used(done, capfd, name):
     expected, before = weights(done), timeless(done)
-    file = done / "checkpoints" / "step-4" / "generator.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
+    file = done / "checkpoints" / "step-4" / name
+    if name == "manifest.json":
+        file.unlink()
+    else:
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
     resumed(done)
     said = capfd.readouterr()
-    assert "generator.safetensors is missing or damaged" in said.err and "after step 2" in said.out
+    assert f"{name} is missing or damaged" in said.err and "after step 2" in said.out
     assert weights(done) == expected and timeless(done) == before
     assert {path.name for path in (done / "checkpoints").iterdir()} == {"step-2", "step-4", "damaged-step-4"}
 

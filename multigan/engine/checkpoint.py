@@ -106,10 +106,15 @@ def save(folder: Path, step: int, tensors: dict[str, Tensors], state: dict[str, 
     return target
 
 
-def complete(folder: Path) -> list[Path]:
-    """The complete checkpoints, oldest first."""
-    found = [path for path in folder.glob("step-*") if path.name[5:].isdecimal() and (path / MANIFEST).is_file()]
+def named(folder: Path) -> list[Path]:
+    """All that has the name of a checkpoint, oldest first."""
+    found = [path for path in folder.glob("step-*") if path.name[5:].isdecimal()]
     return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def complete(folder: Path) -> list[Path]:
+    """The checkpoints that have their manifest, oldest first."""
+    return [path for path in named(folder) if (path / MANIFEST).is_file()]
 
 
 def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path | None, list[str]]:
@@ -123,7 +128,7 @@ def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path |
     """
     warnings: list[str] = []
     passed: list[Path] = []
-    for path in reversed(complete(folder)):
+    for path in reversed(named(folder)):
         wrong = damage(path)
         if wrong is not None:
             aside = path.with_name(f"damaged-{path.name}")
