@@ -307,9 +307,10 @@ class Run:
             self.keep_to_itself()
         path = self.newest()
         if path is None:
+            damaged = any(self.folder.glob("checkpoints/damaged-*"))
+            has = "all its checkpoints are damaged" if damaged else "it has no checkpoint yet"
             raise UserError(
-                f"nothing to resume in {self.folder}: it has no complete checkpoint (--checkpoint_every says how often "
-                "one is written); start anew in another folder"
+                f"nothing to resume in {self.folder}: {has}; begin again, with it deleted or another --output"
             )
         changed = run_folder.changes(config.read(self.folder, self.training.modality), self.training)
         try:

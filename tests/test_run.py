@@ -367,16 +367,20 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_is_used(done, capf
     assert {path.name for path in (done / "checkpoints").iterdir()} == {"step-2", "step-4", "damaged-step-4"}
 
 
-def test_nothing_but_damaged_checkpoints_is_nothing_to_resume(done):
+def test_nothing_but_damaged_checkpoints_is_nothing_to_resume(done, capfd):
     for number in (2, 4):
         (done / "checkpoints" / f"step-{number}" / "state.json").write_text("{}")
-    with pytest.raises(UserError, match="no complete checkpoint"):
+    with pytest.raises(UserError, match=r"all its checkpoints are damaged; begin again, with it deleted"):
         resumed(done, steps=6)
+    assert [line.rpartition(", ")[2] for line in capfd.readouterr().err.splitlines() if line.startswith("warning")] == [
+        "which is put aside as damaged-step-4",
+        "which is put aside as damaged-step-2",
+    ]
 
 
 def test_run_without_a_checkpoint_cannot_be_resumed(tmp_path):
     config.write(tiny(), tmp_path)
-    with pytest.raises(UserError, match="no complete checkpoint"):
+    with pytest.raises(UserError, match="it has no checkpoint yet; begin again, with it deleted"):
         resumed(tmp_path)
 
 

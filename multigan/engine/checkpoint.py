@@ -134,7 +134,7 @@ def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path |
             aside = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
-            warnings.append(f"{wrong} in {path}, which is now {aside.name}: the one before is used")
+            warnings.append(f"{wrong} in {path}, which is put aside as {aside.name}")
         elif good(load_state(path)):
             for newer in passed:
                 remove(newer)
