@@ -154,6 +154,8 @@ class Run:
                     except health.DivergedError as problem:
                         self.go_back(problem, bar)
                 self.agreement.collect()
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(self.way_on()) from error
         except OSError as error:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:

@@ -62,13 +62,12 @@ def choose(training: TrainingConfig) -> Place:
     # One process decides: clocks differ, and another may already see what the first one made.
     own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder, training.modality), training)
     taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    begun = own and any((folder / "checkpoints").glob("step-*"))
-    name, taken, begun = broadcast_object_list([str(folder), taken, begun])
+    begun = any((folder / "checkpoints").glob("step-*"))
+    name, own, taken, begun = broadcast_object_list([str(folder), own, taken, begun])
     if taken:
-        raise UserError(
-            f"{name} holds something already: --resume {name} goes on with a run, --output names a new folder"
-        )
-    return Place(Path(name), begun, restarted)
+        way_on = f"--resume {name} goes on with the run in it" if begun else "delete it if nothing in it is needed"
+        raise UserError(f"{name} holds something already: {way_on}, or name a new folder with --output")
+    return Place(Path(name), own and begun, restarted)
 
 
 def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:

@@ -71,7 +71,7 @@ def run_group() -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort as error:
-        raise KeyboardInterrupt from error
+        raise KeyboardInterrupt(error.__cause__ or "") from error
 
 
 def recipe(config: TrainingConfig, description: str | None) -> None:
@@ -95,6 +95,6 @@ def guarded(command: Callable[[], Any]) -> None:
         if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, LostProcessError):
             print(f"multigan: error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nmultigan: interrupted; a run goes on from its last checkpoint with --resume", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\nmultigan: interrupted{f'; {error}' if str(error) else ''}", file=sys.stderr)
         sys.exit(130)

@@ -1,6 +1,7 @@
 """Holds `multigan train`: flags and files as the shell gives them, and errors of one line with exit code 2."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -38,6 +39,36 @@ def test_resume_from_the_command_line(train, command, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 2, 3, 4]
     assert lines[2]["note"] == "resumed after step 2 with steps 2 -> 4"
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "says"),
+    [
+        ("multigan.wiring.open_data", ""),
+        ("multigan.run.Run.play", "; begin again, with {} deleted or another --output: it has no checkpoint yet"),
+        ("multigan.results.Results.preview", "; --resume {} goes on after step [12]"),
+    ],
+    ids=["no folder", "no checkpoint", "a checkpoint"],
+)
+def test_an_interrupt_says_how_to_go_on_where_there_is_something(train, tmp_path, monkeypatch, interrupted, says):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(interrupted, interrupt)
+    found = train("--output", tmp_path / "run", "--steps", 3, "--checkpoint_every", 1)
+    assert found.code == 130
+    assert re.fullmatch("multigan: interrupted" + says.format(tmp_path / "run"), found.err.splitlines()[-1])
+
+
+def test_a_folder_that_is_taken_is_to_be_resumed_where_it_can_be(train, command, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "config.yaml").write_text("modality: image\n")
+    found = command("train", "image", "--resume", tmp_path / "run").error
+    assert "nothing to resume" in found and "with it deleted" in found
+    found = train("--output", tmp_path / "run").error
+    assert "delete it" in found and "--resume" not in found
+    assert train("--output", tmp_path / "trained").code == 0
+    assert f"--resume {tmp_path / 'trained'} goes on" in train("--output", tmp_path / "trained").error
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_resumed_from_its_last_
         process.wait_for("stopping after this step")
         process.send(signal.SIGINT)
         assert process.end() == 130, process.said
-        assert process.err[-1] == "multigan: interrupted; a run goes on from its last checkpoint with --resume"
+        assert process.err[-1] == f"multigan: interrupted; --resume {folder} goes on after step 1"
         assert "stopped and saved" not in process.said and "Traceback" not in process.said
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-1"]
     run.train(dataclasses.replace(config.read(folder), resume=str(folder), discriminator_steps=1))
