@@ -56,12 +56,12 @@ def check_launch(timeout: int) -> None:
     if {"MASTER_PORT", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys() and not os.environ.keys() & set(LAUNCHED):
         raise UserError(
             "several processes were asked for, and accelerate started one (it does so with --cpu): launch with "
-            "--config_file configs/accelerate/cpu.yaml, or leave --num_processes out"
+            "ACCELERATE_USE_CPU=true and --config_file configs/accelerate/cpu.yaml, or leave --num_processes out"
         )
     if launched > 1 and not on_cpu and not torch.cuda.is_available():
         raise UserError(
             f"{launched} processes were launched for GPUs, and this host has none: launch without a configuration file "
-            "for one process, or with configs/accelerate/cpu.yaml"
+            "for one process, or ACCELERATE_USE_CPU=true accelerate launch --config_file configs/accelerate/cpu.yaml"
         )
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not on_cpu and local > torch.cuda.device_count() > 0:

@@ -57,5 +57,7 @@ def test_processes_launched_for_gpus_that_are_not_there_are_refused(monkeypatch)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="2 processes were launched for GPUs"):
+    with pytest.raises(
+        UserError, match=r"2 processes were launched for GPUs.*ACCELERATE_USE_CPU=true accelerate launch"
+    ):
         distributed.check_launch(10)
