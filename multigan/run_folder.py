@@ -77,12 +77,12 @@ def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
         UserError: Something that cannot change within one run.
     """
     old, new = flatten(plain(before)), flatten(plain(now))
-    changed = {key: f"{key} {old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
+    changed = {key: f"{old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
     names = (*FIXED, "dataset") if now.streaming else FIXED
-    fixed = [words for key, words in changed.items() if key.split(".")[0] in names]
+    fixed = [f"another {key}: {words}" for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:
-        raise UserError(f"a run cannot be resumed with other data, networks or seed: {'; '.join(fixed)}")
-    return list(changed.values())
+        raise UserError(f"a run cannot be resumed with {'; '.join(fixed)} (--output begins a new run)")
+    return [f"{key} {words}" for key, words in changed.items()]
 
 
 def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:

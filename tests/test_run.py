@@ -267,15 +267,15 @@ def test_complete_run_has_nothing_to_resume(done):
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
-        ({"seed": 7}, "seed 0 -> 7"),
-        ({"batch_size": 32}, "batch_size 16 -> 32"),
+        ({"seed": 7}, "cannot be resumed with another seed: 0 -> 7 ("),
+        ({"seed": 7, "batch_size": 32}, "with another batch_size: 16 -> 32; another seed: 0 -> 7 ("),
         ({"dataset": "elsewhere"}, "elsewhere"),
-        ({"model": {"generator_width": 8}}, "model.generator_width 4 -> 8"),
-        ({"model": {"latent_dim": 5}}, "model.latent_dim 4 -> 5"),
-        ({"model": {"conditional": True}}, "model.conditional False -> True"),
-        ({"model": {"resolution": 32}}, "model.resolution 16 -> 32"),
+        ({"model": {"generator_width": 8}}, "model.generator_width: 4 -> 8"),
+        ({"model": {"latent_dim": 5}}, "model.latent_dim: 4 -> 5"),
+        ({"model": {"conditional": True}}, "model.conditional: False -> True"),
+        ({"model": {"resolution": 32}}, "model.resolution: 16 -> 32"),
     ],
-    ids=["seed", "batch_size", "dataset", "width", "latent_dim", "conditional", "resolution"],
+    ids=["seed", "seed and batch_size", "dataset", "width", "latent_dim", "conditional", "resolution"],
 )
 def test_resume_as_another_run_is_refused_naming_the_field(done, fields, name):
     before = everything(done)
@@ -304,7 +304,7 @@ def test_resume_on_the_same_data_elsewhere_goes_on_and_on_other_data_is_refused(
 def test_a_stream_is_resumed_from_the_same_place_alone(tmp_path, pictures):
     folder = run.train(tiny(tmp_path / "run", dataset=str(pictures), streaming=True))
     moved = pictures.rename(tmp_path / "moved")
-    with pytest.raises(UserError, match=f"dataset {pictures} -> {moved}"):
+    with pytest.raises(UserError, match=f"another dataset: {pictures} -> {moved}"):
         resumed(folder, steps=4, dataset=str(moved))
 
 

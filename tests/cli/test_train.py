@@ -34,7 +34,10 @@ def test_file_and_flags_decide(train, tmp_path):
 def test_resume_from_the_command_line(train, command, tmp_path):
     assert train("--output", tmp_path / "run", "--log_every", 1).code == 0
     assert "complete at step 2" in command("train", "image", "--resume", tmp_path / "run").error
-    assert "seed 0 -> 3" in command("train", "image", "--resume", tmp_path / "run", "--seed", 3, "--steps", 4).error
+    assert (
+        "another seed: 0 -> 3"
+        in command("train", "image", "--resume", tmp_path / "run", "--seed", 3, "--steps", 4).error
+    )
     assert command("train", "image", "--resume", tmp_path / "run", "--steps", 4).code == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 2, 3, 4]

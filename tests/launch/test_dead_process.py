@@ -154,5 +154,5 @@ def test_a_restarted_run_does_not_take_over_the_folder_of_another(tmp_path, flag
     code, errors, said = ended([*command, "--steps", 4, "--output", folder], tmp_path)
     assert code != 0 and len(errors) == 2, said
     assert "holds something already" in errors[0], said
-    assert "holds something already" in errors[1] or "cannot be resumed with other" in errors[1], said
+    assert "holds something already" in errors[1] or "cannot be resumed with another seed" in errors[1], said
     assert contents(folder) == before
