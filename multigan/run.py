@@ -330,7 +330,8 @@ class Run:
             raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
         step = self.state.step
         if step >= self.training.warmup_steps + self.training.steps and not self.restarted:
-            raise UserError(f"{self.folder} is complete at step {step}: give more --steps to go on")
+            more = step - self.training.warmup_steps
+            raise UserError(f"{self.folder} is complete at step {step}: --steps is a total, give more than {more}")
         changed += [f"{key} {before[key]} -> {now}" for key, now in self.state.launch().items() if before[key] != now]
         self.accelerator.print(f"resuming {self.folder} after step {step}")
         if changed:

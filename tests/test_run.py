@@ -259,7 +259,7 @@ def lose(folder, step):
 
 def test_complete_run_has_nothing_to_resume(done):
     before = everything(done)
-    with pytest.raises(UserError, match=r"complete at step 4: give more --steps"):
+    with pytest.raises(UserError, match=r"complete at step 4: --steps is a total, give more than 4"):
         resumed(done)
     assert everything(done) == before
 
