@@ -233,7 +233,7 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
     found, flags = files.parse_known_args(arguments)
     if found.resume is not None:
         if not (Path(found.resume) / CONFIG_FILE).is_file():
-            raise UserError(f"nothing to resume in {found.resume}: it has no {CONFIG_FILE}")
+            raise UserError(f"--resume takes a run folder, and {found.resume} is none: it has no {CONFIG_FILE} in it")
         found.config.insert(0, str(Path(found.resume) / CONFIG_FILE))
     for file in found.config:
         recipe = merge(recipe, load_file(Path(file)))
