@@ -43,5 +43,6 @@ class Stop:
         if not self.signal:
             self.signal = number
             if os.environ.get("LOCAL_RANK", "0") == "0":
+                hint = b"; Ctrl-C once more leaves at once" if number == signal.SIGINT else b""
                 # Not print(), which must not be interrupted by another print().
-                os.write(2, b"\nstopping after this step, and saving; Ctrl-C once more leaves at once\n")
+                os.write(2, b"\nstopping after this step, and saving" + hint + b"\n")
