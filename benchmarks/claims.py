@@ -114,8 +114,8 @@ def build(accelerator: Accelerator, conditional: bool = True, **rules: Any) -> G
     classes = CLASSES if conditional else 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        generator = FullyConnectedGenerator(LATENT, 1, SIDE, WIDTH, classes)
-        discriminator = FullyConnectedDiscriminator(1, SIDE, WIDTH, classes)
+        generator = FullyConnectedGenerator(LATENT, 1, (SIDE, SIDE), WIDTH, classes)
+        discriminator = FullyConnectedDiscriminator(1, (SIDE, SIDE), WIDTH, classes)
     for network in (generator, discriminator):
         layers = [nn.Softplus() if isinstance(layer, nn.ReLU | nn.LeakyReLU) else layer for layer in network.layers]
         network.layers = nn.Sequential(*layers)

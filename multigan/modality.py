@@ -10,7 +10,7 @@ noise, ``condition`` the class numbers ``(B,)`` of a class-conditional model, or
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,25 +47,45 @@ class Modality(ABC):
 
     # --- data ---
 
-    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> None:
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
 
         Called once, before `encode`; with an encoded dataset in the cache, what it learned comes from there. It must
         not change anything that the user set.
 
+        Returns:
+            What the user should know of it: lines that are said at the start of each run.
+
         Raises:
             UserError: The dataset lacks what this modality needs.
         """
+        return ()
 
     @abstractmethod
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
-        """One row of the dataset -> ``real``, an array of one fixed shape and type, and ``label`` where there is one.
+        """One row of the dataset -> ``real``, an array, and ``label`` where there is one.
+
+        The arrays of all rows are of one type and one shape, but for the first axis where there is a `piece_length`.
 
         Called once a row and kept on disk, so small integers are better than floats (`to_sample` turns them round).
 
         Raises:
             ValueError: This row is unusable, and why.
         """
+
+    @property
+    def piece_length(self) -> int | None:
+        """How much of each example the networks see, where examples are of different lengths; else None.
+
+        With it, the arrays of `encode` may be of any length along their first axis. A piece of this length is taken
+        each time an example is read, and zeros follow what is shorter.
+        """
+        return None
+
+    @property
+    def piece_anywhere(self) -> bool:
+        """Whether pieces are taken from anywhere in an example, at random, or from its start."""
+        return True
 
     def encoding(self) -> dict[str, Any]:
         """What `encode` depends on, as plain values: the cache is used again with the same. Default: all settings."""
@@ -90,7 +110,15 @@ class Modality(ABC):
 
     @abstractmethod
     def discriminator(self) -> nn.Module:
-        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> logits ``(B,)``, high for real, no sigmoid."""
+        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> logits ``(B,)``, high for real, no sigmoid.
+
+        With `discriminator_numbers`, uniform numbers in [0, 1), ``(B, discriminator_numbers)``, are a third argument.
+        """
+
+    @property
+    def discriminator_numbers(self) -> int:
+        """How many uniform numbers a sample the discriminator takes, for what is random inside it."""
+        return 0
 
     def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
         """Differentiable augmentation of what the discriminator sees, real and generated alike.
@@ -124,8 +152,15 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def preview(self, samples: Tensor, path: Path) -> list[Path]:
-        """Write a few samples ``(N, *S)`` as a person looks at them, to ``path`` plus an ending; return the files."""
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
+        """Write a few samples ``(N, *S)`` as a person looks at them, to ``path`` plus an ending; return the files.
+
+        ``labels`` are the names of their classes, one a sample, where they have any.
+        """
+
+    def faults(self, samples: Tensor) -> list[str]:
+        """What is plainly wrong with samples ``(N, *S)``: a line each, with its figure. Said at each preview."""
+        return []
 
     def present(self, samples: Tensor) -> list[Any]:
         """Samples ``(N, *S)`` -> N objects as a Python user wants them. Default: arrays."""

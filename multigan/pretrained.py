@@ -138,6 +138,11 @@ class TrainedGenerator:
             raise UserError("no label is given: name one, or leave it out for all classes in turn")
         return [class_number(one, classes) for one in given]
 
+    def class_names(self, n: int, label: int | str | Sequence[int | str] | None = None) -> list[str]:
+        """The names of the classes of the samples of `generate`, one a sample; empty for an unconditional generator."""
+        numbers = self.class_numbers(label)
+        return [self.classes[numbers[i % len(numbers)]] for i in range(n)] if numbers else []
+
     def save(self, folder: str | Path) -> Path:
         """Write the model into a folder, whole or not at all; a model that is there is replaced.
 

@@ -12,6 +12,7 @@ import numpy
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from tqdm import tqdm
 
 from multigan.config import TrainingConfig
 from multigan.engine.draws import Draws
@@ -19,6 +20,7 @@ from multigan.engine.ema import calibrate
 from multigan.engine.state import State
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator
+from multigan.run_folder import add_note
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
@@ -52,7 +54,11 @@ class Results:
         classes = len(generator.classes)
         count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
         samples = torch.cat(list(generator.batches(count, self.training.seed)))
-        files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}")
+        labels = generator.class_names(count)
+        files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}", labels)
+        for fault in self.modality.faults(samples):
+            tqdm.write(f"warning: step {step}: {fault}", file=sys.stderr)
+            add_note(self.folder, step, fault)
         pictures = [file for file in files if file.suffix == ".png"]
         for tracker in self.accelerator.trackers:
             if not hasattr(tracker, "log_images"):

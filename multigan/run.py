@@ -137,6 +137,8 @@ class Run:
         self.logged_at = time.perf_counter()
         self.logged_step = self.state.step
         self.started = self.logged_at - self.state.seconds
+        if self.trained_on["notes"]:
+            self.accelerator.print(self.trained_on["notes"])
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
         # A bar belongs on a terminal; a log file gets lines.
         quiet = None if self.accelerator.is_local_main_process else True

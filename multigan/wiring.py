@@ -40,20 +40,23 @@ def open_data(
     conditional = getattr(modality.config, "conditional", False)
     facts: dict[str, Any] = {"dataset": training.dataset, "split": training.split}
     if isinstance(dataset, datasets.IterableDataset):
-        modality.fit(dataset)
+        facts["notes"] = "; ".join(modality.fit(dataset))
         seed = derive_seed(training.seed, "stream") % 2**32
         stream = batches.from_stream(
             dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
         )
         return stream, facts
     data = cached(dataset, modality, training.skip_corrupt)
-    if training.batch_size > len(data.real):
-        raise UserError(
-            f"batch_size {training.batch_size} is more than the {len(data.real)} rows of {training.dataset!r}"
-        )
+    if training.batch_size > len(data):
+        raise UserError(f"batch_size {training.batch_size} is more than the {len(data)} rows of {training.dataset!r}")
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
-    facts |= {"rows": len(data.real), "rows_left_out": data.skipped, "digest": data.digest}
+    facts |= {
+        "rows": len(data),
+        "rows_left_out": data.skipped,
+        "digest": data.digest,
+        "notes": "; ".join(data.notes),
+    }
     return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device), facts
 
 
@@ -95,6 +98,7 @@ def build_game(
         batches=batch_source,
         augment=modality.augment,
         augment_numbers=modality.augment_numbers,
+        discriminator_numbers=modality.discriminator_numbers,
         rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
     )
 

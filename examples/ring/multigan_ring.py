@@ -66,7 +66,7 @@ class Ring(Modality):
                 numpy.savetxt(file, batch, "%.6f", ",")
         return [folder / "points.csv"]
 
-    def preview(self, samples, path):
+    def preview(self, samples, path, labels=()):
         figure = Figure(figsize=(4, 4))
         axes = figure.add_subplot(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
         axes.scatter(*samples.T, s=8)

@@ -65,26 +65,29 @@ def generate(
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     batches = generator.batches(count, seed, labels or None, truncation, interpolate)
     folder = new_folder(out, modality or generator.name)
+    names = generator.class_names(count, labels or (generator.classes[:1] if interpolate else None))
     click.echo(f"model:  {model}")
     first: list[Tensor] = []
     try:
         files = generator.modality.save(watched(batches, count, first), folder)
         if len(files) == count:
-            numbers = generator.class_numbers(labels or None)
-            write_metadata(files, numbers[:1] if interpolate else numbers, generator.classes, folder)
-        previews = generator.modality.preview(torch.cat(first)[:PREVIEWED], folder / "grid")
+            write_metadata(files, names, folder)
+        shown = torch.cat(first)[:PREVIEWED]
+        previews = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+    for fault in generator.modality.faults(shown):
+        click.echo(f"warning: {fault}", err=True)
     click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
 
 
-def write_metadata(files: list[Path], labels: list[int], classes: tuple[str, ...], folder: Path) -> None:
+def write_metadata(files: list[Path], labels: list[str], folder: Path) -> None:
     """Say of what class each file is, in the form that makes the folder a dataset to train on."""
     with (folder / "metadata.csv").open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["file_name", "label"] if labels else ["file_name"])
         for number, file in enumerate(files):
-            writer.writerow([file.name, classes[labels[number % len(labels)]]] if labels else [file.name])
+            writer.writerow([file.name, *labels[number : number + 1]])
 
 
 def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Iterator[Tensor]:

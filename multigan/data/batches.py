@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from multigan.data.cache import Cached, attempt
+from multigan.data.cache import Cached, attempt, piece
 from multigan.data.sampler import Sampler
 from multigan.errors import UserError
 from multigan.modality import Modality
@@ -27,12 +27,13 @@ def from_cache(
     Returns:
         ``(batch number, rows) -> (samples (b, *S), condition (b,) or None)``.
     """
-    sampler = Sampler(len(data.real), seed)
+    sampler = Sampler(len(data), seed)
 
     def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
-        indices = sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop)
+        indices, shares = sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop)
         condition = torch.from_numpy(data.label[indices]).to(device) if conditional and data.label is not None else None
-        return modality.to_sample(torch.from_numpy(data.real[indices]).to(device, non_blocking=True)), condition
+        real = torch.from_numpy(data.read(indices, shares)).to(device, non_blocking=True)
+        return modality.to_sample(real), condition
 
     return batch
 
@@ -59,7 +60,14 @@ def from_stream(
         if held[0] != number:
             held = number, [next(stream) for _ in range(batch_size)]
         encoded = encode(held[1], rows, modality, skip_corrupt)
-        real = torch.from_numpy(numpy.stack([row["real"] for row in encoded])).to(device)
+        examples = [row["real"] for row in encoded]
+        if modality.piece_length is not None:
+            shares = numpy.random.Generator(numpy.random.Philox(key=[seed, number])).random(batch_size)[rows]
+            examples = [
+                piece(example, modality.piece_length, share * modality.piece_anywhere)
+                for example, share in zip(examples, shares, strict=True)
+            ]
+        real = torch.from_numpy(numpy.stack(examples)).to(device)
         condition = torch.from_numpy(numpy.stack([row["label"] for row in encoded])).to(device) if conditional else None
         return modality.to_sample(real), condition
 

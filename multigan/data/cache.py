@@ -23,10 +23,11 @@ from multigan.errors import UserError
 from multigan.files import written_whole
 from multigan.modality import Modality
 
-FORMAT = 3
+FORMAT = 4
 ROWS = 256  # read at a time
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
+LENGTH = "length"  # the column of how long each example is, where they are not all alike
 NUMBERS = "biuf"  # kinds of numpy: truth values, whole numbers with a sign and without, and floats
 
 Arrays = dict[str, numpy.ndarray]
@@ -37,16 +38,46 @@ class Cached:
     """An encoded dataset.
 
     Attributes:
-        real: ``(N, ...)``, mapped from the disk.
+        real: ``(N, ...)``, mapped from the disk; or all examples end to end, where they are of different lengths.
         label: int64 ``(N,)`` or None.
         skipped: Rows left out because they could not be used.
         digest: Of all the values, so that the same data is known again wherever it lies.
+        notes: What the modality had to say of the dataset.
+        ends: Where each example ends in ``real``, int64 ``(N,)``; None where each is one row of it.
+        piece_length: How much of each example is read.
+        piece_anywhere: Whether from a random place in it, or from its start.
     """
 
     real: numpy.ndarray
-    label: numpy.ndarray | None
-    skipped: int
-    digest: str
+    label: numpy.ndarray | None = None
+    skipped: int = 0
+    digest: str = ""
+    notes: tuple[str, ...] = ()
+    ends: numpy.ndarray | None = None
+    piece_length: int = 0
+    piece_anywhere: bool = False
+
+    def __len__(self) -> int:
+        return len(self.real if self.ends is None else self.ends)
+
+    def read(self, rows: numpy.ndarray, shares: numpy.ndarray) -> numpy.ndarray:
+        """Examples ``(len(rows), ...)``: whole ones, or a piece of each.
+
+        Args:
+            rows: Their numbers.
+            shares: From 0 to under 1, one a row: how far into an example its piece begins, as a share of the way.
+        """
+        if self.ends is None:
+            return numpy.asarray(self.real[rows])
+        pieces = numpy.zeros((len(rows), self.piece_length, *self.real.shape[1:]), self.real.dtype)
+        starts = numpy.where(rows, self.ends[rows - 1], 0)
+        lengths = self.ends[rows] - starts
+        if self.piece_anywhere:
+            starts = starts + (shares * numpy.maximum(lengths - self.piece_length + 1, 1)).astype(numpy.int64)
+        lengths = numpy.minimum(lengths, self.piece_length)
+        for place, start, length in zip(pieces, starts.tolist(), lengths.tolist(), strict=True):
+            place[:length] = self.real[start : start + length]
+        return pieces
 
 
 def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) -> Cached:
@@ -78,16 +109,28 @@ def read(folder: Path, modality: Modality) -> Cached:
     """What `build` has written, mapped from the disk, and the modality fitted to it."""
     index = json.loads((folder / INDEX).read_text())
     learned = {key: tuple(value) if isinstance(value, list) else value for key, value in index["learned"].items()}
-    arrays = {}
-    for column in ("real", "label"):
+    arrays: Arrays = {}
+    for column in (LENGTH, "real", "label"):
         if column in index["columns"]:
             entry = index["columns"][column]
             kind = numpy.dtype(entry["dtype"])
             if kind.kind not in NUMBERS:  # of objects, the bytes of a file would be taken for places in memory
                 raise ValueError(f"a column of {kind}")
-            arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=(index["rows"], *entry["shape"]))
+            shape = [index["rows"], *entry["shape"]]
+            if entry["shape"][:1] == [None]:
+                shape = [int(arrays[LENGTH].sum()), *entry["shape"][1:]]
+            arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
     modality.config = replace(modality.config, **learned)
-    return Cached(arrays["real"], arrays.get("label"), index["skipped"], index["digest"])
+    return Cached(
+        arrays["real"],
+        arrays.get("label"),
+        skipped=index["skipped"],
+        digest=index["digest"],
+        notes=tuple(index["notes"]),
+        ends=numpy.cumsum(arrays[LENGTH]) if LENGTH in arrays else None,
+        piece_length=modality.piece_length or 0,
+        piece_anywhere=modality.piece_anywhere,
+    )
 
 
 def cache_home() -> Path:
@@ -99,10 +142,10 @@ def cache_home() -> Path:
 def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
     before = asdict(modality.config)
-    modality.fit(dataset)
+    notes = list(modality.fit(dataset))
     learned = {key: value for key, value in asdict(modality.config).items() if value != before[key]}
     with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
-        index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned}
+        index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned, "notes": notes}
         (aside / INDEX).write_text(json.dumps(index, indent=2))
 
 
@@ -125,7 +168,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
                 else:
                     good.append(outcome)
-            append(good, columns, folder, digest)
+            append(good, columns, folder, digest, modality.piece_length is not None)
             rows += len(good)
     if not rows:
         raise UserError(
@@ -166,12 +209,18 @@ def file_of(row: dict[str, Any]) -> str:
 
 
 def append(
-    good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path, digest: xxhash.xxh3_128
+    good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path, digest: xxhash.xxh3_128, uneven: bool
 ) -> None:
-    """Add encoded rows to the files and to the digest, all of the shape and type of the first."""
+    """Add encoded rows to the files and to the digest, all of the shape and type of the first.
+
+    Where they may be of ``uneven`` length, another column says how long each is.
+    """
     for row in good:
+        if uneven:
+            row[LENGTH] = numpy.array(len(row["real"]), numpy.int64)
         for column, value in row.items():
-            entry = {"dtype": value.dtype.str, "shape": list(value.shape)}
+            shape = [None, *value.shape[1:]] if uneven and column == "real" else list(value.shape)
+            entry = {"dtype": value.dtype.str, "shape": shape}
             if columns.setdefault(column, entry) != entry:
                 raise UserError(
                     f"encode made {column!r} of {entry} after one of {columns[column]}: all rows must agree"
@@ -181,3 +230,11 @@ def append(
             values = b"".join(row[column].tobytes() for row in good)
             file.write(values)
             digest.update(values)
+
+
+def piece(example: numpy.ndarray, length: int, share: float) -> numpy.ndarray:
+    """A piece ``(length, ...)`` of one example, as `Cached.read` takes it."""
+    start = int(share * max(len(example) - length + 1, 1))
+    found = numpy.zeros((length, *example.shape[1:]), example.dtype)
+    found[: len(example)] = example[start : start + length]
+    return found

@@ -17,21 +17,22 @@ class Sampler:
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
         self.seed = seed
-        self._order: tuple[int, numpy.ndarray] | None = None
+        self._order: tuple[int, numpy.ndarray, numpy.ndarray] | None = None
 
-    def rows(self, start: int, stop: int) -> numpy.ndarray:
-        """The row numbers at positions ``start`` to ``stop``, int64 ``(stop - start,)``."""
+    def rows(self, start: int, stop: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """The row numbers at positions ``start`` to ``stop``, int64 ``(stop - start,)``, and a uniform number each."""
         positions = numpy.arange(start, stop)
         passes = positions // self.size
-        found = numpy.empty(len(positions), numpy.int64)
+        found, shares = numpy.empty(len(positions), numpy.int64), numpy.empty(len(positions))
         for number in numpy.unique(passes):
             here = passes == number
-            found[here] = self._pass(int(number))[positions[here] % self.size]
-        return found
+            order, uniform = self._pass(int(number))
+            found[here], shares[here] = order[positions[here] % self.size], uniform[positions[here] % self.size]
+        return found, shares
 
-    def _pass(self, number: int) -> numpy.ndarray:
+    def _pass(self, number: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         if self._order is None or self._order[0] != number:
             # Philox is counter-based: a pass needs nothing of the passes before it.
             generator = numpy.random.Generator(numpy.random.Philox(key=[self.seed, number]))
-            self._order = number, generator.permutation(self.size)
-        return self._order[1]
+            self._order = number, generator.permutation(self.size), generator.random(self.size)
+        return self._order[1:]

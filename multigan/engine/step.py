@@ -65,11 +65,13 @@ class Rules:
 class MicroBatch:
     """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones.
 
+    ``beside`` is what the discriminator takes beside samples: the condition, and its own random numbers if it has any.
     ``graph`` says whether gradients find their way from ``fake`` back to the generator.
     """
 
     real: Tensor
     condition: Tensor | None
+    beside: tuple[Tensor | None, ...]
     latent: Tensor
     augmentation: Tensor
     mix: Tensor
@@ -92,6 +94,7 @@ class Game:
         batches: ``(batch number, rows)`` -> these rows of the batch, ``(b, *S)``, and their condition ``(b,)`` or None.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
+        discriminator_numbers: Uniform numbers a sample that the discriminator takes.
         rows: This process's rows of the global batch.
     """
 
@@ -108,6 +111,7 @@ class Game:
     batches: Callable[[int, slice], tuple[Tensor, Tensor | None]]
     augment: Callable[[Tensor, Tensor], Tensor]
     augment_numbers: int
+    discriminator_numbers: int
     rows: slice
 
     def step(self, number: int) -> Metrics:
@@ -131,8 +135,8 @@ class Game:
         for batch in self.each(micro_batches, self.wrapped_discriminator):
             real = self.augment(batch.real, batch.augmentation)
             fake = self.augment(batch.fake.detach(), batch.augmentation)
-            real_logits = self.wrapped_discriminator(real, batch.condition)
-            fake_logits = self.wrapped_discriminator(fake, batch.condition)
+            real_logits = self.wrapped_discriminator(real, *batch.beside)
+            fake_logits = self.wrapped_discriminator(fake, *batch.beside)
             loss = self.rules.objective.discriminator(real_logits, fake_logits)
             penalty = self.penalty(real, fake, batch)
             self.backward(loss + penalty, len(micro_batches))
@@ -182,9 +186,11 @@ class Game:
             latent = self.draws.normal("latent", number, rows, self.latent_dim)
             augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
             mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
+            numbers = self.draws.uniform("discriminator", number, rows, self.discriminator_numbers)
+            beside = (condition, numbers) if self.discriminator_numbers else (condition,)
             with nullcontext() if graph else torch.no_grad():
                 fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
-            made.append(MicroBatch(real, condition, latent, augmentation, mix, fake, graph))
+            made.append(MicroBatch(real, condition, beside, latent, augmentation, mix, fake, graph))
         return made
 
     def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
@@ -196,7 +202,7 @@ class Game:
         """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
         samples = self.augment(samples, batch.augmentation)  # in full precision, as for the discriminator's own phase
         with self.accelerator.autocast():
-            return full_precision(self.discriminator(samples, batch.condition))
+            return full_precision(self.discriminator(samples, *batch.beside))
 
     def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
         """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
@@ -204,7 +210,7 @@ class Game:
         with torch.autocast(real.device.type, enabled=False):
 
             def judge(samples: Tensor) -> Tensor:
-                logits: Tensor = self.discriminator(samples, batch.condition)
+                logits: Tensor = self.discriminator(samples, *batch.beside)
                 return logits
 
             if rules.r1:

@@ -15,37 +15,46 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
 
+from multigan.networks.activations import LEAK, leaky_relu
 from multigan.networks.normalization import GhostBatchNorm2d
 
-SLOPE = 0.2
 FIRST_SIDE = 4
 MOST_CHANNELS = 512
 
 
-def channels_by_side(side: int, width: int) -> list[int]:
+def levels(sides: tuple[int, int]) -> int:
+    """How often the sides can be halved until the shorter is 4 to 7."""
+    return int(math.log2(min(sides) // FIRST_SIDE))
+
+
+def first_sides(sides: tuple[int, int]) -> tuple[int, int]:
+    """The sides of the smallest layer: 4 x 4, for a square."""
+    return sides[0] >> levels(sides), sides[1] >> levels(sides)
+
+
+def channels_by_side(sides: tuple[int, int], width: int) -> list[int]:
     """Channels at 4 x 4, 8 x 8, ... side / 2: ``width`` at the largest, twice as many at each smaller, 512 at most."""
-    levels = int(math.log2(side // FIRST_SIDE))
-    return [min(width * 2**level, MOST_CHANNELS) for level in reversed(range(levels))]
+    return [min(width * 2**level, MOST_CHANNELS) for level in reversed(range(levels(sides)))]
 
 
 class ConvolutionalGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, side, side)`` in [-1, 1].
+    """``(B, latent_dim), (B,) or None -> (B, channels, *sides)`` in [-1, 1].
 
     Args:
         latent_dim: Numbers in a latent.
         channels: Channels of a sample.
-        side: Height and width: a power of two, at least 8.
+        sides: Height and width, at least 8: for a square, a power of two.
         width: Channels just before the last layer.
         classes: Number of classes; 0 for an unconditional network.
     """
 
-    def __init__(self, latent_dim: int, channels: int, side: int, width: int, classes: int) -> None:
+    def __init__(self, latent_dim: int, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
-        widths = channels_by_side(side, width)
+        widths = channels_by_side(sides, width)
+        self.first_shape = widths[0], *first_sides(sides)
         self.embedding = nn.Embedding(classes, latent_dim) if classes else None
-        self.first = nn.Linear(latent_dim * (2 if classes else 1), widths[0] * FIRST_SIDE**2, bias=False)
+        self.first = nn.Linear(latent_dim * (2 if classes else 1), math.prod(self.first_shape), bias=False)
         self.first_norm = GhostBatchNorm2d(widths[0])
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
@@ -55,32 +64,32 @@ class ConvolutionalGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.embedding is not None:
             latent = torch.cat([latent, self.embedding(condition)], 1)
-        hidden = self.first(latent).view(len(latent), -1, FIRST_SIDE, FIRST_SIDE)
+        hidden = self.first(latent).view(len(latent), *self.first_shape)
         samples: Tensor = self.layers(self.first_norm(hidden).relu())
         return samples.tanh()
 
 
 class ConvolutionalFeatures(nn.Module):
-    """``(B, channels, side, side) -> (B, features)``: what the discriminator and the classifier build on."""
+    """``(B, channels, *sides) -> (B, features)``: what the discriminator and the classifier build on."""
 
-    def __init__(self, channels: int, side: int, width: int) -> None:
+    def __init__(self, channels: int, sides: tuple[int, int], width: int) -> None:
         super().__init__()
-        widths = [channels, *reversed(channels_by_side(side, width))]
+        widths = [channels, *reversed(channels_by_side(sides, width))]
         self.layers = nn.ModuleList(down(inputs, outputs) for inputs, outputs in pairwise(widths))
-        self.features = widths[-1] * FIRST_SIDE**2
+        self.features = widths[-1] * math.prod(first_sides(sides))
 
     def forward(self, samples: Tensor) -> Tensor:
         for layer in self.layers:
-            samples = leaky_relu(layer(samples), SLOPE)
+            samples = leaky_relu(layer(samples))
         return samples.flatten(1)
 
 
 class ConvolutionalDiscriminator(nn.Module):
-    """``(B, channels, side, side), (B,) or None -> (B,)`` logits. Arguments as in `ConvolutionalGenerator`."""
+    """``(B, channels, *sides), (B,) or None -> (B,)`` logits. Arguments as in `ConvolutionalGenerator`."""
 
-    def __init__(self, channels: int, side: int, width: int, classes: int) -> None:
+    def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
-        self.body = ConvolutionalFeatures(channels, side, width)
+        self.body = ConvolutionalFeatures(channels, sides, width)
         self.last = nn.Linear(self.body.features, 1)
         self.projection = nn.Embedding(classes, self.body.features) if classes else None
         if self.projection is not None:
@@ -104,7 +113,7 @@ def up(inputs: int, outputs: int, bias: bool) -> nn.ConvTranspose2d:
 def down(inputs: int, outputs: int) -> nn.Conv2d:
     """Half the side, the variance kept through a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
     layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    nn.init.kaiming_normal_(layer.weight, a=LEAK)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer

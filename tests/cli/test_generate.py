@@ -37,10 +37,10 @@ def refused(command, trained, tmp_path):
 
 def test_writes_a_numbered_file_a_sample_and_a_grid(generate, tmp_path):
     found = generate("-n", 12)
-    assert set(found) == {*(f"{number:06d}.png" for number in range(12)), "grid.png", "metadata.csv"}
+    assert set(found) == {*(f"{number:06d}.png" for number in range(12)), "preview.png", "metadata.csv"}
     with Image.open(tmp_path / "out" / "000007.png") as picture:
         assert picture.size == (16, 16) and picture.mode == "L"
-    with Image.open(tmp_path / "out" / "grid.png") as grid:
+    with Image.open(tmp_path / "out" / "preview.png") as grid:
         assert grid.size == (10 * 50 + 2, 2 * 50 + 2)  # one class a column: a whole row, and two more
 
 
@@ -123,7 +123,12 @@ def test_modality_takes_the_newest_run(command, trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "runs" / "mine")
     found = command("generate", "--modality", "image", "-n", 2)
     assert found.code == 0 and "runs/mine" in found.out
-    assert set(files(tmp_path / "generated" / "image-001")) == {"000000.png", "000001.png", "grid.png", "metadata.csv"}
+    assert set(files(tmp_path / "generated" / "image-001")) == {
+        "000000.png",
+        "000001.png",
+        "preview.png",
+        "metadata.csv",
+    }
     assert command("generate", "--modality", "image", "-n", 2).code == 0
     assert files(tmp_path / "generated" / "image-002") == files(tmp_path / "generated" / "image-001")
 

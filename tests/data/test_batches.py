@@ -52,7 +52,7 @@ def test_batch_is_the_rows_the_sampler_says_with_their_labels():
     order = Sampler(50, 3)
     for number in (0, 1, 5, 6, 7, 100):
         samples, condition = batch(number, slice(0, 8))
-        expected = order.rows(8 * number, 8 * number + 8).tolist()
+        expected = order.rows(8 * number, 8 * number + 8)[0].tolist()
         assert greys(samples) == expected
         assert condition.tolist() == [row % 10 for row in expected] and condition.dtype == torch.int64
 

@@ -135,8 +135,8 @@ def pictures(accelerator):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         networks = {
-            "generator": convolutional.ConvolutionalGenerator(LATENT, 1, 8, 2, classes=0),
-            "discriminator": convolutional.ConvolutionalDiscriminator(1, 8, 2, classes=0),
+            "generator": convolutional.ConvolutionalGenerator(LATENT, 1, (8, 8), 2, classes=0),
+            "discriminator": convolutional.ConvolutionalDiscriminator(1, (8, 8), 2, classes=0),
         }
     parts = dict(networks)
     for name, network in networks.items():

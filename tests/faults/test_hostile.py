@@ -283,7 +283,7 @@ def test_paths_in_a_model_lead_nowhere(folder, command, tmp_path, field):
     made = everything(tmp_path).keys() - before.keys()
     expected = {
         "out",
-        *(f"out/{name}" for name in ("000000.png", "000001.png", "000002.png", "grid.png", "metadata.csv")),
+        *(f"out/{name}" for name in ("000000.png", "000001.png", "000002.png", "preview.png", "metadata.csv")),
     }
     assert made == (expected if found.code == 0 else set()), found
     assert found.code == 0 or found.error

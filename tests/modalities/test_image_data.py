@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from multigan import columns
 from multigan.errors import UserError
 from multigan.modalities.image import data
 
@@ -292,53 +293,53 @@ def test_named_column_that_is_not_there_is_refused():
     with pytest.raises(UserError, match=r"image_column is 'picture'.*image, label"):
         data.find_image_column(dataset, "picture")
     with pytest.raises(UserError, match=r"label_column is 'class'.*image, label"):
-        data.find_label_column(dataset, "class")
+        columns.find_label_column(dataset, "class")
 
 
 def test_column_of_classes_is_found_by_type_then_by_name_then_not_at_all():
     kinds = ([0], datasets.ClassLabel(names=["a"]))
-    assert data.find_label_column(table(label=[1], kind=kinds), None) == "kind"
-    assert data.find_label_column(table(size=[1], target=[1]), None) == "target"
-    assert data.find_label_column(table(size=[1]), None) is None
-    assert data.find_label_column(table(label=[1], size=[1]), "size") == "size"
+    assert columns.find_label_column(table(label=[1], kind=kinds), None) == "kind"
+    assert columns.find_label_column(table(size=[1], target=[1]), None) == "target"
+    assert columns.find_label_column(table(size=[1]), None) is None
+    assert columns.find_label_column(table(label=[1], size=[1]), "size") == "size"
 
 
 def test_class_names_come_from_the_declaration_in_its_order():
-    names = data.class_names(table(label=([0, 1], datasets.ClassLabel(names=["zebra", "ant"]))), "label")
+    names = columns.class_names(table(label=([0, 1], datasets.ClassLabel(names=["zebra", "ant"]))), "label")
     assert names == ("zebra", "ant")
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=1, max_size=10))
 def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
-    names = data.class_names(table(label=words), "label")
+    names = columns.class_names(table(label=words), "label")
     assert names == tuple(sorted(set(words)))
-    assert [names[data.class_number(word, names)] for word in words] == words
+    assert [names[columns.class_number(word, names)] for word in words] == words
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=10))
 def test_class_names_of_numbers_reach_from_0_to_the_largest(numbers):
-    names = data.class_names(table(label=numbers), "label")
+    names = columns.class_names(table(label=numbers), "label")
     assert names == tuple(str(number) for number in range(max(numbers) + 1))
-    assert [data.class_number(number, names) for number in numbers] == numbers
+    assert [columns.class_number(number, names) for number in numbers] == numbers
 
 
 @pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0], [None, "a"]], ids=["negative", "floats", "missing"])
 def test_what_is_no_class_is_refused_with_the_value(values):
     with pytest.raises(UserError, match=r"column 'label' holds"):
-        data.class_names(table(label=values), "label")
+        columns.class_names(table(label=values), "label")
 
 
 def test_stream_without_declared_classes_is_refused():
     with pytest.raises(UserError, match=r"model\.classes"):
-        data.class_names(table(label=[1]).to_iterable_dataset(), "label")
+        columns.class_names(table(label=[1]).to_iterable_dataset(), "label")
 
 
 @pytest.mark.parametrize("value", [-1, 2, "c", None, 1.5])
 def test_label_out_of_range_is_refused(value):
     with pytest.raises(ValueError, match="is not one of the 2 classes a, b"):
-        data.class_number(value, ("a", "b"))
+        columns.class_number(value, ("a", "b"))
 
 
 # --- grey or colour ---

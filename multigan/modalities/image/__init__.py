@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -89,22 +89,14 @@ class Image(Modality):
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
     augment_numbers = 4
 
-    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> None:
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
+        from multigan import columns
         from multigan.modalities.image import data
 
         image_column = data.find_image_column(dataset, self.config.image_column)
-        label_column = data.find_label_column(dataset, self.config.label_column)
-        if self.config.conditional and label_column is None:
-            columns = ", ".join(data.columns(dataset))
-            raise UserError(f"conditional needs classes, and the dataset has only: {columns}; name one as label_column")
-        classes = self.config.classes
-        if not classes:
-            try:
-                classes = data.class_names(dataset, label_column)
-            except UserError:
-                if self.config.conditional or self.config.label_column:
-                    raise
-                label_column = None  # a column of some other kind, which only has the name of one
+        label_column, classes = columns.find_classes(
+            dataset, self.config.label_column, self.config.classes, self.config.conditional
+        )
         self.config = replace(
             self.config,
             image_column=image_column,
@@ -112,8 +104,10 @@ class Image(Modality):
             channels=self.config.channels or data.channels(dataset, image_column),
             classes=classes,
         )
+        return ()
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+        from multigan import columns
         from multigan.modalities.image import data
 
         config = self.config
@@ -122,7 +116,7 @@ class Image(Modality):
             "real": data.pixels(row[config.image_column], config.resolution, config.channels)
         }
         if config.label_column is not None:
-            encoded["label"] = data.class_number(row[config.label_column], config.classes)
+            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
         return encoded
 
     def encoding(self) -> dict[str, Any]:
@@ -138,15 +132,17 @@ class Image(Modality):
     def _classes(self) -> int:
         return len(self.config.classes) if self.config.conditional else 0
 
+    @property
+    def _sides(self) -> tuple[int, int]:
+        return self.config.resolution, self.config.resolution
+
     def generator(self) -> nn.Module:
         from multigan.modalities.image.networks import FullyConnectedGenerator
         from multigan.networks.convolutional import ConvolutionalGenerator
 
         config = self.config
         network = ConvolutionalGenerator if config.architecture == "dcgan" else FullyConnectedGenerator
-        return network(
-            config.latent_dim, config.channels or 3, config.resolution, config.generator_width, self._classes
-        )
+        return network(config.latent_dim, config.channels or 3, self._sides, config.generator_width, self._classes)
 
     def discriminator(self) -> nn.Module:
         from multigan.modalities.image.networks import FullyConnectedDiscriminator
@@ -154,7 +150,7 @@ class Image(Modality):
 
         config = self.config
         network = ConvolutionalDiscriminator if config.architecture == "dcgan" else FullyConnectedDiscriminator
-        return network(config.channels or 3, config.resolution, config.discriminator_width, self._classes)
+        return network(config.channels or 3, self._sides, config.discriminator_width, self._classes)
 
     def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
         from multigan.modalities.image.augmentation import affine
@@ -174,12 +170,12 @@ class Image(Modality):
 
         return output.save(batches, folder)
 
-    def preview(self, samples: Tensor, path: Path) -> list[Path]:
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.image import output
 
-        columns = None
-        if 0 < self._classes <= MOST_COLUMNS:  # one class a column, in as many groups of columns as make it near-square
-            columns = self._classes * max(1, round(math.sqrt(len(samples)) / self._classes))
+        columns, classes = None, len(set(labels))
+        if 0 < classes <= MOST_COLUMNS:  # one class a column, in as many groups of columns as make it near-square
+            columns = classes * max(1, round(math.sqrt(len(samples)) / classes))
         return output.grid(samples, path, columns)
 
     def classifier(self) -> nn.Module:
@@ -187,5 +183,5 @@ class Image(Modality):
 
         from multigan.networks.convolutional import ConvolutionalFeatures
 
-        body = ConvolutionalFeatures(self.config.channels or 3, self.config.resolution, width=32)
+        body = ConvolutionalFeatures(self.config.channels or 3, self._sides, width=32)
         return Sequential(body, Linear(body.features, 128), ReLU())

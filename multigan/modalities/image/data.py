@@ -1,105 +1,25 @@
-"""Rows of a dataset as pixels: finding the columns, decoding any picture, the built-in digits."""
+"""Rows of a dataset as pixels: decoding any picture, the built-in digits."""
 
 import io
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import datasets
 import numpy
-import pyarrow
 from PIL import Image, ImageOps
 
-from multigan.errors import UserError
-
-AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
+from multigan.columns import AnyDataset, find_column
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
-LABEL_NAMES = ("label", "labels", "class", "fine_label", "category", "target", "digit", "cls", "coarse_label")
-MOST_CLASSES = 100_000
 STREAM_LOOKED_AT = 256  # pictures of a stream that are opened to see whether they are grey
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
 Image.MAX_IMAGE_PIXELS = 200_000_000
 
 
-def columns(dataset: AnyDataset) -> list[str]:
-    """The names of the columns."""
-    return list(dataset.column_names or next(iter(dataset)))
-
-
-def named(dataset: AnyDataset, name: str, flag: str) -> str:
-    """The name, if the dataset has such a column.
-
-    Raises:
-        UserError: It has not.
-    """
-    if name not in columns(dataset):
-        raise UserError(f"{flag} is {name!r}, and the dataset has only: {', '.join(columns(dataset))}")
-    return name
-
-
 def find_image_column(dataset: AnyDataset, name: str | None) -> str:
-    """The column of pictures: the one named, else the only one of type Image, else one of a usual name.
-
-    Raises:
-        UserError: There is none, or there are several.
-    """
-    if name is not None:
-        return named(dataset, name, "image_column")
-    features = dataset.features or {}
-    found = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
-    found = found or [column for column in IMAGE_NAMES if column in columns(dataset)][:1]
-    if len(found) != 1:
-        problem = f"several columns of pictures ({', '.join(found)})" if found else "no column of pictures"
-        raise UserError(f"{problem} among: {', '.join(columns(dataset))}; name it with --model.image_column")
-    return found[0]
-
-
-def find_label_column(dataset: AnyDataset, name: str | None) -> str | None:
-    """The column of classes: the one named, else the first of type ClassLabel, else one of a usual name, else None."""
-    if name is not None:
-        return named(dataset, name, "label_column")
-    features = dataset.features or {}
-    found = [column for column, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    return next(iter(found + [column for column in LABEL_NAMES if column in columns(dataset)]), None)
-
-
-def class_names(dataset: AnyDataset, column: str | None) -> tuple[str, ...]:
-    """The names of the classes of a column: as the dataset declares them, else the values that it holds, sorted.
-
-    Raises:
-        UserError: A stream that does not declare its classes, or a column of something other than classes.
-    """
-    if column is None:
-        return ()
-    feature = (dataset.features or {}).get(column)
-    if isinstance(feature, datasets.ClassLabel):
-        return tuple(feature.names)
-    if isinstance(dataset, datasets.IterableDataset):
-        raise UserError(f"a streamed dataset must declare the classes of {column!r}: name them with --model.classes")
-    try:
-        values = set(dataset.unique(column))
-    except (pyarrow.ArrowException, TypeError) as error:
-        raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
-    if all(isinstance(value, int) and value >= 0 for value in values):
-        if max(values, default=0) > MOST_CLASSES:
-            raise UserError(f"column {column!r} holds numbers up to {max(values)}: those are no classes")
-        return tuple(str(number) for number in range(max(values, default=-1) + 1))
-    if all(isinstance(value, str) for value in values):
-        return tuple(sorted(values))
-    raise UserError(f"column {column!r} holds {sorted(values, key=str)[:3]}: expected class names, or numbers from 0")
-
-
-def class_number(value: Any, classes: tuple[str, ...]) -> int:
-    """A label, as a number or a name, as a number.
-
-    Raises:
-        ValueError: It is not one of the classes.
-    """
-    number = value if isinstance(value, int) else classes.index(value) if value in classes else -1
-    if not 0 <= number < len(classes):
-        raise ValueError(f"label {value!r} is not one of the {len(classes)} classes {', '.join(classes[:10])}")
-    return number
+    """The column of pictures: see `find_column`."""
+    return find_column(dataset, name, "image_column", datasets.Image, IMAGE_NAMES, "pictures")
 
 
 def channels(dataset: AnyDataset, column: str) -> int:

@@ -5,6 +5,8 @@ repeatable to the bit. A class is told to both as an embedding beside their inpu
 arXiv:1411.1784).
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -12,14 +14,14 @@ SLOPE = 0.2
 
 
 class FullyConnectedGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, side, side)`` in [-1, 1].
+    """``(B, latent_dim), (B,) or None -> (B, channels, *sides)`` in [-1, 1].
 
     Hidden layers of width, 2 width and 4 width units; ``classes`` is 0 for an unconditional network.
     """
 
-    def __init__(self, latent_dim: int, channels: int, side: int, width: int, classes: int) -> None:
+    def __init__(self, latent_dim: int, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
-        self.shape = (channels, side, side)
+        self.shape = (channels, *sides)
         self.embedding = nn.Embedding(classes, latent_dim) if classes else None
         self.layers = nn.Sequential(
             nn.Linear(latent_dim * (2 if classes else 1), width),
@@ -28,7 +30,7 @@ class FullyConnectedGenerator(nn.Module):
             nn.ReLU(),
             nn.Linear(2 * width, 4 * width),
             nn.ReLU(),
-            nn.Linear(4 * width, channels * side * side),
+            nn.Linear(4 * width, channels * math.prod(sides)),
             nn.Tanh(),
         )
 
@@ -40,13 +42,13 @@ class FullyConnectedGenerator(nn.Module):
 
 
 class FullyConnectedDiscriminator(nn.Module):
-    """``(B, channels, side, side), (B,) or None -> (B,)`` logits. Hidden layers of 4, 2 and 1 times width units."""
+    """``(B, channels, *sides), (B,) or None -> (B,)`` logits. Hidden layers of 4, 2 and 1 times width units."""
 
-    def __init__(self, channels: int, side: int, width: int, classes: int) -> None:
+    def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(classes, width) if classes else None
         self.layers = nn.Sequential(
-            nn.Linear(channels * side * side + (width if classes else 0), 4 * width),
+            nn.Linear(channels * math.prod(sides) + (width if classes else 0), 4 * width),
             nn.LeakyReLU(SLOPE),
             nn.Linear(4 * width, 2 * width),
             nn.LeakyReLU(SLOPE),
