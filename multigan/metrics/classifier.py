@@ -76,3 +76,16 @@ def accuracy(network: Classifier, batches: Iterable[Tensor], labels: Tensor) -> 
 def features(network: Classifier, batches: Iterable[Tensor]) -> Tensor:
     """The features of samples, ``(N, F)``."""
     return torch.cat([network.features(batch) for batch in batches])
+
+
+def inception_score(logits: Tensor) -> float:
+    """``exp(E KL(p(class | sample) || p(class)))``, 1 to the number of classes: Salimans et al. 2016, arXiv:1606.03498.
+
+    High where each sample is surely of one class and the classes are many; of variety within a class it says nothing.
+
+    Args:
+        logits: ``(N, classes)``.
+    """
+    logs = logits.double().log_softmax(1)
+    shares = logs.exp().mean(0).clamp_min(1e-300)
+    return float((logs.exp() * (logs - shares.log())).sum(1).mean().exp())

@@ -1,0 +1,269 @@
+"""Sounds: WaveGAN and SpecGAN, unconditional or class-conditional, of many rates and lengths, mono or stereo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+# torch and the rest are imported where they are used: listing the modalities must be quick.
+if TYPE_CHECKING:
+    import datasets
+    import numpy
+    from torch import Tensor, nn
+
+SHORTEST, LONGEST = 4096, 131072  # samples
+LOWEST, HIGHEST = 8000, 48000  # samples a second
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """The sounds and the networks.
+
+    Args:
+        sampling_rate: Samples a second, 8000 to 48000; null takes the commonest of the dataset. Others are resampled.
+        length: Samples of a generated sound, 4096 to 131072; null takes the power of two that holds most of the
+            dataset's sounds.
+        crop: What is taken of longer sounds: start, or random, a piece from anywhere, another each time; null takes
+            the start where most sounds are no longer.
+        channels: 1 for mono, 2 for stereo; null is stereo if all of the dataset is.
+        normalization: peak brings the loudest sample of each recording to full scale, none leaves levels alone.
+        trim: Decibels below a recording's peak: what is quieter at its start and end is cut off. Null cuts nothing.
+        architecture: wavegan, on samples of the wave, or specgan, on a spectrogram (both Donahue et al. 2019).
+        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
+        latent_dim: How many numbers of noise each sound is made from.
+        generator_width: Channels before the generator's last layer; wavegan, the paper's model size.
+        discriminator_width: Channels after the discriminator's first layer.
+        phase_shuffle: wavegan, how many samples each layer of the discriminator is moved by at most, so that it cannot
+            listen for the pitch at which the generator's steps repeat; 0 is off.
+        post_filter: wavegan, taps of a filter learned at the generator's end, 512 in the paper; 0 is none.
+        spectrogram_bins: specgan, frequencies in a spectrogram, a power of two.
+        spectrogram_hop: specgan, samples from one column of it to the next.
+        audio_column: The dataset's column of sounds; null finds it.
+        label_column: The dataset's column of classes; null finds it.
+        classes: The names of the classes; empty takes them from the dataset.
+    """
+
+    sampling_rate: int | None = None
+    length: int | None = None
+    crop: Literal["start", "random"] | None = None
+    channels: int | None = None
+    normalization: Literal["peak", "none"] = "peak"
+    trim: float | None = None
+    architecture: Literal["wavegan", "specgan"] = "wavegan"
+    conditional: bool = False
+    latent_dim: int = 100
+    generator_width: int = 32
+    discriminator_width: int = 32
+    phase_shuffle: int = 2
+    post_filter: int = 0
+    spectrogram_bins: int = 128
+    spectrogram_hop: int = 64
+    audio_column: str | None = None
+    label_column: str | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("sampling_rate", LOWEST, HIGHEST), ("length", SHORTEST, LONGEST)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UserError(f"{name} is {value}: expected {low} to {high}, or null (as the dataset is)")
+        if self.channels not in (None, 1, 2):
+            raise UserError(f"channels is {self.channels}: expected 1 (mono), 2 (stereo) or null (as the sounds are)")
+        for name in ("latent_dim", "generator_width", "discriminator_width", "spectrogram_hop"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
+        for name in ("phase_shuffle", "post_filter"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        if self.trim is not None and self.trim <= 0:
+            raise UserError(f"trim is {self.trim}: expected decibels, more than 0, or null")
+        if self.spectrogram_bins < 8 or self.spectrogram_bins & (self.spectrogram_bins - 1):
+            raise UserError(f"spectrogram_bins is {self.spectrogram_bins}: expected a power of two, 8 or more")
+        if self.length is not None:
+            self.check_length(self.length)
+
+    def check_length(self, length: int) -> None:
+        """Raise the error for a length that the networks cannot make."""
+        unit = self.unit(length)
+        if length % unit:
+            lower = length - length % unit
+            raise UserError(
+                f"length is {length}: {self.architecture} makes no such sounds, the nearest are {lower} and "
+                f"{lower + unit} samples"
+            )
+
+    def unit(self, length: int) -> int:
+        """The networks make multiples of this many samples, about this length."""
+        if self.architecture == "wavegan":  # layers of 4 times the length, from 16 to 63
+            return int(4 ** ((length // 16).bit_length() - 1 >> 1))
+        frames = min(self.spectrogram_bins, length // self.spectrogram_hop)  # layers of twice the side, from 4 to 7
+        return self.spectrogram_hop << max((frames // 4).bit_length() - 1, 0)
+
+
+def drums() -> datasets.Dataset:
+    from multigan.modalities.audio.drums import drums
+
+    return drums()
+
+
+class Audio(Modality):
+    """Sounds: a sample is ``(channels, length)`` in [-1, 1]; for SpecGAN, its picture ``(channels, bins, frames)``."""
+
+    Config = AudioConfig
+    config: AudioConfig
+    builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
+    file_endings = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+    training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
+
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
+        from multigan import columns
+        from multigan.modalities.audio import data
+
+        config = self.config
+        audio_column = data.find_audio_column(dataset, config.audio_column)
+        label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
+        infos = data.scan(dataset, audio_column)
+        decision = data.decide(infos, config.sampling_rate, config.length, config.crop, config.channels)
+        config.check_length(decision.length)
+        self.config = replace(
+            config,
+            audio_column=audio_column,
+            label_column=label_column,
+            classes=classes,
+            sampling_rate=decision.rate,
+            length=decision.length,
+            crop=decision.crop,
+            channels=decision.channels,
+        )
+        return decision.notes
+
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+        from multigan import columns
+        from multigan.modalities.audio import data
+
+        config = self.config
+        assert config.audio_column and config.sampling_rate and config.channels  # fit has set them
+        encoded: dict[str, numpy.ndarray | int] = {
+            "real": data.decode(
+                row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
+            )
+        }
+        if config.label_column is not None:
+            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
+        return encoded
+
+    def encoding(self) -> dict[str, Any]:
+        names = [
+            "sampling_rate",
+            "length",
+            "crop",
+            "channels",
+            "normalization",
+            "trim",
+            "audio_column",
+            "label_column",
+            "classes",
+            "conditional",
+        ]
+        return {name: getattr(self.config, name) for name in names}
+
+    @property
+    def piece_length(self) -> int | None:
+        return self._length
+
+    @property
+    def piece_anywhere(self) -> bool:
+        return self.config.crop == "random"
+
+    def to_sample(self, real: Tensor) -> Tensor:
+        import torch
+
+        from multigan.modalities.audio import spectrogram
+
+        sounds = real.transpose(1, 2).to(torch.get_default_dtype()) / 32768
+        if self.config.architecture == "wavegan":
+            return sounds
+        return spectrogram.picture(sounds, self.config.spectrogram_bins, self.config.spectrogram_hop)
+
+    def to_sound(self, samples: Tensor) -> Tensor:
+        """Samples as sounds ``(B, channels, length)``."""
+        from multigan.modalities.audio import spectrogram
+
+        if self.config.architecture == "wavegan":
+            return samples
+        return spectrogram.sound(samples, self.config.spectrogram_hop)
+
+    @property
+    def _classes(self) -> int:
+        return len(self.config.classes) if self.config.conditional else 0
+
+    @property
+    def _channels(self) -> int:
+        return self.config.channels or 1
+
+    @property
+    def _rate(self) -> int:
+        return self.config.sampling_rate or LOWEST
+
+    @property
+    def _length(self) -> int:
+        return self.config.length or SHORTEST
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        return self.config.spectrogram_bins, self._length // self.config.spectrogram_hop
+
+    def generator(self) -> nn.Module:
+        from multigan.modalities.audio.networks import WaveGenerator
+        from multigan.networks.convolutional import ConvolutionalGenerator
+
+        config, channels, width = self.config, self._channels, self.config.generator_width
+        if config.architecture == "specgan":
+            return ConvolutionalGenerator(config.latent_dim, channels, self._sides, width, self._classes)
+        return WaveGenerator(config.latent_dim, channels, self._length, width, self._classes, config.post_filter)
+
+    def discriminator(self) -> nn.Module:
+        from multigan.modalities.audio.networks import WaveDiscriminator
+        from multigan.networks.convolutional import ConvolutionalDiscriminator
+
+        config, channels, width = self.config, self._channels, self.config.discriminator_width
+        if config.architecture == "specgan":
+            return ConvolutionalDiscriminator(channels, self._sides, width, self._classes)
+        return WaveDiscriminator(channels, self._length, width, self._classes, config.phase_shuffle)
+
+    @property
+    def discriminator_numbers(self) -> int:
+        from multigan.modalities.audio.networks import levels
+
+        shuffles = self.config.architecture == "wavegan" and self.config.phase_shuffle
+        return levels(self._length) - 1 if shuffles else 0
+
+    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+        from multigan.modalities.audio import output
+
+        return output.save(map(self.to_sound, batches), folder, self._rate)
+
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
+        from multigan.modalities.audio import output
+
+        return output.preview(self.to_sound(samples[: output.PICTURED]), path, self._rate, labels)
+
+    def present(self, samples: Tensor) -> list[dict[str, Any]]:
+        from multigan.modalities.audio import output
+
+        return output.present(self.to_sound(samples), self._rate)
+
+    def classifier(self) -> nn.Module:
+        from multigan.modalities.audio.features import SoundFeatures
+
+        return SoundFeatures(self.to_sound, self._channels, self._length, self._rate)
+
+    def faults(self, samples: Tensor) -> list[str]:
+        from multigan.modalities.audio import faults
+
+        return faults.warnings(self.to_sound(samples))

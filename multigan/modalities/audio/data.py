@@ -1,0 +1,241 @@
+"""Rows of a dataset as sounds: what they are like, and how any of them becomes int16 at one rate."""
+
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import datasets
+import numpy
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torchaudio.functional import resample
+from tqdm import tqdm
+
+from multigan.columns import AnyDataset, find_column
+from multigan.errors import UserError
+
+Crop: TypeAlias = Literal["start", "random"]
+
+AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", "wav", "flac", "mp3", "ogg")
+STREAM_LOOKED_AT = 256  # sounds of a stream that are opened to see what they are like
+ROWS = 256  # looked at between two moves of the progress bar
+FULL_SCALE = 32768  # of int16
+CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
+UNKNOWN_SIZE = 2**31 - 1  # what a WAV says that was written to a pipe, or more
+PROPOSED = (4096, 8192, 16384, 32768, 65536)
+LENGTH_OF_PIECES = 16384  # of sounds too long to be made whole
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a file says of itself: samples a second, samples, channels."""
+
+    rate: int
+    frames: int
+    channels: int
+
+
+def find_audio_column(dataset: AnyDataset, name: str | None) -> str:
+    """The column of sounds: see `find_column`."""
+    return find_column(dataset, name, "audio_column", datasets.Audio, AUDIO_NAMES, "sounds")
+
+
+@contextmanager
+def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
+    """A cell of a dataset, opened: encoded bytes, a path, or as `datasets` has either.
+
+    Raises:
+        ValueError: It is no sound, is cut off, or the cell is empty or of an unknown kind.
+    """
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if value is None or value == b"" or value == "":
+        raise ValueError("the cell is empty")
+    if not isinstance(value, bytes | str | Path):
+        raise ValueError(f"a cell of {type(value).__name__} is no sound: expected a file, its path or its bytes")
+    if isinstance(value, str | Path) and not Path(value).is_file():
+        raise ValueError("there is no such file")
+    if not isinstance(value, bytes) and not Path(value).stat().st_size:
+        raise ValueError("the file is empty")
+    try:
+        with soundfile.SoundFile(io.BytesIO(value) if isinstance(value, bytes) else value) as file:
+            # libsndfile takes what there is of a file that was cut off, and says so in its log alone.
+            cut = CUT_OFF.search(file.extra_info)
+            if cut and int(cut[2]) < int(cut[1]) < UNKNOWN_SIZE:
+                raise ValueError(f"the file is cut off: {int(cut[2]):,} of {int(cut[1]):,} bytes of sound are there")
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"not a sound that can be read ({error.error_string.rstrip('.')})") from error
+
+
+def look(value: Any) -> Info | str:
+    """What a cell says of itself, or why it cannot be read."""
+    if isinstance(value, dict) and "array" in value:
+        array = numpy.asarray(value["array"])
+        return Info(int(value["sampling_rate"]), array.shape[-1], 1 if array.ndim == 1 else len(array))
+    try:
+        with open_sound(value) as file:
+            return Info(file.samplerate, file.frames, file.channels)
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def scan(dataset: AnyDataset, column: str) -> list[Info]:
+    """What the sounds of a dataset are like: of all, or of the first few hundred of a stream. Decodes none.
+
+    Raises:
+        UserError: None of them can be read.
+    """
+    found: list[Info | str] = []
+    cells = dataset.select_columns(column)
+    if isinstance(dataset, datasets.IterableDataset):
+        found = [look(row[column]) for row in islice(cells, STREAM_LOOKED_AT)]
+    else:
+        quiet = None if len(dataset) > ROWS else True
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+            tqdm(total=len(dataset), desc="looking", unit=" sounds", disable=quiet) as bar,
+        ):
+            for start in range(0, len(dataset), ROWS):
+                found += pool.map(look, cells[start : start + ROWS][column])
+                bar.update(len(found) - bar.n)
+    infos = [info for info in found if isinstance(info, Info) and info.frames]
+    if not infos:
+        reason = next((info for info in found if isinstance(info, str)), "all are empty")
+        raise UserError(f"none of the {len(found)} sounds in column {column!r} can be used: {reason}")
+    return infos
+
+
+def read(value: Any) -> tuple[numpy.ndarray, int]:
+    """A cell as float64 ``(frames, channels)``, full scale at 1, and its rate.
+
+    Raises:
+        ValueError: It cannot be used, and why.
+    """
+    if isinstance(value, dict) and "array" in value:
+        samples, rate = numpy.asarray(value["array"], numpy.float64), int(value["sampling_rate"])
+        samples = samples[:, None] if samples.ndim == 1 else samples.T
+    else:
+        with open_sound(value) as file:
+            rate, expected = file.samplerate, file.frames
+            samples = file.read(dtype="float64", always_2d=True)
+        if len(samples) < expected:
+            raise ValueError(f"the file is cut off: {len(samples)} of {expected} samples can be read")
+    if not len(samples):
+        raise ValueError("the file holds no samples")
+    if not numpy.isfinite(samples).all():
+        raise ValueError("some samples are not finite numbers")
+    if samples.shape[1] > 2:
+        raise ValueError(f"{samples.shape[1]} channels: expected 1 or 2; mix it down first")
+    return samples, rate
+
+
+def decode(
+    value: Any, rate: int, channels: int, normalization: str = "none", trim: float | None = None
+) -> NDArray[numpy.int16]:
+    """Any sound -> int16 ``(frames, channels)``, of any length, at one rate.
+
+    Args:
+        value: A cell of a dataset.
+        rate: Samples a second; others are resampled.
+        channels: 1 takes the mean of two, 2 doubles one.
+        normalization: none, or peak: the loudest sample is brought to full scale.
+        trim: Decibels below the peak: what is quieter at the start and the end is cut off. None cuts nothing.
+
+    Raises:
+        ValueError: It cannot be used, and why.
+    """
+    samples, own_rate = read(value)
+    if samples.shape[1] != channels:
+        samples = samples.mean(1, keepdims=True) if channels == 1 else samples.repeat(2, axis=1)
+    if own_rate != rate:
+        samples = resampled(samples, own_rate, rate)
+    peak = numpy.abs(samples).max()
+    if trim is not None and peak:
+        (loud,) = numpy.nonzero((numpy.abs(samples) >= peak * 10 ** (-trim / 20)).any(1))
+        samples = samples[loud[0] : loud[-1] + 1]
+    if normalization == "peak" and peak:
+        samples = samples / peak
+    return to_int16(samples)
+
+
+def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray:
+    """``(frames, channels)`` at another rate, by a long windowed sinc (a Kaiser window)."""
+    tensor = torch.from_numpy(samples.T.copy())
+    # The settings that torchaudio's documentation gives for the best quality; the default ones fold treble back.
+    longer = resample(
+        tensor,
+        rate,
+        new_rate,
+        lowpass_filter_width=64,
+        rolloff=0.9475937167399596,
+        resampling_method="sinc_interp_kaiser",
+        beta=14.769656459379492,
+    )
+    return numpy.asarray(longer.numpy().T)
+
+
+def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
+    """Floats, full scale at 1, as int16. What is louder is clipped: soundfile would do it without a word."""
+    return (samples * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(numpy.int16)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How the sounds of a dataset are made alike, and what the user should know of it."""
+
+    rate: int
+    length: int
+    crop: Crop
+    channels: int
+    notes: tuple[str, ...]
+
+
+def decide(
+    infos: list[Info],
+    rate: int | None,
+    length: int | None,
+    crop: Crop | None,
+    channels: int | None,
+) -> Decision:
+    """What is not set, from what the sounds are like: the commonest rate; mono, unless all are stereo; the shortest
+    power of two that holds 19 of 20 of them, and their starts; or, where that is too long, pieces from anywhere.
+    """
+    rates = Counter(info.rate for info in infos)
+    rate = rate or rates.most_common(1)[0][0]
+    channels = channels or (2 if all(info.channels == 2 for info in infos) else 1)
+    frames = numpy.array([-(-info.frames * rate // info.rate) for info in infos])
+    usual = numpy.percentile(frames, 95)
+    if length is None:
+        length = next((power for power in PROPOSED if power >= usual), LENGTH_OF_PIECES)
+    crop = crop or ("start" if usual <= length else "random")
+    seconds = frames / rate
+    others = ", ".join(f"{count:,} at {other:,} Hz" for other, count in rates.most_common() if other != rate)
+    shorter, longer = int((frames < length).sum()), int((frames > length).sum())
+    piece = f"{length:,} samples ({length / rate:.2f} s at {rate:,} Hz, {'mono' if channels == 1 else 'stereo'})"
+    ways = [
+        f"{longer:,} longer ones are cut {'after that' if crop == 'start' else 'anywhere, anew each time'}"
+        * bool(longer),
+        f"{shorter:,} shorter ones end in silence" * bool(shorter),
+        f"resampled: {others}" * bool(others),
+    ]
+    notes = [
+        f"{len(infos):,} sounds of {seconds.min():.2f} to {seconds.max():.2f} s (half are under "
+        f"{numpy.median(seconds):.2f} s), each as {'; '.join([piece, *filter(None, ways)])}"
+    ]
+    below = sum(count for other, count in rates.items() if other < rate)
+    if below:
+        notes.append(
+            f"sampling_rate {rate:,} is above that of {below:,} sounds: they have nothing above "
+            f"{min(rates) / 2:,.0f} Hz to learn from"
+        )
+    return Decision(rate, length, crop, channels, tuple(notes))

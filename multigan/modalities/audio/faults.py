@@ -1,0 +1,77 @@
+"""What is plainly wrong with sounds: silence, clipping, a shifted zero, clicks, and the tones of a checkerboard."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+TOLERATED = 0.1  # share of sounds with a fault
+QUIET = 0.01  # peak of a sound that counts as silent: -40 dB
+CLIPPED = 0.01  # share of a sound's samples at full scale
+SHIFTED = 0.3  # mean of a sound over its root mean square
+CLICK = 20.0  # bend of the wave, over what is usual just before it and just after it
+CLICK_LEAST = 0.1  # and at least this much of full scale
+AROUND = 32  # samples before and after
+TONE = 100.0  # power at one frequency over that around it: 20 dB
+GRID = 16  # the tones looked for are at multiples of the rate over this
+
+
+def measure(sounds: Tensor) -> dict[str, float]:
+    """The share of sounds ``(N, C, T)``, full scale at 1, that have each fault."""
+    waves = sounds.flatten(0, 1)
+    peak, loudness = waves.abs().amax(1), waves.square().mean(1).sqrt()
+    heard = peak > QUIET
+    rings = tones(waves)
+    faults = {
+        "silent": ~heard,
+        "clipped": (waves.abs() > 0.999).float().mean(1) > CLIPPED,
+        "shifted": heard & (waves.mean(1).abs() > SHIFTED * loudness),
+        "clicking": clicks(waves).any(1),
+        # The generator's own tone is the same one in all sounds.
+        "checkerboard": rings[:, rings.sum(0).argmax()],
+    }
+    return {name: float(found.float().mean()) for name, found in faults.items()}
+
+
+def clicks(waves: Tensor) -> Tensor:
+    """Where waves ``(N, T)`` jump for a moment, calm before and after: truth values ``(N, T - 2)``.
+
+    The beginning of a loud sound is none: it is not calm after that.
+    """
+    bend = waves.diff(n=2).abs()
+    before = pad(bend, (AROUND, 0)).unfold(1, AROUND, 1)[:, :-1].median(2).values
+    after = pad(bend, (0, AROUND + 2)).unfold(1, AROUND, 1)[:, 3:].median(2).values
+    return (bend > CLICK_LEAST) & (bend > CLICK * torch.maximum(before, after))
+
+
+def tones(waves: Tensor) -> Tensor:
+    """Which multiples of a sixteenth of the rate ring steadily in waves ``(N, T)``: truth values ``(N, 8)``.
+
+    There layers that make a sound four times as long leave their tones: Odena et al. 2016, doi:10.23915/distill.00003.
+    """
+    length = waves.shape[1] // GRID * GRID
+    window = torch.hann_window(length, dtype=waves.dtype)
+    power = torch.fft.rfft(waves[:, :length] * window).abs().square()
+    power = pad(power, (0, AROUND), mode="reflect")
+    places = torch.arange(1, GRID // 2 + 1) * (length // GRID)
+    around = torch.cat([power.unfold(1, AROUND - 4, 1)[:, places + offset] for offset in (5, -AROUND)], 2)
+    # A tone that dies away, or that is a little off, is broader than the window makes it: one of the sound itself.
+    beside = torch.maximum(power[:, places - 2], power[:, places + 2])
+    return (power[:, places] > TONE * beside) & (power[:, places] > TONE * around.median(2).values.clamp_min(1e-8))
+
+
+ADVICE = {
+    "silent": "silent (the peak is under -40 dB): train longer, or more r1",
+    "clipped": "clipped (more than 1 % of the samples at full scale): try normalization none, or a lower generator "
+    "learning rate",
+    "shifted": "off zero (a mean over 0.3 of the loudness): train longer; or is the data so?",
+    "clicking": "clicking (single jumps in calm surroundings): train longer, or wider networks",
+    "checkerboard": "ringing at multiples of a sixteenth of the sampling rate (the steps of the generator): train "
+    "longer, keep phase_shuffle on, or add a post_filter of 512",
+}
+
+
+def warnings(sounds: Tensor) -> list[str]:
+    """A line for each fault that more than a tenth of the sounds ``(N, C, T)`` have."""
+    return [
+        f"{share:.0%} of the sounds are {ADVICE[name]}" for name, share in measure(sounds).items() if share > TOLERATED
+    ]

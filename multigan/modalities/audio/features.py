@@ -1,0 +1,37 @@
+"""Sounds as a classifier hears them: by their mel spectrograms."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torchaudio.transforms import MelSpectrogram
+
+from multigan.networks.convolutional import ConvolutionalFeatures
+
+SIDE = 64  # mel bands, and moments in time
+
+
+class SoundFeatures(nn.Module):
+    """Samples ``(B, *S) -> (B, 128)``, by way of the sound that a person would hear.
+
+    Args:
+        to_sound: Samples ``(B, *S) -> (B, channels, length)``.
+        channels: Of the sounds.
+        length: Samples of a sound.
+        rate: Samples a second.
+    """
+
+    def __init__(self, to_sound: Callable[[Tensor], Tensor], channels: int, length: int, rate: int) -> None:
+        super().__init__()
+        self.to_sound = to_sound
+        hop = length // SIDE
+        self.mel = MelSpectrogram(rate, n_fft=max(512, 4 * hop), win_length=4 * hop, hop_length=hop, n_mels=SIDE)
+        self.body = ConvolutionalFeatures(channels, (SIDE, SIDE), width=16)
+        self.last = nn.Linear(self.body.features, 128)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        with torch.no_grad():
+            power = self.mel(self.to_sound(samples))[..., :SIDE]
+            levels = (power + 1e-5).log10() / 2.5  # from -2 at the floor
+        features: Tensor = self.last(self.body(levels)).relu()
+        return features

@@ -1,0 +1,154 @@
+"""WaveGAN's networks, of any length and number of channels: Donahue et al. 2019, arXiv:1802.04208, appendix D.
+
+Transposed convolutions of 25 taps that make the sound four times as long each, their mirror image in the
+discriminator, and no batch normalisation. They depart from it in two places. Weights start so that the signal keeps its
+scale: PyTorch's own start takes the fan-in from the wrong side and ignores the stride, and the generator begins near
+silence. And a class, which the paper does not know, reaches the generator as an embedding beside the latent (Mirza and
+Osindero 2014, arXiv:1411.1784), and the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from multigan.networks.activations import LEAK, leaky_relu
+
+TAPS = 25
+STRIDE = 4
+SHORTEST = 16  # samples, or the next multiple of it up to four times as many, that the first layer makes
+
+
+def levels(length: int) -> int:
+    """How often a sound of ``length`` samples can be made a quarter as long, down to 16 to 63.
+
+    Raises:
+        ValueError: It cannot, and what the nearest lengths are that can.
+    """
+    count = int(math.log(length / SHORTEST, STRIDE) + 1e-9)
+    unit = STRIDE**count
+    if length % unit:
+        lower = length - length % unit
+        raise ValueError(f"no network makes {length} samples: the nearest lengths are {lower} and {lower + unit}")
+    return count
+
+
+class WaveGenerator(nn.Module):
+    """``(B, latent_dim), (B,) or None -> (B, channels, length)`` in [-1, 1].
+
+    Args:
+        latent_dim: Numbers in a latent.
+        channels: 1 for mono, 2 for stereo.
+        length: Samples of a sound.
+        width: Channels just before the last layer: the paper's model size, d.
+        classes: Number of classes; 0 for an unconditional network.
+        post_filter: Taps of a filter that is learned and goes over each channel at the end; 0 for none.
+    """
+
+    def __init__(self, latent_dim: int, channels: int, length: int, width: int, classes: int, post_filter: int) -> None:
+        super().__init__()
+        count = levels(length)
+        widths = [width * 2**level for level in reversed(range(count))]
+        self.first_shape = widths[0], length // STRIDE**count
+        self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        self.first = nn.Linear(latent_dim * (2 if classes else 1), math.prod(self.first_shape))
+        nn.init.normal_(self.first.weight, std=math.sqrt(1 / self.first.in_features))
+        nn.init.zeros_(self.first.bias)
+        self.layers = nn.ModuleList(up(inputs, outputs) for inputs, outputs in pairwise([*widths, channels]))
+        self.post_filter = nn.Conv1d(channels, channels, post_filter, padding=post_filter // 2) if post_filter else None
+
+    def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        if self.embedding is not None:
+            latent = torch.cat([latent, self.embedding(condition)], 1)
+        samples: Tensor = self.first(latent).view(len(latent), *self.first_shape)
+        for layer in self.layers:
+            samples = layer(samples.relu())
+        samples = samples.tanh()
+        if self.post_filter is not None:
+            samples = self.post_filter(samples)[..., : samples.shape[2]]
+        return samples
+
+
+class WaveFeatures(nn.Module):
+    """``(B, channels, length), shifts -> (B, features)``: the discriminator without its last layer."""
+
+    def __init__(self, channels: int, length: int, width: int) -> None:
+        super().__init__()
+        count = levels(length)
+        widths = [channels, *(width * 2**level for level in range(count))]
+        self.layers = nn.ModuleList(down(inputs, outputs) for inputs, outputs in pairwise(widths))
+        self.features = widths[-1] * (length // STRIDE**count)
+
+    def forward(self, samples: Tensor, shifts: Tensor | None) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            samples = leaky_relu(layer(samples))
+            if shifts is not None and number < len(self.layers) - 1:
+                samples = phase_shuffle(samples, shifts[:, number])
+        return samples.flatten(1)
+
+
+class WaveDiscriminator(nn.Module):
+    """``(B, channels, length), (B,) or None, (B, levels - 1) or None -> (B,)`` logits.
+
+    The last are uniform numbers in [0, 1) that decide how far each layer but the last is moved by phase shuffle.
+
+    Args:
+        channels: As in `WaveGenerator`.
+        length: As in `WaveGenerator`.
+        width: Channels after the first layer.
+        classes: As in `WaveGenerator`.
+        phase_shuffle: Samples that a layer is moved by at most, either way.
+    """
+
+    def __init__(self, channels: int, length: int, width: int, classes: int, phase_shuffle: int) -> None:
+        super().__init__()
+        self.phase_shuffle = phase_shuffle
+        self.body = WaveFeatures(channels, length, width)
+        self.last = nn.Linear(self.body.features, 1)
+        self.projection = nn.Embedding(classes, self.body.features) if classes else None
+        if self.projection is not None:
+            self.projection.weight.data.zero_()
+
+    def forward(self, samples: Tensor, condition: Tensor | None, numbers: Tensor | None = None) -> Tensor:
+        most = self.phase_shuffle
+        shifts = None if numbers is None else (numbers * (2 * most + 1)).long() - most
+        features = self.body(samples, shifts)
+        logits: Tensor = self.last(features).squeeze(1)
+        if self.projection is not None:
+            logits = logits + (self.projection(condition) * features).sum(1)
+        return logits
+
+
+def phase_shuffle(samples: Tensor, shifts: Tensor) -> Tensor:
+    """Move each sample in time by its own shift, mirrored at the ends: section 3.2 of the paper.
+
+    Args:
+        samples: ``(B, C, T)``.
+        shifts: int64 ``(B,)``, shorter than T: later for positive ones.
+
+    Returns:
+        ``(B, C, T)``.
+    """
+    length = samples.shape[2]
+    places = (torch.arange(length, device=samples.device) - shifts[:, None]).abs()
+    places = length - 1 - (length - 1 - places).abs()
+    return samples.gather(2, places[:, None].expand_as(samples))
+
+
+def up(inputs: int, outputs: int) -> nn.ConvTranspose1d:
+    """Four times as long."""
+    layer = nn.ConvTranspose1d(inputs, outputs, TAPS, STRIDE, padding=11, output_padding=1)
+    nn.init.normal_(layer.weight, std=math.sqrt(2 * STRIDE / (inputs * TAPS)))  # each output hears 25 / 4 taps an input
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def down(inputs: int, outputs: int) -> nn.Conv1d:
+    """A quarter as long, the variance kept through a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
+    layer = nn.Conv1d(inputs, outputs, TAPS, STRIDE, padding=11)
+    nn.init.kaiming_normal_(layer.weight, a=LEAK)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer

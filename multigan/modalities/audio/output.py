@@ -1,0 +1,107 @@
+"""Samples as sounds: WAV files, arrays, a picture to look at, and what is plainly wrong with them."""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy
+import soundfile
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchaudio.transforms import MelSpectrogram
+
+from multigan.modalities.audio.data import to_int16
+
+PICTURED = 16  # sounds in a preview
+PAUSE = 0.1  # seconds between them
+MELS = 64
+
+
+def save(batches: Iterable[Tensor], folder: Path, rate: int) -> list[Path]:
+    """One WAV of 16 bits a sound, numbered from 000000; a batch is written while the next one is made."""
+    files: list[Path] = []
+    writing: list[Future[None]] = []
+
+    def write(batch: Tensor, names: list[Path]) -> None:
+        for sound, name in zip(to_int16(batch.numpy()), names, strict=True):
+            soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one moment of T channels
+
+    # One core is left to the network; more writers would only take turns with it.
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
+        for batch in batches:
+            for future in writing:
+                future.result()
+            names = [folder / f"{number:06d}.wav" for number in range(len(files), len(files) + len(batch))]
+            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
+            files += names
+        for future in writing:
+            future.result()
+    return files
+
+
+def present(samples: Tensor, rate: int) -> list[dict[str, Any]]:
+    """Sounds ``(N, C, T)`` as `datasets` has them: a float32 array, ``(T,)`` or stereo ``(2, T)``, and its rate."""
+    return [
+        {"array": sound[0] if len(sound) == 1 else sound, "sampling_rate": rate}
+        for sound in samples.clamp(-1, 1).numpy()
+    ]
+
+
+def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> list[Path]:
+    """The first sounds ``(N, C, T)``, to look at in a PNG and to listen to, one after another, in a WAV."""
+    few = samples[:PICTURED]
+    image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
+    picture(few, rate, labels).savefig(image)
+    pause = few.new_zeros(few.shape[1], round(PAUSE * rate))
+    soundfile.write(sound, to_int16(torch.cat([part for one in few for part in (one, pause)], 1).numpy()).T, rate)
+    return [image, sound]
+
+
+def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
+    """Waveforms, and under each its spectrogram: decibels by time and by frequency, on the mel scale."""
+    columns = min(len(samples), 8)
+    rows = -(-len(samples) // columns)
+    figure = Figure(figsize=(1.6 * columns + 0.8, 2.4 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[1, 1.6] * rows)
+    seconds = samples.shape[2] / rate
+    levels = decibels(samples, rate).numpy()
+    for number in range(rows * columns):
+        wave, spectrum = (axes[2 * (number // columns) + part, number % columns] for part in range(2))
+        for axis in (wave, spectrum):
+            axis.set(yticks=[])
+            axis.tick_params(labelsize=7)
+            axis.set_visible(number < len(samples))
+        if number >= len(samples):
+            continue
+        for channel in samples[number]:
+            wave.plot(numpy.arange(len(channel)) / rate, channel.numpy(), linewidth=0.4)
+        wave.set(ylim=(-1.05, 1.05), xlim=(0, seconds), title=labels[number] if labels else f"{number}")
+        wave.title.set_size(8)
+        extent = (0, seconds, 0, MELS)
+        spectrum.imshow(
+            levels[number], origin="lower", aspect="auto", extent=extent, vmin=-80, vmax=0, interpolation="nearest"
+        )
+        if number % columns == 0:
+            wave.set_yticks([-1, 1])
+            marks = [hertz for hertz in (100, 500, 1000, 2000, 4000, 8000, 16000) if hertz < rate / 2]
+            spectrum.set_yticks(
+                [MELS * mel(hertz) / mel(rate / 2) for hertz in marks], [f"{hertz} Hz" for hertz in marks]
+            )
+    figure.supxlabel("seconds", fontsize=8)
+    return figure
+
+
+def mel(hertz: float) -> float:
+    """The pitch of a frequency on the mel scale, as torchaudio reckons it."""
+    return float(2595 * numpy.log10(1 + hertz / 700))
+
+
+def decibels(samples: Tensor, rate: int) -> Tensor:
+    """Sounds ``(N, C, T)`` -> the levels of their sums of channels, ``(N, mels, frames)``, 0 at the loudest of all."""
+    window = 2 ** round(numpy.log2(0.03 * rate))  # about 30 ms
+    transform = MelSpectrogram(rate, n_fft=4 * window, win_length=window, hop_length=window // 8, n_mels=MELS)
+    power: Tensor = transform(samples.mean(1))
+    return 10 * (power / power.max().clamp_min(1e-10)).clamp_min(1e-10).log10()

@@ -1,0 +1,44 @@
+"""Sounds as pictures and back, for SpecGAN: Donahue et al. 2019, arXiv:1802.04208, section 3.3.
+
+A picture is the logarithm of the magnitudes of a short-time Fourier transform, from -80 dB at -1 to 0 dB, a sine of
+full scale, at 1. The paper normalises each frequency by its mean and deviation over the data instead; a fixed scale
+needs nothing of the data to hear what was generated. The phases are found again by Griffin and Lim's algorithm, in its
+fast form (Perraudin et al. 2013).
+"""
+
+import torch
+from torch import Tensor
+from torchaudio.functional import griffinlim
+
+FLOOR = -80.0  # decibels
+ROUNDS = 32  # of Griffin-Lim
+
+
+def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
+    """``(B, C, T)`` in [-1, 1] -> ``(B, C, bins, T / hop)`` in [-1, 1].
+
+    Args:
+        sounds: The sounds.
+        bins: Frequencies, from 0 up; half as many as samples in a window. The last, half the rate, is left out.
+        hop: Samples from one window to the next; it divides T.
+    """
+    window = torch.hann_window(2 * bins, dtype=sounds.dtype, device=sounds.device)
+    spectrum = torch.stft(sounds.flatten(0, 1), 2 * bins, hop, window=window, return_complex=True)
+    magnitude = spectrum[:, :-1, :-1].abs() * 2 / window.sum()
+    decibels = 20 * magnitude.clamp_min(1e-10).log10()
+    scaled: Tensor = (1 - 2 * decibels / FLOOR).clamp(-1, 1)
+    return scaled.view(*sounds.shape[:2], *scaled.shape[1:])
+
+
+def sound(pictures: Tensor, hop: int) -> Tensor:
+    """``(B, C, bins, frames)`` -> ``(B, C, frames * hop)``, clipped to [-1, 1]."""
+    batch, channels, bins, frames = pictures.shape
+    window = torch.hann_window(2 * bins, dtype=pictures.dtype, device=pictures.device)
+    decibels = (1 - pictures.flatten(0, 1)) * FLOOR / 2
+    quietest = 10 ** (FLOOR / 20)
+    magnitude = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the floor itself is silence
+    magnitude = torch.nn.functional.pad(magnitude, (0, 1, 0, 1))
+    sounds: Tensor = griffinlim(
+        magnitude, window, 2 * bins, hop, 2 * bins, 1.0, ROUNDS, momentum=0.99, length=frames * hop, rand_init=False
+    )
+    return sounds.clamp(-1, 1).view(batch, channels, -1)

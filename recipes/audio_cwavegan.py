@@ -1,0 +1,31 @@
+"""WaveGAN, told the class, on a drum kit, with what made it learn fastest on one core.
+
+    accelerate launch recipes/audio_cwavegan.py
+
+The networks of WaveGAN (Donahue et al. 2019) with both told which drum they deal with. In place of the Wasserstein
+loss and its five steps of the critic, the relativistic loss with both gradient penalties (Huang et al. 2024) and one
+step. Phase shuffle stays: without it there was less to hear after the same time.
+
+    accelerate launch recipes/audio_cwavegan.py --dataset ../shared/data/fsdd --model.length 8192
+    multigan generate --modality audio --label kick -n 8
+"""
+
+import multigan
+from multigan.cli import recipe
+
+CONFIG = multigan.configure(
+    "audio",
+    steps=5000,
+    batch_size=32,
+    sample_every=500,
+    checkpoint_every=500,
+    objective="relativistic",
+    r1=0.3,
+    r2=0.3,
+    generator_learning_rate=1e-3,
+    discriminator_learning_rate=1e-3,
+    model={"conditional": True, "sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
+)
+
+if __name__ == "__main__":
+    recipe(CONFIG, __doc__)

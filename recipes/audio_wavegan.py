@@ -1,0 +1,34 @@
+"""WaveGAN as published, on a drum kit.
+
+    accelerate launch recipes/audio_wavegan.py
+
+Raw waves out of transposed convolutions (Donahue et al. 2019): 25 taps, four times as long a layer, phase shuffle, the
+Wasserstein loss with its gradient penalty, and five steps of the critic to each of the generator. Faithful, and slow:
+the paper trained for days on a GPU. Smaller networks here, half a second at 8 kHz. What learns faster is in
+recipes/audio_cwavegan.py and recipes/audio_specgan.py. The paper's own size, for a GPU:
+
+    accelerate launch recipes/audio_wavegan.py --dataset FOLDER --model.generator_width 64 \
+        --model.discriminator_width 64 --model.post_filter 512 --steps 200000
+    multigan generate --modality audio -n 16
+"""
+
+import multigan
+from multigan.cli import recipe
+
+CONFIG = multigan.configure(
+    "audio",
+    steps=3000,
+    batch_size=64,
+    objective="wasserstein",
+    r1=0.0,
+    r2=0.0,
+    wgan_gp=10.0,
+    discriminator_steps=5,
+    generator_learning_rate=1e-4,
+    discriminator_learning_rate=1e-4,
+    betas=(0.5, 0.9),
+    model={"sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
+)
+
+if __name__ == "__main__":
+    recipe(CONFIG, __doc__)
