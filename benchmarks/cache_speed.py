@@ -36,9 +36,7 @@ def main() -> None:
             PIL.Image.fromarray(picture[0]).save(buffer, "PNG")
             encoded.append(buffer.getvalue())
 
-        batch = from_cache(
-            Cached(mapped, None, 0, ""), Image(), BATCH, seed=0, conditional=False, device=torch.device("cpu")
-        )
+        batch = from_cache(Cached(mapped), Image(), BATCH, seed=0, conditional=False, device=torch.device("cpu"))
 
         def batches() -> None:
             for number in range(BATCHES):
@@ -46,7 +44,7 @@ def main() -> None:
 
         def rows() -> None:
             for number in range(BATCHES):
-                mapped[sampler.rows(number * BATCH, (number + 1) * BATCH)]
+                mapped[sampler.rows(number * BATCH, (number + 1) * BATCH)[0]]
 
         def decoded() -> None:
             for value in encoded:

@@ -24,7 +24,13 @@ CONFIG = multigan.configure(
     r2=0.3,
     generator_learning_rate=1e-3,
     discriminator_learning_rate=1e-3,
-    model={"conditional": True, "sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
+    model={
+        "architecture": "wavegan",
+        "conditional": True,
+        "sampling_rate": 8000,
+        "generator_width": 16,
+        "discriminator_width": 16,
+    },
 )
 
 if __name__ == "__main__":

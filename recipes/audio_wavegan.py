@@ -27,7 +27,7 @@ CONFIG = multigan.configure(
     generator_learning_rate=1e-4,
     discriminator_learning_rate=1e-4,
     betas=(0.5, 0.9),
-    model={"sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
+    model={"architecture": "wavegan", "sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
 )
 
 if __name__ == "__main__":

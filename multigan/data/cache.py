@@ -69,7 +69,7 @@ class Cached:
         """
         if self.ends is None:
             return numpy.asarray(self.real[rows])
-        pieces = numpy.zeros((len(rows), self.piece_length, *self.real.shape[1:]), self.real.dtype)
+        pieces = numpy.empty((len(rows), self.piece_length, *self.real.shape[1:]), self.real.dtype)
         starts = numpy.where(rows, self.ends[rows - 1], 0)
         lengths = self.ends[rows] - starts
         if self.piece_anywhere:
@@ -77,6 +77,7 @@ class Cached:
         lengths = numpy.minimum(lengths, self.piece_length)
         for place, start, length in zip(pieces, starts.tolist(), lengths.tolist(), strict=True):
             place[:length] = self.real[start : start + length]
+            place[length:] = 0
         return pieces
 
 

@@ -9,15 +9,15 @@ class TestWaveGAN(ModalityConformance):
     """As the paper has it: the Wasserstein loss, its penalty, several steps of the critic, phase shuffle."""
 
     modality = "audio"
-    model = SMALL
+    model = {**SMALL, "architecture": "wavegan"}
     training = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 
 
 class TestConditionalWaveGAN(ModalityConformance):
     modality = "audio"
-    model = {**SMALL, "conditional": True, "post_filter": 32}
+    model = {**SMALL, "architecture": "wavegan", "conditional": True, "post_filter": 32}
 
 
 class TestConditionalSpecGAN(ModalityConformance):
     modality = "audio"
-    model = {**SMALL, "architecture": "specgan", "conditional": True}
+    model = {**SMALL, "conditional": True}
