@@ -61,8 +61,8 @@ def tones(waves: Tensor) -> Tensor:
 
 ADVICE = {
     "silent": "silent (the peak is under -40 dB): train longer, or more r1",
-    "clipped": "clipped (more than 1 % of the samples at full scale): try normalization none, or a lower generator "
-    "learning rate",
+    "clipped": "clipped (more than 1 % of the samples at full scale): train longer, or lower the generator's learning "
+    "rate",
     "shifted": "off zero (a mean over 0.3 of the loudness): train longer; or is the data so?",
     "clicking": "clicking (single jumps in calm surroundings): train longer, or wider networks",
     "checkerboard": "ringing at multiples of a sixteenth of the sampling rate (the steps of the generator): train "
