@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column
 from multigan.errors import UserError
+from multigan.modalities.audio import HIGHEST, LOWEST
 
 Crop: TypeAlias = Literal["start", "random"]
 
@@ -201,39 +202,37 @@ class Decision:
 
 
 def decide(
-    infos: list[Info],
-    rate: int | None,
-    length: int | None,
-    crop: Crop | None,
-    channels: int | None,
+    infos: list[Info], rate: int | None, length: int | None, crop: Crop | None, channels: int | None
 ) -> Decision:
     """What is not set, from what the sounds are like: the commonest rate; mono, unless all are stereo; the shortest
     power of two that holds 19 of 20 of them, and their starts; or, where that is too long, pieces from anywhere.
     """
     rates = Counter(info.rate for info in infos)
-    rate = rate or rates.most_common(1)[0][0]
-    channels = channels or (2 if all(info.channels == 2 for info in infos) else 1)
+    if rate is None:
+        rate = min(max(rates.most_common(1)[0][0], LOWEST), HIGHEST)
+    if channels is None:
+        channels = 2 if all(info.channels == 2 for info in infos) else 1
     frames = numpy.array([-(-info.frames * rate // info.rate) for info in infos])
     usual = numpy.percentile(frames, 95)
     if length is None:
         length = next((power for power in PROPOSED if power >= usual), LENGTH_OF_PIECES)
-    crop = crop or ("start" if usual <= length else "random")
-    seconds = frames / rate
-    others = ", ".join(f"{count:,} at {other:,} Hz" for other, count in rates.most_common() if other != rate)
-    shorter, longer = int((frames < length).sum()), int((frames > length).sum())
-    piece = f"{length:,} samples ({length / rate:.2f} s at {rate:,} Hz, {'mono' if channels == 1 else 'stereo'})"
-    ways = [
-        f"{longer:,} longer ones are cut {'after that' if crop == 'start' else 'anywhere, anew each time'}"
-        * bool(longer),
-        f"{shorter:,} shorter ones end in silence" * bool(shorter),
-        f"resampled: {others}" * bool(others),
+    if crop is None:
+        crop = "start" if usual <= length else "random"
+    made = [
+        f"each as {length:,} samples ({length / rate:.2f} s at {rate:,} Hz, {'mono' if channels == 1 else 'stereo'})"
     ]
+    if longer := int((frames > length).sum()):
+        made.append(f"{longer:,} longer ones are cut {'after that' if crop == 'start' else 'anywhere, anew each time'}")
+    if shorter := int((frames < length).sum()):
+        made.append(f"{shorter:,} shorter ones end in silence")
+    if others := [f"{count:,} at {other:,} Hz" for other, count in rates.most_common() if other != rate]:
+        made.append(f"resampled: {', '.join(others)}")
+    seconds = frames / rate
     notes = [
         f"{len(infos):,} sounds of {seconds.min():.2f} to {seconds.max():.2f} s (half are under "
-        f"{numpy.median(seconds):.2f} s), each as {'; '.join([piece, *filter(None, ways)])}"
+        f"{numpy.median(seconds):.2f} s), {'; '.join(made)}"
     ]
-    below = sum(count for other, count in rates.items() if other < rate)
-    if below:
+    if below := sum(count for other, count in rates.items() if other < rate):
         notes.append(
             f"sampling_rate {rate:,} is above that of {below:,} sounds: they have nothing above "
             f"{min(rates) / 2:,.0f} Hz to learn from"
