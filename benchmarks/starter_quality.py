@@ -40,7 +40,8 @@ def main() -> None:
     dataset = load_dataset(modality, model.training["dataset"], None, model.training["split"], False)
     data = cached(dataset, modality, skip_corrupt=bool(model.training["rows_left_out"]))
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).numpy()
-    real = modality.to_sample(torch.from_numpy(data.read(order, numpy.zeros(len(data)))))
+    encoded = torch.from_numpy(data.read(order, numpy.zeros(len(data))))
+    real = modality.to_sample(encoded)
     label = torch.from_numpy(data.label[order])
     half, classes = len(real) // 2, len(config.classes)
 
@@ -53,10 +54,12 @@ def main() -> None:
     print(f"| | {' | '.join(NAMES)} |\n|---|{'---|' * len(NAMES)}")
     reference = features(judge, real[:half].split(256))
     made = model.batches(half, seed=1)
-    rows = {
-        "real, held out": (real[half : 2 * half], label[half : 2 * half]),
-        "generated": (torch.cat([model.modality.to_sound(batch) if sounds else batch for batch in made]), wanted),
-    }
+    held_out = slice(half, 2 * half)
+    rows = {"real, held out": (real[held_out], label[held_out])}
+    if sounds and config.architecture == "specgan":
+        there_and_back = model.modality.to_sound(model.modality.to_sample(encoded[held_out]))
+        rows["the same, to a spectrogram and back"] = there_and_back, label[held_out]
+    rows["generated"] = torch.cat([model.modality.to_sound(batch) if sounds else batch for batch in made]), wanted
     for name, (samples, labels) in rows.items():
         found = features(judge, samples.split(256))
         with torch.no_grad():
