@@ -161,7 +161,9 @@ class ModalityConformance:
         assert files and all(file.stat().st_size for file in files)
         previews = modality.preview(real, tmp_path / "preview")
         assert previews and all(file.name.startswith("preview") and file.stat().st_size for file in previews)
+        assert modality.preview(real[:4], tmp_path / "named", ["one", "other", "one", "other"])
         assert len(modality.present(real[:5])) == 5
+        assert all(isinstance(fault, str) for fault in modality.faults(real))
 
     def test_trains_saves_and_generates_without_the_dataset(
         self, prepared: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

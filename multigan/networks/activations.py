@@ -10,6 +10,6 @@ def leaky_relu(samples: Tensor) -> Tensor:
     """``x`` where it is positive, else a fifth of ``x``: a product with a mask that is a constant to autograd.
 
     The second derivative of a leaky ReLU is zero, but PyTorch's own does not say so: for a gradient penalty, zeros are
-    sent back through the whole network. As a product the gradients are the same, bit for bit, without that work.
+    sent back through the whole network. As a product the gradients are the same, without that work.
     """
-    return samples * torch.where(samples.detach() > 0, 1.0, LEAK).to(samples.dtype)
+    return samples * torch.where(samples.detach() > 0, samples.new_ones(()), samples.new_full((), LEAK))

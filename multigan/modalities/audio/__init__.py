@@ -78,9 +78,9 @@ class AudioConfig:
         for name in ("latent_dim", "generator_width", "discriminator_width", "spectrogram_hop"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name in ("phase_shuffle", "post_filter"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        for name, most in (("phase_shuffle", 63), ("post_filter", SHORTEST)):  # the smallest layer moved has 64 samples
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
         if self.trim is not None and self.trim <= 0:
             raise UserError(f"trim is {self.trim}: expected decibels, more than 0, or null")
         if self.spectrogram_bins < 8 or self.spectrogram_bins & (self.spectrogram_bins - 1):
@@ -90,13 +90,17 @@ class AudioConfig:
 
     def check_length(self, length: int) -> None:
         """Raise the error for a length that the networks cannot make."""
+        hop, bins = self.spectrogram_hop, self.spectrogram_bins
+        if self.architecture == "specgan" and not (hop < 2 * bins and 8 * hop <= length and bins < length):
+            raise UserError(
+                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected bins under the "
+                "length, a hop under twice the bins and at most an eighth of the length"
+            )
         unit = self.unit(length)
         if length % unit:
-            lower = length - length % unit
-            raise UserError(
-                f"length is {length}: {self.architecture} makes no such sounds, the nearest are {lower} and "
-                f"{lower + unit} samples"
-            )
+            near = [length - length % unit, length - length % unit + unit]
+            names = " and ".join(str(at) for at in near if SHORTEST <= at <= LONGEST)
+            raise UserError(f"length is {length}: {self.architecture} makes no such sounds, the nearest: {names}")
 
     def unit(self, length: int) -> int:
         """The networks make multiples of this many samples, about this length."""

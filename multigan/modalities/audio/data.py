@@ -1,6 +1,7 @@
 """Rows of a dataset as sounds: what they are like, and how any of them becomes int16 at one rate."""
 
 import io
+import math
 import os
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ import numpy
 import soundfile
 import torch
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 from torchaudio.functional import resample
 from tqdm import tqdm
 
@@ -30,8 +32,10 @@ AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", 
 STREAM_LOOKED_AT = 256  # sounds of a stream that are opened to see what they are like
 ROWS = 256  # looked at between two moves of the progress bar
 FULL_SCALE = 32768  # of int16
+MOST_PHASES = 2000  # filters that torchaudio makes for two rates: with few common factors they would fill the memory
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-UNKNOWN_SIZE = 2**31 - 1  # what a WAV says that was written to a pipe, or more
+UNKNOWN_SIZE = 2**31 - 1  # what a file says that was written to a pipe, or more
+IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: where its header does not say, the length is only estimated
 PROPOSED = (4096, 8192, 16384, 32768, 65536)
 LENGTH_OF_PIECES = 16384  # of sounds too long to be made whole
 
@@ -73,6 +77,8 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
             cut = CUT_OFF.search(file.extra_info)
             if cut and int(cut[2]) < int(cut[1]) < UNKNOWN_SIZE:
                 raise ValueError(f"the file is cut off: {int(cut[2]):,} of {int(cut[1]):,} bytes of sound are there")
+            if file.frames > UNKNOWN_SIZE:  # libsndfile cannot read what does not say how long it is
+                raise ValueError("the file does not say how long it is, as one written to a pipe: convert it once more")
             yield file
     except soundfile.LibsndfileError as error:
         raise ValueError(f"not a sound that can be read ({error.error_string.rstrip('.')})") from error
@@ -80,10 +86,10 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
 
 def look(value: Any) -> Info | str:
     """What a cell says of itself, or why it cannot be read."""
-    if isinstance(value, dict) and "array" in value:
-        array = numpy.asarray(value["array"])
-        return Info(int(value["sampling_rate"]), array.shape[-1], 1 if array.ndim == 1 else len(array))
     try:
+        if isinstance(value, dict) and "array" in value:
+            samples, rate = read_array(value)
+            return Info(rate, *samples.shape)
         with open_sound(value) as file:
             return Info(file.samplerate, file.frames, file.channels)
     except (ValueError, OSError) as error:
@@ -116,6 +122,23 @@ def scan(dataset: AnyDataset, column: str) -> list[Info]:
     return infos
 
 
+def read_array(value: dict[str, Any]) -> tuple[numpy.ndarray, int]:
+    """``{"array": (T,) or (channels, T), "sampling_rate": Hz}`` as `read` gives it.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        if numpy.asarray(value["array"]).dtype.kind in "iu":
+            raise ValueError("whole numbers, where full scale is 1")
+        samples, rate = numpy.asarray(value["array"], numpy.float64), int(value["sampling_rate"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"expected an array of numbers and its sampling_rate ({error})") from error
+    if samples.ndim not in (1, 2) or rate < 1:
+        raise ValueError(f"an array {samples.shape} at {rate} Hz is no sound: expected (T,) or (channels, T)")
+    return samples[:, None] if samples.ndim == 1 else samples.T, rate
+
+
 def read(value: Any) -> tuple[numpy.ndarray, int]:
     """A cell as float64 ``(frames, channels)``, full scale at 1, and its rate.
 
@@ -123,14 +146,13 @@ def read(value: Any) -> tuple[numpy.ndarray, int]:
         ValueError: It cannot be used, and why.
     """
     if isinstance(value, dict) and "array" in value:
-        samples, rate = numpy.asarray(value["array"], numpy.float64), int(value["sampling_rate"])
-        samples = samples[:, None] if samples.ndim == 1 else samples.T
+        samples, rate = read_array(value)
     else:
         with open_sound(value) as file:
-            rate, expected = file.samplerate, file.frames
             samples = file.read(dtype="float64", always_2d=True)
-        if len(samples) < expected:
-            raise ValueError(f"the file is cut off: {len(samples)} of {expected} samples can be read")
+            rate, expected, doubt = file.samplerate, file.frames, IN_DOUBT.get(file.format, 0)
+        if len(samples) + doubt < expected:
+            raise ValueError(f"the file is cut off: {len(samples):,} of {expected:,} samples can be read")
     if not len(samples):
         raise ValueError("the file holds no samples")
     if not numpy.isfinite(samples).all():
@@ -171,6 +193,9 @@ def decode(
 
 def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray:
     """``(frames, channels)`` at another rate, by a long windowed sinc (a Kaiser window)."""
+    common = math.gcd(rate, new_rate)
+    if max(rate, new_rate) // common > MOST_PHASES:
+        return numpy.asarray(resample_poly(samples, new_rate // common, rate // common))
     tensor = torch.from_numpy(samples.T.copy())
     # The settings that torchaudio's documentation gives for the best quality; the default ones fold treble back.
     longer = resample(
@@ -213,7 +238,7 @@ def decide(
     if channels is None:
         channels = 2 if all(info.channels == 2 for info in infos) else 1
     frames = numpy.array([-(-info.frames * rate // info.rate) for info in infos])
-    usual = numpy.percentile(frames, 95)
+    usual = numpy.percentile(frames, 95, method="inverted_cdf")
     if length is None:
         length = next((power for power in PROPOSED if power >= usual), LENGTH_OF_PIECES)
     if crop is None:

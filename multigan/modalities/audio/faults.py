@@ -29,7 +29,7 @@ def measure(sounds: Tensor) -> dict[str, float]:
         # The generator's own tone is the same one in all sounds.
         "checkerboard": rings[:, rings.sum(0).argmax()],
     }
-    return {name: float(found.float().mean()) for name, found in faults.items()}
+    return {name: float(found.double().mean()) for name, found in faults.items()}
 
 
 def clicks(waves: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Sounds as a classifier hears them: by their mel spectrograms."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -25,7 +26,8 @@ class SoundFeatures(nn.Module):
         super().__init__()
         self.to_sound = to_sound
         hop = length // SIDE
-        self.mel = MelSpectrogram(rate, n_fft=max(512, 4 * hop), win_length=4 * hop, hop_length=hop, n_mels=SIDE)
+        window = max(4 * hop, 2 ** math.ceil(math.log2(rate / 16)))  # long enough to tell the lowest bands apart
+        self.mel = MelSpectrogram(rate, n_fft=window, win_length=4 * hop, hop_length=hop, n_mels=SIDE)
         self.body = ConvolutionalFeatures(channels, (SIDE, SIDE), width=16)
         self.last = nn.Linear(self.body.features, 128)
 

@@ -35,7 +35,7 @@ def levels(length: int) -> int:
 
 
 class WaveGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, length)`` in [-1, 1].
+    """``(B, latent_dim), (B,) or None -> (B, channels, length)``, in [-1, 1] but for what a post filter adds.
 
     Args:
         latent_dim: Numbers in a latent.

@@ -78,8 +78,8 @@ def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
             continue
         for channel in samples[number]:
             wave.plot(numpy.arange(len(channel)) / rate, channel.numpy(), linewidth=0.4)
-        wave.set(ylim=(-1.05, 1.05), xlim=(0, seconds), title=labels[number] if labels else f"{number}")
-        wave.title.set_size(8)
+        wave.set(ylim=(-1.05, 1.05), xlim=(0, seconds))
+        wave.set_title(labels[number] if labels else f"{number}", fontsize=8, parse_math=False)
         extent = (0, seconds, 0, MELS)
         spectrum.imshow(
             levels[number], origin="lower", aspect="auto", extent=extent, vmin=-80, vmax=0, interpolation="nearest"
