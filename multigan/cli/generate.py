@@ -65,7 +65,8 @@ def generate(
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     batches = generator.batches(count, seed, labels or None, truncation, interpolate)
     folder = new_folder(out, modality or generator.name)
-    names = generator.class_names(count, labels or (generator.classes[:1] if interpolate else None))
+    # A walk stays in one class, the first unless told otherwise.
+    names = generator.class_names(count, labels or (generator.classes[:1] if interpolate else ()) or None)
     click.echo(f"model:  {model}")
     first: list[Tensor] = []
     try:

@@ -6,6 +6,9 @@ import numpy
 import pytest
 from PIL import Image
 
+from multigan import TrainedGenerator
+from multigan.modalities import image as images
+
 
 def files(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -101,6 +104,17 @@ def test_walk_goes_from_sample_0_to_sample_1_of_one_class(generate):
     walk = generate("-n", 7, "--label", 5, "--seed", 2, "--interpolate", out="walk")
     assert walk["000000.png"] == ends["000000.png"] and walk["000006.png"] == ends["000001.png"]
     assert len({walk[f"{number:06d}.png"] for number in range(7)}) > 2
+
+
+def test_walk_needs_no_classes(command, tmp_path):
+    modality = images.Image(images.ImageConfig(resolution=16, channels=1, generator_width=2))
+    TrainedGenerator("image", modality, modality.generator().eval()).save(tmp_path / "model")
+    found = command("generate", "--model", tmp_path / "model", "-n", 3, "--interpolate", "--out", tmp_path / "out")
+    assert found.code == 0
+    assert (tmp_path / "out" / "metadata.csv").read_text().split() == [
+        "file_name",
+        *(f"00000{i}.png" for i in range(3)),
+    ]
 
 
 def test_truncation_brings_samples_together(generate, tmp_path):
