@@ -61,6 +61,7 @@ def main() -> None:
         rows["the same, to a spectrogram and back"] = there_and_back, label[held_out]
     rows["generated"] = torch.cat([model.modality.to_sound(batch) if sounds else batch for batch in made]), wanted
     for name, (samples, labels) in rows.items():
+        model.training.pop(name.replace(" ", "_"), None)  # to stand in this order
         found = features(judge, samples.split(256))
         with torch.no_grad():
             variety = inception_score(judge.last(found))

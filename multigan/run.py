@@ -137,7 +137,7 @@ class Run:
         self.logged_at = time.perf_counter()
         self.logged_step = self.state.step
         self.started = self.logged_at - self.state.seconds
-        if self.trained_on["notes"]:
+        if "notes" in self.trained_on:
             self.accelerator.print(self.trained_on["notes"])
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
         # A bar belongs on a terminal; a log file gets lines.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
@@ -40,24 +40,32 @@ def open_data(
     conditional = getattr(modality.config, "conditional", False)
     facts: dict[str, Any] = {"dataset": training.dataset, "split": training.split}
     if isinstance(dataset, datasets.IterableDataset):
-        facts["notes"] = "; ".join(modality.fit(dataset))
+        facts |= noted(modality.fit(dataset))
         seed = derive_seed(training.seed, "stream") % 2**32
         stream = batches.from_stream(
             dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
         )
         return stream, facts
     data = cached(dataset, modality, training.skip_corrupt)
-    if training.batch_size > len(data):
-        raise UserError(f"batch_size {training.batch_size} is more than the {len(data)} rows of {training.dataset!r}")
+    in_pieces = data.ends is not None and data.piece_anywhere  # one long recording gives many
+    if training.batch_size > len(data) and not in_pieces:
+        raise UserError(
+            f"batch_size is {training.batch_size}: expected no more than {training.dataset!r} has examples, {len(data)}"
+        )
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
     facts |= {
         "rows": len(data),
         "rows_left_out": data.skipped,
         "digest": data.digest,
-        "notes": "; ".join(data.notes),
+        **noted(data.notes),
     }
     return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device), facts
+
+
+def noted(notes: Sequence[str]) -> dict[str, str]:
+    """What a modality had to say of a dataset, for the card."""
+    return {"notes": "; ".join(notes)} if notes else {}
 
 
 def build_game(

@@ -24,7 +24,7 @@ from multigan.files import written_whole
 from multigan.modality import Modality
 
 FORMAT = 4
-ROWS = 256  # read at a time
+ROWS = 64  # read at a time, and no more: a row may be an hour of sound
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
 LENGTH = "length"  # the column of how long each example is, where they are not all alike
@@ -143,7 +143,7 @@ def cache_home() -> Path:
 def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
     before = asdict(modality.config)
-    notes = list(modality.fit(dataset))
+    notes = list(modality.fit(dataset) or ())
     learned = {key: value for key, value in asdict(modality.config).items() if value != before[key]}
     with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
         index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned, "notes": notes}
@@ -228,9 +228,10 @@ def append(
                 )
     for column in columns:
         with (folder / f"{column}.bin").open("ab") as file:
-            values = b"".join(row[column].tobytes() for row in good)
-            file.write(values)
-            digest.update(values)
+            for row in good:
+                values = row[column].tobytes()
+                file.write(values)
+                digest.update(values)
 
 
 def piece(example: numpy.ndarray, length: int, share: float) -> numpy.ndarray:

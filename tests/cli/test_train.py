@@ -160,5 +160,5 @@ def test_as_a_process_of_its_own(tmp_path):
         check=False,
     )
     assert found.returncode == 2
-    assert found.stderr.splitlines()[-1].startswith("multigan: error: batch_size 2000")
+    assert found.stderr.splitlines()[-1].startswith("multigan: error: batch_size is 2000")
     assert "Traceback" not in found.stderr and not (tmp_path / "run").exists()

@@ -65,7 +65,7 @@ def test_more_rows_than_are_read_at_a_time_stay_in_order(pictures):
     (root / "1000.png").write_bytes((root / "0007.png").read_bytes())
     (root / "1001.png").write_bytes((root / "0003.png").read_bytes())
     _, found = build(root)
-    assert found.real[:, 0, 0, 0].tolist() == [*range(256), 7, 3]
+    assert found.real[:, 0, 0, 0].tolist() == [*range(cache.ROWS), 7, 3]
 
 
 def test_dataset_without_labels_has_none(pictures):

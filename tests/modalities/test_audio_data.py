@@ -387,7 +387,7 @@ def test_notes_leave_out_what_does_not_happen():
 def test_rate_above_that_of_the_sounds_is_noted():
     infos = [Info(8000, 4000, 1)] * 3 + [Info(16_000, 8000, 1)] * 2
     note = decide(infos, rate=16_000).notes[1]
-    assert "16,000" in note and "3 sounds" in note and "4,000 Hz" in note
+    assert "16,000" in note and "3 sounds" in note and note.startswith("warning:")
     assert len(decide(infos, rate=8000).notes) == 1
 
 

@@ -91,10 +91,10 @@ class AudioConfig:
     def check_length(self, length: int) -> None:
         """Raise the error for a length that the networks cannot make."""
         hop, bins = self.spectrogram_hop, self.spectrogram_bins
-        if self.architecture == "specgan" and not (hop < 2 * bins and 8 * hop <= length and bins < length):
+        if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
             raise UserError(
-                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected bins under the "
-                "length, a hop under twice the bins and at most an eighth of the length"
+                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
+                "than samples, and a hop of no more than the bins and than an eighth of the length"
             )
         unit = self.unit(length)
         if length % unit:
@@ -259,7 +259,7 @@ class Audio(Modality):
     def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
         from multigan.modalities.audio import output
 
-        return output.save(map(self.to_sound, batches), folder, self._rate)
+        return output.save(batches, folder, self._rate, self.to_sound)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.audio import output
@@ -277,6 +277,6 @@ class Audio(Modality):
         return SoundFeatures(self.to_sound, self._channels, self._length, self._rate)
 
     def faults(self, samples: Tensor) -> list[str]:
-        from multigan.modalities.audio import faults
+        from multigan.modalities.audio import faults, output
 
-        return faults.warnings(self.to_sound(samples))
+        return faults.warnings(self.to_sound(samples[: output.PICTURED]))

@@ -1,5 +1,6 @@
 """Rows of a dataset as sounds: what they are like, and how any of them becomes int16 at one rate."""
 
+import functools
 import io
 import math
 import os
@@ -19,7 +20,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
-from torchaudio.functional import resample
+from torchaudio.transforms import Resample
 from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column
@@ -34,7 +35,7 @@ ROWS = 256  # looked at between two moves of the progress bar
 FULL_SCALE = 32768  # of int16
 MOST_PHASES = 2000  # filters that torchaudio makes for two rates: with few common factors they would fill the memory
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-UNKNOWN_SIZE = 2**31 - 1  # what a file says that was written to a pipe, or more
+UNKNOWN_SIZE = 0x7FFFF000  # what a file says that was written to a pipe (SoX), or more (others)
 IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: where its header does not say, the length is only estimated
 PROPOSED = (4096, 8192, 16384, 32768, 65536)
 LENGTH_OF_PIECES = 16384  # of sounds too long to be made whole
@@ -77,7 +78,7 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
             cut = CUT_OFF.search(file.extra_info)
             if cut and int(cut[2]) < int(cut[1]) < UNKNOWN_SIZE:
                 raise ValueError(f"the file is cut off: {int(cut[2]):,} of {int(cut[1]):,} bytes of sound are there")
-            if file.frames > UNKNOWN_SIZE:  # libsndfile cannot read what does not say how long it is
+            if file.frames >= UNKNOWN_SIZE:  # libsndfile cannot read what does not say how long it is
                 raise ValueError("the file does not say how long it is, as one written to a pipe: convert it once more")
             yield file
     except soundfile.LibsndfileError as error:
@@ -196,18 +197,23 @@ def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray
     common = math.gcd(rate, new_rate)
     if max(rate, new_rate) // common > MOST_PHASES:
         return numpy.asarray(resample_poly(samples, new_rate // common, rate // common))
-    tensor = torch.from_numpy(samples.T.copy())
+    longer: torch.Tensor = resampler(rate, new_rate)(torch.from_numpy(samples.T.copy()))
+    return numpy.asarray(longer.numpy().T)
+
+
+@functools.cache
+def resampler(rate: int, new_rate: int) -> Resample:
+    """The filters from one rate to another: to make them anew for each file takes ten times the time."""
     # The settings that torchaudio's documentation gives for the best quality; the default ones fold treble back.
-    longer = resample(
-        tensor,
+    return Resample(
         rate,
         new_rate,
+        "sinc_interp_kaiser",
         lowpass_filter_width=64,
         rolloff=0.9475937167399596,
-        resampling_method="sinc_interp_kaiser",
         beta=14.769656459379492,
+        dtype=torch.float64,
     )
-    return numpy.asarray(longer.numpy().T)
 
 
 def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
@@ -234,7 +240,7 @@ def decide(
     """
     rates = Counter(info.rate for info in infos)
     if rate is None:
-        rate = min(max(rates.most_common(1)[0][0], LOWEST), HIGHEST)
+        rate = min(max(max(rates, key=lambda rate: (rates[rate], rate)), LOWEST), HIGHEST)
     if channels is None:
         channels = 2 if all(info.channels == 2 for info in infos) else 1
     frames = numpy.array([-(-info.frames * rate // info.rate) for info in infos])
@@ -252,14 +258,12 @@ def decide(
         made.append(f"{shorter:,} shorter ones end in silence")
     if others := [f"{count:,} at {other:,} Hz" for other, count in rates.most_common() if other != rate]:
         made.append(f"resampled: {', '.join(others)}")
-    seconds = frames / rate
-    notes = [
-        f"{len(infos):,} sounds of {seconds.min():.2f} to {seconds.max():.2f} s (half are under "
-        f"{numpy.median(seconds):.2f} s), {'; '.join(made)}"
-    ]
+    least, half, most = (f"{numpy.percentile(frames, share) / rate:.2f}" for share in (0, 50, 100))
+    span = f"{least} s" if least == most else f"{least} to {most} s (half are under {half} s)"
+    notes = [f"{len(infos):,} sounds of {span}, {'; '.join(made)}"]
     if below := sum(count for other, count in rates.items() if other < rate):
         notes.append(
-            f"sampling_rate {rate:,} is above that of {below:,} sounds: they have nothing above "
-            f"{min(rates) / 2:,.0f} Hz to learn from"
+            f"warning: sampling_rate {rate:,} is above that of {below:,} sounds: above half their own rate they have "
+            "nothing to learn from"
         )
     return Decision(rate, length, crop, channels, tuple(notes))

@@ -49,10 +49,10 @@ def tones(waves: Tensor) -> Tensor:
     There layers that make a sound four times as long leave their tones: Odena et al. 2016, doi:10.23915/distill.00003.
     """
     length = waves.shape[1] // GRID * GRID
-    window = torch.hann_window(length, dtype=waves.dtype)
+    window = torch.hann_window(length, dtype=waves.dtype, device=waves.device)
     power = torch.fft.rfft(waves[:, :length] * window).abs().square()
     power = pad(power, (0, AROUND), mode="reflect")
-    places = torch.arange(1, GRID // 2 + 1) * (length // GRID)
+    places = torch.arange(1, GRID // 2 + 1, device=waves.device) * (length // GRID)
     around = torch.cat([power.unfold(1, AROUND - 4, 1)[:, places + offset] for offset in (5, -AROUND)], 2)
     # A tone that dies away, or that is a little off, is broader than the window makes it: one of the sound itself.
     beside = torch.maximum(power[:, places - 2], power[:, places + 2])
@@ -66,7 +66,7 @@ ADVICE = {
     "shifted": "off zero (a mean over 0.3 of the loudness): train longer; or is the data so?",
     "clicking": "clicking (single jumps in calm surroundings): train longer, or wider networks",
     "checkerboard": "ringing at multiples of a sixteenth of the sampling rate (the steps of the generator): train "
-    "longer, keep phase_shuffle on, or add a post_filter of 512",
+    "longer; for wavegan, keep phase_shuffle on, or add a post_filter of 512",
 }
 
 

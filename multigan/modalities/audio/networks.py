@@ -4,7 +4,8 @@ Transposed convolutions of 25 taps that make the sound four times as long each, 
 discriminator, and no batch normalisation. They depart from it in two places. Weights start so that the signal keeps its
 scale: PyTorch's own start takes the fan-in from the wrong side and ignores the stride, and the generator begins near
 silence. And a class, which the paper does not know, reaches the generator as an embedding beside the latent (Mirza and
-Osindero 2014, arXiv:1411.1784), and the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+Osindero 2014, arXiv:1411.1784), and the discriminator by projection (Miyato and Koyama 2018, arXiv:1802.05637), which
+learned faster than the class as one more channel of the input.
 """
 
 import math
@@ -56,7 +57,9 @@ class WaveGenerator(nn.Module):
         nn.init.normal_(self.first.weight, std=math.sqrt(1 / self.first.in_features))
         nn.init.zeros_(self.first.bias)
         self.layers = nn.ModuleList(up(inputs, outputs) for inputs, outputs in pairwise([*widths, channels]))
-        self.post_filter = nn.Conv1d(channels, channels, post_filter, padding=post_filter // 2) if post_filter else None
+        self.post_filter = None
+        if post_filter:
+            self.post_filter = nn.Conv1d(channels, channels, post_filter, padding=post_filter // 2, groups=channels)
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.embedding is not None:

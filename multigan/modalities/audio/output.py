@@ -1,7 +1,7 @@
 """Samples as sounds: WAV files, arrays, a picture to look at, and what is plainly wrong with them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,22 @@ PAUSE = 0.1  # seconds between them
 MELS = 64
 
 
-def save(batches: Iterable[Tensor], folder: Path, rate: int) -> list[Path]:
-    """One WAV of 16 bits a sound, numbered from 000000; a batch is written while the next one is made."""
+def save(
+    batches: Iterable[Tensor], folder: Path, rate: int, to_sound: Callable[[Tensor], Tensor] = lambda sounds: sounds
+) -> list[Path]:
+    """One WAV of 16 bits a sound, numbered from 000000; a batch is written while the next one is made.
+
+    Args:
+        batches: Samples ``(B, *S)``.
+        folder: Where to.
+        rate: Samples a second.
+        to_sound: Samples -> sounds ``(B, C, T)``, done beside the network, because for a spectrogram it takes longer.
+    """
     files: list[Path] = []
     writing: list[Future[None]] = []
 
     def write(batch: Tensor, names: list[Path]) -> None:
-        for sound, name in zip(to_int16(batch.numpy()), names, strict=True):
+        for sound, name in zip(to_int16(to_sound(batch).numpy()), names, strict=True):
             soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one moment of T channels
 
     # One core is left to the network; more writers would only take turns with it.
@@ -52,11 +61,11 @@ def present(samples: Tensor, rate: int) -> list[dict[str, Any]]:
 
 def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> list[Path]:
     """The first sounds ``(N, C, T)``, to look at in a PNG and to listen to, one after another, in a WAV."""
-    few = samples[:PICTURED]
+    samples = samples[:PICTURED]
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
-    picture(few, rate, labels).savefig(image)
-    pause = few.new_zeros(few.shape[1], round(PAUSE * rate))
-    soundfile.write(sound, to_int16(torch.cat([part for one in few for part in (one, pause)], 1).numpy()).T, rate)
+    picture(samples, rate, labels).savefig(image)
+    pause = samples.new_zeros(samples.shape[1], round(PAUSE * rate))
+    soundfile.write(sound, to_int16(torch.cat([part for one in samples for part in (one, pause)], 1).numpy()).T, rate)
     return [image, sound]
 
 
