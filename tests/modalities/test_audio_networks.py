@@ -72,7 +72,7 @@ def test_length_that_is_too_short_or_too_long_names_the_ends(length):
 
 def accepted(length, **settings):
     try:
-        AudioConfig(length=length, architecture="specgan", **settings)
+        AudioConfig(sampling_rate=8000, length=length, architecture="specgan", **settings)
     except UserError as error:
         return [int(number) for number in re.findall(r"\d+", str(error).split("nearest")[-1])]
     return True
@@ -134,7 +134,16 @@ def test_networks_agree_on_every_length(length, channels, width, classes):
 )
 def test_spectrogram_that_cannot_be_made_is_refused_at_once(settings):
     with pytest.raises(UserError):
-        AudioConfig(length=4096, architecture="specgan", **settings)
+        AudioConfig(sampling_rate=8000, length=4096, architecture="specgan", **settings)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(8000, (128, 64)), (16_000, (256, 128)), (22_050, (256, 128)), (44_100, (512, 256))]
+)
+def test_windows_are_as_long_at_every_rate(rate, expected):
+    # 2 bins / rate seconds: 32, 32, 23 and 23 ms, the powers of two nearest to 32 ms on the scale of octaves.
+    assert AudioConfig(sampling_rate=rate).spectrogram() == expected
+    assert AudioConfig(sampling_rate=rate, spectrogram_bins=64, spectrogram_hop=16).spectrogram() == (64, 16)
 
 
 @pytest.mark.parametrize("taps", [1, 2, 31, 32])

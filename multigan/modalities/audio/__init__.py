@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,8 +43,9 @@ class AudioConfig:
         phase_shuffle: wavegan, how many samples each layer of the discriminator is moved by at most, so that it cannot
             listen for the pitch at which the generator's steps repeat; 0 is off.
         post_filter: wavegan, taps of a filter learned at the generator's end, 512 in the paper; 0 is none.
-        spectrogram_bins: specgan, frequencies in a spectrogram, a power of two.
-        spectrogram_hop: specgan, samples from one column of it to the next.
+        spectrogram_bins: specgan, frequencies in a spectrogram, a power of two; null takes what makes windows of about
+            32 ms at the sampling rate.
+        spectrogram_hop: specgan, samples from one column of it to the next; null is a quarter of a window.
         audio_column: The dataset's column of sounds; null finds it.
         label_column: The dataset's column of classes; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
@@ -62,8 +64,8 @@ class AudioConfig:
     discriminator_width: int = 32
     phase_shuffle: int = 2
     post_filter: int = 0
-    spectrogram_bins: int = 128
-    spectrogram_hop: int = 64
+    spectrogram_bins: int | None = None
+    spectrogram_hop: int | None = None
     audio_column: str | None = None
     label_column: str | None = None
     classes: tuple[str, ...] = ()
@@ -76,21 +78,22 @@ class AudioConfig:
         if self.channels not in (None, 1, 2):
             raise UserError(f"channels is {self.channels}: expected 1 (mono), 2 (stereo) or null (as the sounds are)")
         for name in ("latent_dim", "generator_width", "discriminator_width", "spectrogram_hop"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
         for name, most in (("phase_shuffle", 63), ("post_filter", SHORTEST)):  # the smallest layer moved has 64 samples
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
         if self.trim is not None and self.trim <= 0:
             raise UserError(f"trim is {self.trim}: expected decibels, more than 0, or null")
-        if self.spectrogram_bins < 8 or self.spectrogram_bins & (self.spectrogram_bins - 1):
-            raise UserError(f"spectrogram_bins is {self.spectrogram_bins}: expected a power of two, 8 or more")
-        if self.length is not None:
+        bins = self.spectrogram_bins
+        if bins is not None and (bins < 8 or bins & (bins - 1)):
+            raise UserError(f"spectrogram_bins is {bins}: expected a power of two, 8 or more")
+        if self.length is not None and (self.architecture == "wavegan" or self.sampling_rate is not None):
             self.check_length(self.length)
 
     def check_length(self, length: int) -> None:
         """Raise the error for a length that the networks cannot make."""
-        hop, bins = self.spectrogram_hop, self.spectrogram_bins
+        bins, hop = self.spectrogram()
         if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
             raise UserError(
                 f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
@@ -106,8 +109,14 @@ class AudioConfig:
         """The networks make multiples of this many samples, about this length."""
         if self.architecture == "wavegan":  # layers of 4 times the length, from 16 to 63
             return int(4 ** ((length // 16).bit_length() - 1 >> 1))
-        frames = min(self.spectrogram_bins, length // self.spectrogram_hop)  # layers of twice the side, from 4 to 7
-        return self.spectrogram_hop << max((frames // 4).bit_length() - 1, 0)
+        bins, hop = self.spectrogram()
+        frames = min(bins, length // hop)  # layers of twice the side, from 4 to 7
+        return hop << max((frames // 4).bit_length() - 1, 0)
+
+    def spectrogram(self) -> tuple[int, int]:
+        """Bins, and the hop in samples."""
+        bins = self.spectrogram_bins or 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        return bins, self.spectrogram_hop or bins // 2
 
 
 def drums() -> datasets.Dataset:
@@ -142,7 +151,6 @@ class Audio(Modality):
         label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
         infos = data.scan(dataset, audio_column)
         decision = data.decide(infos, config.sampling_rate, config.length, config.crop, config.channels)
-        config.check_length(decision.length)
         self.config = replace(
             config,
             audio_column=audio_column,
@@ -201,7 +209,7 @@ class Audio(Modality):
         sounds = real.transpose(1, 2).to(torch.get_default_dtype()) / 32768
         if self.config.architecture == "wavegan":
             return sounds
-        return spectrogram.picture(sounds, self.config.spectrogram_bins, self.config.spectrogram_hop)
+        return spectrogram.picture(sounds, *self.config.spectrogram())
 
     def to_sound(self, samples: Tensor) -> Tensor:
         """Samples as sounds ``(B, channels, length)``."""
@@ -209,7 +217,7 @@ class Audio(Modality):
 
         if self.config.architecture == "wavegan":
             return samples
-        return spectrogram.sound(samples, self.config.spectrogram_hop)
+        return spectrogram.sound(samples, self.config.spectrogram()[1])
 
     @property
     def _classes(self) -> int:
@@ -229,7 +237,8 @@ class Audio(Modality):
 
     @property
     def _sides(self) -> tuple[int, int]:
-        return self.config.spectrogram_bins, self._length // self.config.spectrogram_hop
+        bins, hop = self.config.spectrogram()
+        return bins, self._length // hop
 
     def generator(self) -> nn.Module:
         from multigan.modalities.audio.networks import WaveGenerator
