@@ -73,7 +73,7 @@ class Run:
         self.notes: list[str] = []
         problem = None
         try:
-            batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator.device)
+            batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator)
         except UserError as error:  # the disk of one host, perhaps
             problem = error
             if resume and not training.streaming:
@@ -137,8 +137,6 @@ class Run:
         self.logged_at = time.perf_counter()
         self.logged_step = self.state.step
         self.started = self.logged_at - self.state.seconds
-        if "notes" in self.trained_on:
-            self.accelerator.print(self.trained_on["notes"])
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
         # A bar belongs on a terminal; a log file gets lines.
         quiet = None if self.accelerator.is_local_main_process else True

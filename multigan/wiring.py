@@ -24,9 +24,9 @@ from multigan.pretrained import channels_last
 
 
 def open_data(
-    training: TrainingConfig, modality: Modality, device: torch.device
+    training: TrainingConfig, modality: Modality, accelerator: Accelerator
 ) -> tuple[batches.Batches, dict[str, Any]]:
-    """Load, decode and batch the dataset, and fit the modality to it.
+    """Load, decode and batch the dataset, and fit the modality to it, which may have something to say of it.
 
     Returns:
         The batches, and what is to be known of the dataset, for the model's card.
@@ -37,16 +37,20 @@ def open_data(
     if training.dataset is None:
         raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
     dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
+    device = accelerator.device
     conditional = getattr(modality.config, "conditional", False)
     facts: dict[str, Any] = {"dataset": training.dataset, "split": training.split}
     if isinstance(dataset, datasets.IterableDataset):
-        facts |= noted(modality.fit(dataset))
+        notes = tuple(modality.fit(dataset) or ())
+        for note in notes:
+            accelerator.print(note)
+        facts |= noted(notes)
         seed = derive_seed(training.seed, "stream") % 2**32
         stream = batches.from_stream(
             dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
         )
         return stream, facts
-    data = cached(dataset, modality, training.skip_corrupt)
+    data = cached(dataset, modality, training.skip_corrupt, accelerator.print)
     in_pieces = data.ends is not None and data.piece_anywhere  # one long recording gives many
     if training.batch_size > len(data) and not in_pieces:
         raise UserError(

@@ -7,7 +7,7 @@ renamed, under a lock: whichever process comes first builds it, the others wait 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -81,8 +81,12 @@ class Cached:
         return pieces
 
 
-def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) -> Cached:
+def cached(
+    dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool, say: Callable[[str], object] = lambda note: None
+) -> Cached:
     """The encoded dataset, built if need be, and the modality fitted to it.
+
+    What the modality has to ``say`` of the dataset is said before it is decoded, which may take long.
 
     Raises:
         UserError: A row cannot be used and ``skip_corrupt`` is off, no row can be used, or the disk is full.
@@ -94,16 +98,20 @@ def cached(dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool) ->
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if not (folder / INDEX).is_file():
-                build(dataset, modality, folder, skip_corrupt)
+            known = (folder / INDEX).is_file()
+            if not known:
+                build(dataset, modality, folder, skip_corrupt, say)
     except OSError as error:
         raise UserError(
             f"cannot write the cache {folder}: {error.strerror or error}; MULTIGAN_CACHE moves it"
         ) from error
     try:
-        return read(folder, modality)
+        found = read(folder, modality)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"the cache {folder} is damaged: delete it, and it will be made again") from error
+    for note in found.notes if known else ():
+        say(note)
+    return found
 
 
 def read(folder: Path, modality: Modality) -> Cached:
@@ -140,10 +148,14 @@ def cache_home() -> Path:
     return Path(os.environ.get("MULTIGAN_CACHE") or default).expanduser()
 
 
-def build(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> None:
+def build(
+    dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool, say: Callable[[str], object]
+) -> None:
     """Fit the modality, encode every row and put the result in place at once."""
     before = asdict(modality.config)
     notes = list(modality.fit(dataset) or ())
+    for note in notes:
+        say(note)
     learned = {key: value for key, value in asdict(modality.config).items() if value != before[key]}
     with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
         index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned, "notes": notes}

@@ -336,3 +336,24 @@ def test_what_was_learned_comes_back_whatever_the_encoding_depends_on():
     assert learned[0] == learned[1]
     assert learned[1].classes == tuple(str(digit) for digit in range(10))
     assert learned[1].latent_dim == 77
+
+
+class Talking(Image):
+    """Says something of its data, and tells in which order it is used."""
+
+    def fit(self, dataset):
+        super().fit(dataset)
+        return ["nine pictures", "all grey"]
+
+    def encode(self, row):
+        self.order.append("decoded")
+        return super().encode(row)
+
+
+def test_notes_are_said_before_decoding_and_again_from_the_cache(pictures):
+    dataset = load(Image(), str(pictures("1.png")), None, "train", False)
+    for expected in (["nine pictures", "all grey", "decoded"], ["nine pictures", "all grey"]):
+        modality = Talking(ImageConfig(resolution=16))
+        modality.order = []
+        assert cached(dataset, modality, False, modality.order.append).notes == ("nine pictures", "all grey")
+        assert modality.order == expected

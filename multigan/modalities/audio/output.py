@@ -86,7 +86,7 @@ def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
         if number >= len(samples):
             continue
         for channel in samples[number]:
-            wave.plot(numpy.arange(len(channel)) / rate, channel.numpy(), linewidth=0.4)
+            wave.plot(numpy.arange(len(channel)) / rate, channel.numpy(), linewidth=0.4, alpha=0.8)
         wave.set(ylim=(-1.05, 1.05), xlim=(0, seconds))
         wave.set_title(labels[number] if labels else f"{number}", fontsize=8, parse_math=False)
         extent = (0, seconds, 0, MELS)
