@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.activations import LEAK, leaky_relu
+from multigan.networks.judgement import Judgement
 from multigan.networks.normalization import GhostBatchNorm2d
 
 FIRST_SIDE = 4
@@ -90,16 +91,10 @@ class ConvolutionalDiscriminator(nn.Module):
     def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
         self.body = ConvolutionalFeatures(channels, sides, width)
-        self.last = nn.Linear(self.body.features, 1)
-        self.projection = nn.Embedding(classes, self.body.features) if classes else None
-        if self.projection is not None:
-            self.projection.weight.data.zero_()
+        self.judgement = Judgement(self.body.features, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        features = self.body(samples)
-        logits: Tensor = self.last(features).squeeze(1)
-        if self.projection is not None:
-            logits = logits + (self.projection(condition) * features).sum(1)
+        logits: Tensor = self.judgement(self.body(samples), condition)
         return logits
 
 

@@ -173,7 +173,7 @@ def test_class_is_heard_in_the_generator_and_not_at_first_in_the_discriminator()
         samples = generator(latent, zero)
         assert not torch.equal(generator(latent, one), samples)
         assert torch.equal(discriminator(samples, zero), discriminator(samples, one))
-        discriminator.projection.weight[1] = 1.0  # adds the sum of the features
+        discriminator.judgement.projection.weight[1] = 1.0  # adds the sum of the features
         added = discriminator(samples, one) - discriminator(samples, zero)
         torch.testing.assert_close(added, discriminator.body(samples, None).sum(1))
 

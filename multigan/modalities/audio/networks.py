@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.activations import LEAK, leaky_relu
+from multigan.networks.judgement import Judgement
 
 TAPS = 25
 STRIDE = 4
@@ -108,18 +109,12 @@ class WaveDiscriminator(nn.Module):
         super().__init__()
         self.phase_shuffle = phase_shuffle
         self.body = WaveFeatures(channels, length, width)
-        self.last = nn.Linear(self.body.features, 1)
-        self.projection = nn.Embedding(classes, self.body.features) if classes else None
-        if self.projection is not None:
-            self.projection.weight.data.zero_()
+        self.judgement = Judgement(self.body.features, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None, numbers: Tensor | None = None) -> Tensor:
         most = self.phase_shuffle
         shifts = None if numbers is None else (numbers * (2 * most + 1)).long() - most
-        features = self.body(samples, shifts)
-        logits: Tensor = self.last(features).squeeze(1)
-        if self.projection is not None:
-            logits = logits + (self.projection(condition) * features).sum(1)
+        logits: Tensor = self.judgement(self.body(samples, shifts), condition)
         return logits
 
 
