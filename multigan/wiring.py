@@ -110,8 +110,8 @@ def build_game(
         batches=batch_source,
         augment=modality.augment,
         augment_numbers=modality.augment_numbers,
-        discriminator_numbers=modality.discriminator_numbers,
         rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
+        discriminator_numbers=modality.discriminator_numbers,
     )
 
 

@@ -94,8 +94,8 @@ class Game:
         batches: ``(batch number, rows)`` -> these rows of the batch, ``(b, *S)``, and their condition ``(b,)`` or None.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
-        discriminator_numbers: Uniform numbers a sample that the discriminator takes.
         rows: This process's rows of the global batch.
+        discriminator_numbers: Uniform numbers a sample that the discriminator takes.
     """
 
     accelerator: Accelerator
@@ -111,8 +111,8 @@ class Game:
     batches: Callable[[int, slice], tuple[Tensor, Tensor | None]]
     augment: Callable[[Tensor, Tensor], Tensor]
     augment_numbers: int
-    discriminator_numbers: int
     rows: slice
+    discriminator_numbers: int = 0
 
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
