@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,3 +113,29 @@ def cpu_copy(value: Tensor) -> Tensor:
     import torch  # here, because settings are read without it
 
     return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def write_numbered(
+    batches: Iterable[Tensor], folder: Path, ending: str, write: Callable[[Tensor, list[Path]], None]
+) -> list[Path]:
+    """One file a sample, numbered from 000000; a batch is written while the next one is made.
+
+    Args:
+        batches: Samples ``(B, *S)``.
+        folder: Where to.
+        ending: Of the files, with the dot.
+        write: ``(samples, files)``, as many of one as of the other: called in threads, for a few at a time.
+    """
+    files: list[Path] = []
+    writing: list[Future[None]] = []
+    # One core is left to the network; more writers would only take turns with it.
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
+        for batch in batches:
+            for future in writing:
+                future.result()
+            names = [folder / f"{number:06d}{ending}" for number in range(len(files), len(files) + len(batch))]
+            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
+            files += names
+        for future in writing:
+            future.result()
+    return files

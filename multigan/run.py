@@ -226,7 +226,7 @@ class Run:
         self.logged_step, self.logged_at = self.state.step, time.perf_counter()
         bar.n = self.state.step
 
-    # --- what a run leaves ---
+    # --- what a run writes down, and comes back to ---
 
     def log(self, step: int, bar: Any) -> None:
         """A line of metrics: means over the steps since the last line."""

@@ -4,7 +4,7 @@
 
 A sound as a picture: the networks of DCGAN make a spectrogram, and Griffin and Lim's algorithm finds the wave to it
 (Donahue et al. 2019, as the comparison to WaveGAN). On the built-in drums, at 8 kHz and half a second, it learns in
-minutes what WaveGAN learns in hours. The relativistic loss with both gradient penalties (Huang et al. 2024), as for
+minutes; WaveGAN had no variety after 25. The relativistic loss with both gradient penalties (Huang et al. 2024), as for
 pictures; the penalties weigh ten times as much, because a spectrogram has eight times the numbers of a small picture.
 
     accelerate launch recipes/audio_specgan.py --dataset ../shared/data/fsdd --model.length 8192

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "results": {"config", "engine", "pretrained", "run_folder", "modality"},
     "wiring": {"config", "data", "engine", "pretrained", "errors", "modality"},
     "run_folder": {"config", "model_folder", "errors", "files"},
-    "modalities/*": {"modality", "columns", "networks", "errors"},
+    "modalities/*": {"modality", "columns", "files", "networks", "errors"},
     "columns": {"errors"},
     "engine": {"errors", "files"},
     "networks": set(),
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "config": {"registry", "modality", "errors", "files"},
     "pretrained": {"config", "registry", "modality", "model_folder", "errors", "files"},
     "model_folder": {"errors"},
-    "data": {"modality", "errors", "files"},
+    "data": {"modality", "columns", "errors", "files"},
 }
 # These may import anything of ours: the command line, what is for users' tests, and the public names.
 FREE = {"cli", "testing", "__init__", "__main__"}

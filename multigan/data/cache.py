@@ -72,15 +72,13 @@ class Cached:
         flat = numpy.asarray(self.real)  # a slice of a memory map takes longer than what is copied from it
         starts = numpy.where(rows, self.ends[rows - 1], 0)
         lengths = self.ends[rows] - starts
-        if self.piece_anywhere:
-            starts = starts + (shares * numpy.maximum(lengths - self.piece_length + 1, 1)).astype(numpy.int64)
-        if (lengths >= self.piece_length).all():
+        shares = shares * self.piece_anywhere
+        if (lengths >= self.piece_length).all():  # as `piece`, all in one copy
+            starts = starts + (shares * (lengths - self.piece_length + 1)).astype(numpy.int64)
             windows = numpy.lib.stride_tricks.sliding_window_view(flat, self.piece_length, axis=0)
             return numpy.moveaxis(windows[starts], -1, 1)
-        pieces = numpy.zeros((len(rows), self.piece_length, *flat.shape[1:]), flat.dtype)
-        for place, start, length in zip(pieces, starts, numpy.minimum(lengths, self.piece_length), strict=True):
-            place[:length] = flat[start : start + length]
-        return pieces
+        examples = (flat[start : start + length] for start, length in zip(starts, lengths, strict=True))
+        return numpy.stack([piece(one, self.piece_length, share) for one, share in zip(examples, shares, strict=True)])
 
 
 def cached(

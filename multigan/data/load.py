@@ -3,16 +3,15 @@
 import csv
 import hashlib
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import datasets
 import pyarrow
 from datasets.exceptions import DatasetNotFoundError
 
+from multigan.columns import AnyDataset
 from multigan.errors import UserError
 from multigan.modality import Modality
-
-AnyDataset: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 BUILDERS = {
     ".parquet": "parquet",

@@ -149,7 +149,7 @@ def test_silence_and_noise_beyond_full_scale_can_be_previewed(level, tmp_path):
 
 @pytest.mark.parametrize("name", ["snare_2", "100 $", r"a $\x$ b"])
 def test_name_of_a_class_may_be_any_text(name, tmp_path):
-    output.preview(sounds(1), tmp_path / "named", RATE, [name])
+    assert all(file.stat().st_size for file in output.preview(sounds(1), tmp_path / "named", RATE, [name]))
 
 
 def test_levels_are_decibels_below_the_loudest():

@@ -26,13 +26,13 @@ from tqdm import tqdm
 from multigan.columns import AnyDataset, find_column
 from multigan.errors import UserError
 from multigan.modalities.audio import HIGHEST, LOWEST
+from multigan.modalities.audio.output import to_int16
 
 Crop: TypeAlias = Literal["start", "random"]
 
 AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", "wav", "flac", "mp3", "ogg")
 STREAM_LOOKED_AT = 256  # sounds of a stream that are opened to see what they are like
 ROWS = 256  # looked at between two moves of the progress bar
-FULL_SCALE = 32768  # of int16
 MOST_PHASES = 2000  # filters that torchaudio makes for two rates: with few common factors they would fill the memory
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
 UNKNOWN_SIZE = 0x7FFFF000  # what a file says that was written to a pipe (SoX), or more (others)
@@ -214,11 +214,6 @@ def resampler(rate: int, new_rate: int) -> Resample:
         beta=14.769656459379492,
         dtype=torch.float64,
     )
-
-
-def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
-    """Floats, full scale at 1, as int16. What is louder is clipped: soundfile would do it without a word."""
-    return (samples * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(numpy.int16)
 
 
 @dataclass(frozen=True)

@@ -14,26 +14,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from multigan.modalities.audio import levels
 from multigan.networks.activations import LEAK, leaky_relu
 from multigan.networks.judgement import Judgement
 
 TAPS = 25
 STRIDE = 4
-SHORTEST = 16  # samples, or the next multiple of it up to four times as many, that the first layer makes
-
-
-def levels(length: int) -> int:
-    """How often a sound of ``length`` samples can be made a quarter as long, down to 16 to 63.
-
-    Raises:
-        ValueError: It cannot, and what the nearest lengths are that can.
-    """
-    count = int(math.log(length / SHORTEST, STRIDE) + 1e-9)
-    unit = STRIDE**count
-    if length % unit:
-        lower = length - length % unit
-        raise ValueError(f"no network makes {length} samples: the nearest lengths are {lower} and {lower + unit}")
-    return count
 
 
 class WaveGenerator(nn.Module):

@@ -1,8 +1,6 @@
 """Samples as sounds: WAV files, arrays, a picture to look at, and what is plainly wrong with them."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,12 @@ import numpy
 import soundfile
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
 
-from multigan.modalities.audio.data import to_int16
+from multigan.files import write_numbered
+from multigan.modalities.audio import FULL_SCALE
 
 PICTURED = 16  # sounds in a preview
 PAUSE = 0.1  # seconds between them
@@ -23,7 +23,7 @@ MELS = 64
 def save(
     batches: Iterable[Tensor], folder: Path, rate: int, to_sound: Callable[[Tensor], Tensor] = lambda sounds: sounds
 ) -> list[Path]:
-    """One WAV of 16 bits a sound, numbered from 000000; a batch is written while the next one is made.
+    """One WAV of 16 bits a sound: see `write_numbered`.
 
     Args:
         batches: Samples ``(B, *S)``.
@@ -31,24 +31,17 @@ def save(
         rate: Samples a second.
         to_sound: Samples -> sounds ``(B, C, T)``, done beside the network, because for a spectrogram it takes longer.
     """
-    files: list[Path] = []
-    writing: list[Future[None]] = []
 
     def write(batch: Tensor, names: list[Path]) -> None:
         for sound, name in zip(to_int16(to_sound(batch).numpy()), names, strict=True):
             soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one moment of T channels
 
-    # One core is left to the network; more writers would only take turns with it.
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
-        for batch in batches:
-            for future in writing:
-                future.result()
-            names = [folder / f"{number:06d}.wav" for number in range(len(files), len(files) + len(batch))]
-            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
-            files += names
-        for future in writing:
-            future.result()
-    return files
+    return write_numbered(batches, folder, ".wav", write)
+
+
+def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
+    """Floats, full scale at 1, as int16. What is louder is clipped: soundfile would do it without a word."""
+    return (samples * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(numpy.int16)
 
 
 def present(samples: Tensor, rate: int) -> list[dict[str, Any]]:

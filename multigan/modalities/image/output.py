@@ -1,15 +1,15 @@
 """Samples as pictures: PNG files, PIL images, and a grid to look at."""
 
 import math
-import os
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
+
+from multigan.files import write_numbered
 
 
 def pictures(samples: Tensor) -> list[Image.Image]:
@@ -19,25 +19,13 @@ def pictures(samples: Tensor) -> list[Image.Image]:
 
 
 def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
-    """One PNG a sample, numbered from 000000; a batch is written while the next one is made."""
-    files: list[Path] = []
-    writing: list[Future[None]] = []
+    """One PNG a sample: see `write_numbered`."""
 
     def write(batch: Tensor, names: list[Path]) -> None:
         for picture, name in zip(pictures(batch), names, strict=True):
             picture.save(name, compress_level=1)
 
-    # One core is left to the network; more writers would only take turns with it.
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
-        for batch in batches:
-            for future in writing:
-                future.result()
-            names = [folder / f"{number:06d}.png" for number in range(len(files), len(files) + len(batch))]
-            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
-            files += names
-        for future in writing:
-            future.result()
-    return files
+    return write_numbered(batches, folder, ".png", write)
 
 
 def grid(samples: Tensor, path: Path, columns: int | None = None) -> list[Path]:
