@@ -12,7 +12,7 @@ from outcome import last
 SCRIPT = ROOT / "configs" / "slurm.sh"
 # A node for each number; as the real one does, it hands SIGTERM on and ends when its tasks have.
 SRUN = """#!/bin/bash
-trap 'kill -TERM "${tasks[@]}"' TERM
+trap 'kill -TERM $(jobs -p)' TERM
 for node in $(seq 0 $((SLURM_NNODES - 1))); do SLURM_NODEID=$node "$@" & tasks+=($!); done
 code=0
 for task in "${tasks[@]}"; do
@@ -150,14 +150,15 @@ def test_a_run_without_a_checkpoint_is_moved_away(cluster):
 
 
 TAKES_ITS_TIME = (
-    "trap 'sleep 0.5; touch saved-$SLURM_NODEID; exit {code}' TERM; touch begun; while :; do sleep 0.05; done"
+    "trap 'sleep 0.5; touch saved-$SLURM_NODEID; exit {code}' TERM; touch begun-$SLURM_NODEID; while :; do sleep 0.05; done"
 )
 
 
 @pytest.mark.parametrize(("code", "goes_back"), [(143, True), (0, False)], ids=["in the middle", "at its last step"])
 def test_a_job_told_to_stop_waits_until_it_is_saved_and_goes_back_into_the_queue(cluster, code, goes_back):
     process = job(cluster, "recipe.py", launcher=TAKES_ITS_TIME.format(code=code))
-    seconds_until((cluster / "begun").exists, 20)
+    for node in range(2):  # each listens for the signal by then
+        seconds_until((cluster / f"begun-{node}").exists, 20)
     process.send_signal(signal.SIGTERM)  # to the script alone, as --signal=B: has it
     assert finished(process, 20) == code
     assert (cluster / "saved-0").exists() and (cluster / "saved-1").exists()
