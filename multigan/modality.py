@@ -50,8 +50,8 @@ class Modality(ABC):
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
 
-        Called once, before `encode`; with an encoded dataset in the cache, what it learned comes from there. It must
-        not change anything that the user set.
+        Called once, before `encode`; what it learned with the same settings before comes from the cache. It must not
+        change anything that the user set.
 
         Returns:
             What the user should know of it: lines that are said at the start of each run.
@@ -88,7 +88,10 @@ class Modality(ABC):
         return True
 
     def encoding(self) -> dict[str, Any]:
-        """What `encode` depends on, as plain values: the cache is used again with the same. Default: all settings."""
+        """What `encode` depends on after `fit`, as plain values: with the same, the cache is used again.
+
+        Default: all settings.
+        """
         return asdict(self.config)
 
     def to_sample(self, real: Tensor) -> Tensor:

@@ -132,7 +132,9 @@ class TrainedGenerator:
         if label is None:
             return list(range(len(classes)))
         if not classes:
-            raise UserError("this model has no classes, so it takes no label")
+            raise UserError(
+                "this model knows no classes, so it takes no label: train one with --model.conditional true"
+            )
         given = [label] if isinstance(label, int | str) else list(label)
         if not given:
             raise UserError("no label is given: name one, or leave it out for all classes in turn")

@@ -1,7 +1,8 @@
 """Decode once: the encoded rows of a dataset as flat files that every process maps into its memory.
 
 A cache is a folder named by what it depends on, with one raw file a column and ``cache.json``. It is written aside and
-renamed, under a lock: whichever process comes first builds it, the others wait for the lock and find it.
+renamed, under a lock: whichever process comes first builds it, the others wait for the lock and find it. What the
+modality learned of the dataset is a file of its own, because it depends on more: on all settings.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,10 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from multigan.errors import UserError
-from multigan.files import written_whole
+from multigan.files import write_text, written_whole
 from multigan.modality import Modality
 
-FORMAT = 4
+FORMAT = 5
 ROWS = 64  # read at a time, and no more: a row may be an hour of sound
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
@@ -42,7 +44,7 @@ class Cached:
         label: int64 ``(N,)`` or None.
         skipped: Rows left out because they could not be used.
         digest: Of all the values, so that the same data is known again wherever it lies.
-        notes: What the modality had to say of the dataset.
+        notes: What the modality had to say of the dataset, and which rows were left out.
         ends: Where each example ends in ``real``, int64 ``(N,)``; None where each is one row of it.
         piece_length: How much of each example is read.
         piece_anywhere: Whether from a random place in it, or from its start.
@@ -92,74 +94,94 @@ def cached(
         UserError: A row cannot be used and ``skip_corrupt`` is off, no row can be used, or the disk is full.
     """
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
-    parts = [FORMAT, dataset._fingerprint, kind, modality.encoding(), skip_corrupt]
-    name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-    folder = cache_home() / name
+    source = [FORMAT, dataset._fingerprint, kind]
+    home = cache_home()
+    file = home / f"{hashed([*source, asdict(modality.config)])}.json"
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
+            if not file.is_file():
+                write_text(file, json.dumps(fit(dataset, modality), indent=2))
+            notes = fit_again(modality, file)
+        for note in notes:
+            say(note)
+        folder = home / hashed([*source, modality.encoding(), skip_corrupt])
         with FileLock(f"{folder}.lock"):
-            known = (folder / INDEX).is_file()
-            if not known:
-                build(dataset, modality, folder, skip_corrupt, say)
+            if not (folder / INDEX).is_file():
+                with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
+                    (aside / INDEX).write_text(json.dumps(write(dataset, modality, aside, skip_corrupt), indent=2))
     except OSError as error:
         raise UserError(
-            f"cannot write the cache {folder}: {error.strerror or error}; MULTIGAN_CACHE moves it"
+            f"cannot write the cache (MULTIGAN_CACHE moves it) {home}: {error.strerror or error}"
         ) from error
-    try:
-        found = read(folder, modality)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"the cache {folder} is damaged: delete it, and it will be made again") from error
-    for note in found.notes if known else ():
+    found = read(folder, modality, notes)
+    for note in found.notes[len(notes) :]:
         say(note)
     return found
 
 
-def read(folder: Path, modality: Modality) -> Cached:
-    """What `build` has written, mapped from the disk, and the modality fitted to it."""
-    index = json.loads((folder / INDEX).read_text())
-    learned = {key: tuple(value) if isinstance(value, list) else value for key, value in index["learned"].items()}
-    arrays: Arrays = {}
-    for column in (LENGTH, "real", "label"):
-        if column in index["columns"]:
-            entry = index["columns"][column]
-            kind = numpy.dtype(entry["dtype"])
-            if kind.kind not in NUMBERS:  # of objects, the bytes of a file would be taken for places in memory
-                raise ValueError(f"a column of {kind}")
-            shape = [index["rows"], *entry["shape"]]
-            if entry["shape"][:1] == [None]:
-                shape = [int(arrays[LENGTH].sum()), *entry["shape"][1:]]
-            arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
-    modality.config = replace(modality.config, **learned)
-    return Cached(
-        arrays["real"],
-        arrays.get("label"),
-        skipped=index["skipped"],
-        digest=index["digest"],
-        notes=tuple(index["notes"]),
-        ends=numpy.cumsum(arrays[LENGTH]) if LENGTH in arrays else None,
-        piece_length=modality.piece_length or 0,
-        piece_anywhere=modality.piece_anywhere,
-    )
+def hashed(parts: list[Any]) -> str:
+    """A name for what depends on these plain values alone."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def fit(dataset: datasets.Dataset, modality: Modality) -> dict[str, Any]:
+    """Fit the modality: what it learned, and what it has to say."""
+    before = asdict(modality.config)
+    notes = list(modality.fit(dataset) or ())
+    after = asdict(modality.config)
+    return {"learned": {key: value for key, value in after.items() if value != before[key]}, "notes": notes}
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a part of the cache into one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"the cache {path} is damaged: delete it, and it will be made again") from error
+
+
+def fit_again(modality: Modality, file: Path) -> tuple[str, ...]:
+    """Give a modality what it, or one like it, learned before; returns what it had to say."""
+    with undamaged(file):
+        known = json.loads(file.read_text())
+        learned = {key: tuple(value) if isinstance(value, list) else value for key, value in known["learned"].items()}
+        modality.config = replace(modality.config, **learned)
+        return tuple(known["notes"])
+
+
+def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
+    """What `write` has written, mapped from the disk."""
+    with undamaged(folder):
+        index = json.loads((folder / INDEX).read_text())
+        arrays: Arrays = {}
+        for column in (LENGTH, "real", "label"):
+            if column in index["columns"]:
+                entry = index["columns"][column]
+                kind = numpy.dtype(entry["dtype"])
+                if kind.kind not in NUMBERS:  # of objects, the bytes of a file would be taken for places in memory
+                    raise ValueError(f"a column of {kind}")
+                shape = [index["rows"], *entry["shape"]]
+                if entry["shape"][:1] == [None]:
+                    shape = [int(arrays[LENGTH].sum()), *entry["shape"][1:]]
+                arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
+        return Cached(
+            arrays["real"],
+            arrays.get("label"),
+            skipped=index["skipped"],
+            digest=index["digest"],
+            notes=(*notes, *index["notes"]),
+            ends=numpy.cumsum(arrays[LENGTH]) if LENGTH in arrays else None,
+            piece_length=modality.piece_length or 0,
+            piece_anywhere=modality.piece_anywhere,
+        )
 
 
 def cache_home() -> Path:
     """Where caches are kept: ``$MULTIGAN_CACHE``, else ``multigan`` in the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "multigan"
     return Path(os.environ.get("MULTIGAN_CACHE") or default).expanduser()
-
-
-def build(
-    dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool, say: Callable[[str], object]
-) -> None:
-    """Fit the modality, encode every row and put the result in place at once."""
-    before = asdict(modality.config)
-    notes = list(modality.fit(dataset) or ())
-    for note in notes:
-        say(note)
-    learned = {key: value for key, value in asdict(modality.config).items() if value != before[key]}
-    with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
-        index = write(dataset, modality, aside, skip_corrupt) | {"learned": learned, "notes": notes}
-        (aside / INDEX).write_text(json.dumps(index, indent=2))
 
 
 def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> dict[str, Any]:
@@ -187,10 +209,15 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
         raise UserError(
             f"none of the {len(unusable)} rows of the dataset can be used" + (f": {unusable[0]}" if unusable else "")
         )
-    if unusable:
-        more = "; ..." if len(unusable) > SHOWN else ""
-        tqdm.write(f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}")
-    return {"rows": rows, "skipped": len(unusable), "columns": columns, "digest": digest.hexdigest()}
+    more = "; ..." if len(unusable) > SHOWN else ""
+    left_out = f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}"
+    return {
+        "rows": rows,
+        "skipped": len(unusable),
+        "notes": [left_out] if unusable else [],
+        "columns": columns,
+        "digest": digest.hexdigest(),
+    }
 
 
 def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -209,7 +236,7 @@ def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str:
         encoded = modality.encode(row)
         return {name: numpy.asarray(value, numpy.int64 if name == "label" else None) for name, value in encoded.items()}
     except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
-        return str(error) or type(error).__name__
+        return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def file_of(row: dict[str, Any]) -> str:

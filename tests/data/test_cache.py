@@ -36,12 +36,12 @@ def no_encodes():
 def build(name, skip_corrupt=False, **settings):
     """A counting modality and the cache of a dataset."""
     modality = Counting(ImageConfig(**{"resolution": 16, **settings}))
-    return modality, cached(load(modality, str(name), None, "train", False), modality, skip_corrupt)
+    return modality, cached(load(modality, str(name), None, "train", False), modality, skip_corrupt, print)
 
 
 def folders(caches):
-    """The caches there are, with what belongs to none."""
-    return sorted(path.name for path in caches.iterdir() if path.suffix != ".lock")
+    """The caches of rows that there are, and what belongs to none."""
+    return sorted(path.name for path in caches.iterdir() if not path.match("[0-9a-f]*.json") and path.suffix != ".lock")
 
 
 def break_picture(file):
@@ -165,8 +165,16 @@ def test_skipped_rows_are_counted_and_the_labels_stay_with_their_pictures(pictur
         _, found = build(root, skip_corrupt=True)
         rows = sorted(zip(found.real[:, 0, 0, 0].tolist(), found.label.tolist(), strict=True))
         assert rows == [(0, 0), (3, 1), (4, 0)] and found.skipped == 2
-    said = "".join(capsys.readouterr())
-    assert "left out 2 of 5 rows" in said and str(root / "a/2.png") in said and str(root / "b/1.png") in said
+        said = capsys.readouterr().out
+        assert "left out 2 of 5 rows" in said and str(root / "a/2.png") in said and str(root / "b/1.png") in said
+
+
+def test_file_that_metadata_names_and_that_is_not_there_can_be_left_out(pictures):
+    root = pictures("0.png", "1.png")
+    (root / "metadata.csv").write_text("file_name,label\n1.png,bee\nmissing.png,ant\n")
+    with pytest.raises(UserError, match=r"row 1 .*missing.png\): No such file or directory"):
+        build(root)
+    assert build(root, skip_corrupt=True)[1].real[:, 0, 0, 0].tolist() == [1]
 
 
 def test_rows_after_many_skipped_ones_are_named_rightly(pictures):
@@ -220,7 +228,7 @@ def test_rows_of_several_shapes_are_refused(pictures):
 # --- whole or absent ---
 
 
-@pytest.mark.parametrize("where", ["append", "index"])
+@pytest.mark.parametrize("where", ["append", "columns", "learned"])
 def test_full_disk_is_one_line_and_leaves_nothing(pictures, caches, monkeypatch, where):
     root = pictures("1.png", "2.png")
 
@@ -232,7 +240,9 @@ def test_full_disk_is_one_line_and_leaves_nothing(pictures, caches, monkeypatch,
             patch.setattr(cache, "append", full)
         else:
             patch.setattr(
-                cache.json, "dumps", lambda values, indent=None: full() if indent else json.JSONEncoder().encode(values)
+                cache.json,
+                "dumps",
+                lambda values, **_: full() if where in values else json.JSONEncoder().encode(values),
             )
         with pytest.raises(UserError, match=r"MULTIGAN_CACHE.*No space left on device") as caught:
             build(root)
@@ -304,6 +314,14 @@ def test_two_processes_at_once_make_one_cache_between_them(pictures, caches):
     assert len(said) == 1 and said.pop().startswith(f"sum {256 * sum(range(100))} ")
     assert sum(output.count("encoded") for output in outputs) == 100, "each row is encoded by one of them"
     assert len(folders(caches)) == 1
+
+
+def test_a_setting_that_changes_no_row_has_the_same_cache(pictures, caches):
+    root = pictures("1.png", "2.png")
+    build(root, generator_width=8)
+    modality, found = build(root, generator_width=16)
+    assert len(folders(caches)) == 1 and found.real[:, 0, 0, 0].tolist() == [0, 1]
+    assert modality.config.generator_width == 16
 
 
 def test_two_datasets_have_two_caches(pictures, caches):

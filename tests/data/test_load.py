@@ -126,10 +126,9 @@ def test_metadata_in_the_folder_of_a_split_is_read(image, pictures):
     [
         ("name,label\n1.png,bee\n", "file_name"),
         ("", "file_name"),
-        ("file_name,label\nmissing.png,bee\n", "missing.png"),
         ("file_name,label\n1.png,bee,more\n", "metadata.csv"),
     ],
-    ids=["other column", "empty", "missing file", "more cells than columns"],
+    ids=["other column", "empty", "more cells than columns"],
 )
 def test_metadata_that_cannot_be_used_is_refused(image, pictures, text, named):
     root = pictures("1.png")

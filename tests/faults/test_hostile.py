@@ -419,6 +419,15 @@ def test_hostile_file_in_a_cache_is_refused_or_made_again(cached, marker, name):
         assert (place / name).read_bytes() == content
 
 
+def test_hostile_file_of_what_was_learned_is_refused(cached, marker):
+    place, read = cached
+    (file,) = place.parent.glob("*.json")
+    for content in (payload("pickle", marker), b'{"learned": {"command": "true"}, "notes": []}', b"[]"):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match="damaged"):
+            read()
+
+
 @pytest.mark.parametrize("name", ["real.bin", "label.bin"])
 @every_kind
 def test_hostile_file_of_the_right_size_is_numbers(cached, marker, name, kind):

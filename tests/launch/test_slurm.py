@@ -150,7 +150,8 @@ def test_a_run_without_a_checkpoint_is_moved_away(cluster):
 
 
 TAKES_ITS_TIME = (
-    "trap 'sleep 0.5; touch saved-$SLURM_NODEID; exit {code}' TERM; touch begun-$SLURM_NODEID; while :; do sleep 0.05; done"
+    "trap 'sleep 0.5; touch saved-$SLURM_NODEID; exit {code}' TERM; touch begun-$SLURM_NODEID; "
+    "while :; do sleep 0.05; done"
 )
 
 

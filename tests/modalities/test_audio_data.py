@@ -150,10 +150,10 @@ def test_without_normalization_levels_stay():
     assert data.decode(cell([0.0, 0.125, -0.25]), RATE, 1)[:, 0].tolist() == [0, 4096, -8192]
 
 
-@pytest.mark.parametrize("trim", [None, 20.0])
-def test_silence_stays_silence(trim):
-    found = data.decode(cell(numpy.zeros(10)), RATE, 1, "peak", trim)
-    assert found.tolist() == [[0]] * 10
+def test_silence_is_refused():
+    # A folder of nothing else would train without a word.
+    with pytest.raises(ValueError, match="silent"):
+        data.decode(cell(numpy.zeros(10)), RATE, 1)
 
 
 def test_trim_cuts_what_is_quiet_at_both_ends_and_nothing_between():
@@ -297,8 +297,8 @@ def test_mp3_that_does_not_say_how_long_it_is_is_whole():
 # --- what is decided from a dataset ---
 
 
-def decide(infos, rate=None, length=None, crop=None, channels=None):
-    return data.decide(infos, rate, length, crop, channels)
+def decide(infos, rate=None, length=None, crop=None, channels=None, **options):
+    return data.decide(infos, rate, length, crop, channels, **options)
 
 
 def test_commonest_rate_is_taken():
@@ -377,6 +377,11 @@ def test_notes_say_where_longer_ones_are_cut():
     (anywhere,) = decide(long, length=4096, crop="random").notes
     assert "after that" in start and "stereo" in start and "anywhere" not in start
     assert "anywhere" in anywhere and "after that" not in anywhere
+
+
+def test_notes_say_that_lengths_are_from_before_trimming():
+    (note,) = decide([Info(8000, 4096, 1)], trimmed=True).notes
+    assert note.startswith("1 sound of 0.51 s, before what is quiet is trimmed")
 
 
 def test_notes_leave_out_what_does_not_happen():

@@ -156,7 +156,9 @@ class Audio(Modality):
         audio_column = data.find_audio_column(dataset, config.audio_column)
         label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
         infos = data.scan(dataset, audio_column)
-        decision = data.decide(infos, config.sampling_rate, config.length, config.crop, config.channels)
+        decision = data.decide(
+            infos, config.sampling_rate, config.length, config.crop, config.channels, config.trim is not None
+        )
         self.config = replace(
             config,
             audio_column=audio_column,
@@ -185,18 +187,7 @@ class Audio(Modality):
         return encoded
 
     def encoding(self) -> dict[str, Any]:
-        names = [
-            "sampling_rate",
-            "length",
-            "crop",
-            "channels",
-            "normalization",
-            "trim",
-            "audio_column",
-            "label_column",
-            "classes",
-            "conditional",
-        ]
+        names = ("sampling_rate", "channels", "normalization", "trim", "audio_column", "label_column", "classes")
         return {name: getattr(self.config, name) for name in names}
 
     @property

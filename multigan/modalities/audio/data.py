@@ -154,8 +154,8 @@ def read(value: Any) -> tuple[numpy.ndarray, int]:
             rate, expected, doubt = file.samplerate, file.frames, IN_DOUBT.get(file.format, 0)
         if len(samples) + doubt < expected:
             raise ValueError(f"the file is cut off: {len(samples):,} of {expected:,} samples can be read")
-    if not len(samples):
-        raise ValueError("the file holds no samples")
+    if not samples.any():
+        raise ValueError("the file is silent" if len(samples) else "the file holds no samples")
     if not numpy.isfinite(samples).all():
         raise ValueError("some samples are not finite numbers")
     if samples.shape[1] > 2:
@@ -228,7 +228,12 @@ class Decision:
 
 
 def decide(
-    infos: list[Info], rate: int | None, length: int | None, crop: Crop | None, channels: int | None
+    infos: list[Info],
+    rate: int | None,
+    length: int | None,
+    crop: Crop | None,
+    channels: int | None,
+    trimmed: bool = False,
 ) -> Decision:
     """What is not set, from what the sounds are like: the commonest rate; mono, unless all are stereo; the shortest
     power of two that holds 19 of 20 of them, and their starts; or, where that is too long, pieces from anywhere.
@@ -255,7 +260,8 @@ def decide(
         made.append(f"resampled: {', '.join(others)}")
     least, half, most = (f"{numpy.percentile(frames, share) / rate:.2f}" for share in (0, 50, 100))
     span = f"{least} s" if least == most else f"{least} to {most} s (half are under {half} s)"
-    notes = [f"{len(infos):,} sounds of {span}, {'; '.join(made)}"]
+    before = ", before what is quiet is trimmed" if trimmed else ""
+    notes = [f"{len(infos):,} sound{'s' * (len(infos) != 1)} of {span}{before}, {'; '.join(made)}"]
     if below := sum(count for other, count in rates.items() if other < rate):
         notes.append(
             f"warning: sampling_rate {rate:,} is above that of {below:,} sounds: above half their own rate they have "
