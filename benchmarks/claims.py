@@ -55,7 +55,7 @@ PENALTIES: dict[str, dict[str, float]] = {
     "wgan_gp": {"wgan_gp": 10.0},
 }
 RING = "multigan_ring:Ring"
-RECIPES = ("image_dcgan", "image_cgan", "image_gan")
+SMALLEST = {"image": {"resolution": 16}, "audio": {"length": 4096}}  # of the modalities, for --quick
 PLAYERS = ("generator", "discriminator")
 
 Vectors = dict[str, Tensor]
@@ -183,23 +183,28 @@ def worst(figures: list[float]) -> float:
 def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
     """Each game: the name of its row, its number type, and what came of it. The same for one process and for two.
 
-    Of the recipes, in float32, the first step alone: a rounding turns one ReLU in a million every few steps, and in ten
-    steps of a DCGAN as it ships that makes 3e-3, in one process as well, when its first weights are rounded otherwise.
+    Of the recipes, in float32, one update of each player alone: a rounding turns one ReLU in a million every few steps,
+    and in ten of a DCGAN as it ships that makes 3e-3, in one process as well, when its first weights are rounded
+    otherwise.
     """
     for setting in settings(quick):
         torch.set_default_dtype(getattr(torch, setting.dtype))
         rules = {name: getattr(setting, name) for name in ("conditional", "micro_batches", "discriminator_steps")}
         rules |= {"objective": OBJECTIVES[setting.objective], **PENALTIES[setting.penalty]}
         yield f"{setting.objective}, {setting.penalty}", setting.dtype, play(build(start(), **rules))
-    for recipe, dtype in itertools.product(RECIPES, LIMITS):
+    recipes = sorted(path.stem for path in (ROOT / "recipes").glob("*.py"))
+    for recipe, dtype in itertools.product(recipes, LIMITS):
         torch.set_default_dtype(getattr(torch, dtype))
         start()
         training = runpy.run_path(str(ROOT / "recipes" / f"{recipe}.py"))["CONFIG"]
         if quick:
-            small = dataclasses.replace(training.model, resolution=16, generator_width=8, discriminator_width=8)
+            size = {"generator_width": 8, "discriminator_width": 8, **SMALLEST[training.modality]}
+            small = dataclasses.replace(training.model, **size)
             training = dataclasses.replace(training, batch_size=32, model=small)
+        steps = STEPS
+        if dtype == "float32":  # see above
+            steps, training = 1, dataclasses.replace(training, discriminator_steps=1)
         wired = Run(dataclasses.replace(training, tracker="none", output=str(folder / f"{recipe}-{dtype}")))
-        steps = STEPS if dtype == "float64" else 1
         yield f"recipe {recipe}, {steps} steps", dtype, play(wired.game, steps)
 
 
