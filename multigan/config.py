@@ -57,6 +57,7 @@ class TrainingConfig:
         wgan_gp: Weight of the WGAN-GP penalty; 10 in the paper, with the wasserstein objective.
         discriminator_steps: Discriminator updates in each step.
         generator_learning_rate: Adam's.
+        warmup_learning_rate: The generator's before the game.
         discriminator_learning_rate: Adam's.
         betas: Adam's.
         max_gradient_norm: Longer gradients are scaled down to this; null leaves them as they are.
@@ -90,6 +91,7 @@ class TrainingConfig:
     wgan_gp: float = 0.0
     discriminator_steps: int = 1
     generator_learning_rate: float = 2e-4
+    warmup_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.99)
     max_gradient_norm: float | None = None
@@ -97,14 +99,13 @@ class TrainingConfig:
     model: Any = None
 
     def __post_init__(self) -> None:
-        at_least_1 = (
-            "steps batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps"
-        )
+        at_least_1 = "batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps"
         for name in at_least_1.split():
             check(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("seed", "warmup_steps", "r1", "r2", "wgan_gp"):
+        for name in ("seed", "steps", "warmup_steps", "r1", "r2", "wgan_gp"):
             check(self, name, getattr(self, name) >= 0, "0 or more")
-        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+        check(self, "steps", self.steps + self.warmup_steps >= 1, "at least 1, or some warmup_steps")
+        for name in ("generator_learning_rate", "warmup_learning_rate", "discriminator_learning_rate"):
             check(self, name, getattr(self, name) > 0, "more than 0")
         for name, value in vars(self).items():
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
@@ -152,7 +153,11 @@ def typed_fields(fields: Mapping[str, Any], plugin: type[Modality], prefix: str 
     Raises:
         UserError: An unknown setting, or a value of another type.
     """
-    hints = all_hints(plugin)
+    return typed_values(fields, all_hints(plugin), prefix)
+
+
+def typed_values(fields: Mapping[str, Any], hints: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values under their names, each of which has a type in ``hints``: see `typed_fields`."""
     values = {}
     for name, value in fields.items():
         hint = hints.get(prefix + name)

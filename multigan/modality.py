@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import datasets
     import numpy
     from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """A modality whose generators take no further options."""
 
 
 class Modality(ABC):
@@ -39,6 +44,9 @@ class Modality(ABC):
     file_endings: ClassVar[tuple[str, ...]] = ()
     #: Fields of the training configuration that this modality starts from, where the general ones do not suit it.
     training_defaults: ClassVar[Mapping[str, Any]] = {}
+    #: Further options of generating, a frozen dataclass with defaults, for `steer`; its fields become the flags of
+    #: `multigan generate`.
+    Options: ClassVar[type] = NoOptions
     #: How many uniform numbers a sample `augment` takes.
     augment_numbers: int = 0
 
@@ -62,8 +70,8 @@ class Modality(ABC):
         return ()
 
     @abstractmethod
-    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
-        """One row of the dataset -> ``real``, an array, and ``label`` where there is one.
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
+        """One row of the dataset -> ``real``, an array, and ``label`` where there is one; None leaves the row out.
 
         The arrays of all rows are of one type and one shape, but for the first axis where there is a `piece_length`.
 
@@ -123,6 +131,13 @@ class Modality(ABC):
         """How many uniform numbers a sample the discriminator takes, for what is random inside it."""
         return 0
 
+    def start(self, generator: nn.Module) -> None:
+        """Load what the training of a new generator starts from: pretrained weights, say.
+
+        Raises:
+            UserError: It cannot be had.
+        """
+
     def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
         """Differentiable augmentation of what the discriminator sees, real and generated alike.
 
@@ -139,17 +154,28 @@ class Modality(ABC):
         """The loss, a scalar, of one step of the phase before the game (maximum likelihood, for text)."""
         raise TypeError(f"{type(self).__name__} has no warm-up phase: leave warmup_steps at 0")
 
-    def on_step(self, generator: nn.Module, step: int, total: int) -> None:
-        """Called before each step, for schedules that are functions of the step.
+    def on_step(self, generator: nn.Module, step: int) -> None:
+        """Called before each step of the game, counted from 0, for schedules that are functions of the step.
 
-        Once with the unwrapped generator that is trained, once with its moving average.
+        Once with the unwrapped generator that is trained, once with its moving average. Throughout a warm-up, it is 0.
+        How many there will be is not said: a run may go on for longer, and must not have begun otherwise then.
         """
 
     # --- what people see ---
 
+    def steer(self, generator: nn.Module, options: Any) -> None:
+        """Have a trained generator do as ``options``, of type `Options`, say, from here on.
+
+        Raises:
+            UserError: It cannot.
+        """
+
     @abstractmethod
-    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+    def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         """Write samples, CPU floats in batches ``(B, *S)``, into a folder as a user wants them; return the files.
+
+        ``labels`` are the names of their classes, one a sample, where they have any. A file a sample, with an ending
+        of `file_endings`, needs not say them: metadata.csv does.
 
         Batches come one at a time, and all of them may be more than memory holds: keep no more than one or two.
         """

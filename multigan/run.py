@@ -189,9 +189,12 @@ class Run:
         """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
         training, game, state = self.training, self.game, self.state
         for generator in (game.generator, state.average):
-            self.modality.on_step(generator, number, training.warmup_steps + training.steps)
+            self.modality.on_step(generator, max(number - training.warmup_steps, 0))
         draw = number + state.returns * DETOUR
         warming_up = number < training.warmup_steps
+        rate = training.warmup_learning_rate if warming_up else training.generator_learning_rate
+        for group in game.generator_optimizer.param_groups:
+            group["lr"] = rate
         metrics = game.warmup(draw, self.modality.warmup_loss) if warming_up else game.step(draw)
         update_average(state.average, game.generator, training.ema_decay, number)
         state.step = number + 1

@@ -213,7 +213,8 @@ def first_rows(data: Cached, count: int) -> Tensor:
 def train_whole_and_in_parts(config: TrainingConfig, room: Path) -> tuple[Path, Path]:
     """The folders of one run done at once, and of the same stopped at its first checkpoint and resumed."""
     whole = run.train(dataclasses.replace(config, output=str(room / "whole")))
-    part = run.train(dataclasses.replace(config, output=str(room / "part"), steps=config.checkpoint_every))
+    few = max(config.checkpoint_every - config.warmup_steps, 0)
+    part = run.train(dataclasses.replace(config, output=str(room / "part"), steps=few))
     run.train(dataclasses.replace(config, resume=str(part)))
     return whole, part
 

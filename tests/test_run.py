@@ -404,7 +404,7 @@ def break_weights(monkeypatch, at, times):
     """The generator's weights are lost before a step, so many times."""
     broken = []
 
-    def on_step(self, generator, step, total):
+    def on_step(self, generator, step):
         if step == at and generator.training and len(broken) < times:
             broken.append(step)
             for weight in generator.parameters():

@@ -8,7 +8,7 @@ that many graphs would not fit in memory.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -20,6 +20,7 @@ from multigan.engine.draws import Draws
 from multigan.engine.objectives import Objective
 
 Metrics = dict[str, Tensor]
+Part = TypeVar("Part")
 
 
 class Player(nn.Module):
@@ -169,19 +170,18 @@ class Game:
     def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
         """One step of the generator alone, by ``loss(generator, real, condition)``."""
         metrics: Metrics = {}
-        micro_batches = self.make_micro_batches(number, graph=False)
-        for batch in self.each(micro_batches, self.wrapped_generator):
-            value = self.wrapped_generator(batch.real, batch.condition, through=loss)
-            self.backward(value, len(micro_batches))
-            add(metrics, len(micro_batches), warmup_loss=value)
+        parts = self.parts()
+        for rows in self.each(parts, self.wrapped_generator):
+            real, condition = self.batches(number, rows)
+            value = self.wrapped_generator(real, condition, through=loss)
+            self.backward(value, len(parts))
+            add(metrics, len(parts), warmup_loss=value)
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
         """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
-        size = (self.rows.stop - self.rows.start) // self.rules.micro_batches
         made = []
-        for start in range(self.rows.start, self.rows.stop, size):
-            rows = slice(start, start + size)
+        for rows in self.parts():
             real, condition = self.batches(number, rows)
             latent = self.draws.normal("latent", number, rows, self.latent_dim)
             augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
@@ -192,6 +192,11 @@ class Game:
                 fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
             made.append(MicroBatch(real, condition, beside, latent, augmentation, mix, fake, graph))
         return made
+
+    def parts(self) -> list[slice]:
+        """The rows of the global batch of each micro-batch of this process."""
+        size = (self.rows.stop - self.rows.start) // self.rules.micro_batches
+        return [slice(start, start + size) for start in range(self.rows.start, self.rows.stop, size)]
 
     def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         """Fakes from the unwrapped generator, for where no gradient is to reach it."""
@@ -221,8 +226,8 @@ class Game:
                 total = total + rules.wgan_gp * penalties.wgan_gp(judge, real, fake, batch.mix)
         return total
 
-    def each(self, micro_batches: list[MicroBatch], wrapped: nn.Module) -> Iterator[MicroBatch]:
-        """The micro-batches in turn; processes exchange the gradients of ``wrapped`` in the last one only."""
+    def each(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
+        """Micro-batches, or their rows, in turn; processes exchange gradients of ``wrapped`` in the last one only."""
         for batch in micro_batches[:-1]:
             with self.accelerator.no_sync(wrapped):
                 yield batch
