@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import __version__, registry
-from multigan.config import plain, typed_fields
+from multigan.config import plain, typed_fields, typed_values
 from multigan.errors import UserError
 from multigan.files import network_tensors, written_whole
 from multigan.modality import Modality
@@ -58,6 +59,7 @@ class TrainedGenerator:
         seed: int = 0,
         label: int | str | Sequence[int | str] | None = None,
         truncation: float | None = None,
+        **options: Any,
     ) -> list[Any]:
         """Make samples.
 
@@ -67,14 +69,16 @@ class TrainedGenerator:
             label: A class, by number or name, or several to take in turn. Default: all classes in turn.
             truncation: Latents are drawn from within this many standard deviations: less variety, more typical
                 samples (Brock et al. 2019, arXiv:1809.11096).
+            options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
 
         Returns:
             ``n`` objects as the modality presents them: PIL images for pictures.
 
         Raises:
-            UserError: A number or a label out of range.
+            UserError: A number or a label out of range, or an unknown option.
         """
-        return [sample for batch in self.batches(n, seed, label, truncation) for sample in self.modality.present(batch)]
+        batches = self.batches(n, seed, label, truncation, **options)
+        return [sample for batch in batches for sample in self.modality.present(batch)]
 
     def batches(
         self,
@@ -83,6 +87,7 @@ class TrainedGenerator:
         label: int | str | Sequence[int | str] | None = None,
         truncation: float | None = None,
         interpolate: bool = False,
+        **options: Any,
     ) -> Iterator[Tensor]:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
 
@@ -92,6 +97,7 @@ class TrainedGenerator:
             label: As in `generate`.
             truncation: As in `generate`.
             interpolate: A walk in n steps from the latent of sample 0 to that of sample 1, of one class.
+            options: As in `generate`.
         """
         if n < 1:
             raise UserError(f"n is {n}: expected at least 1")
@@ -99,6 +105,10 @@ class TrainedGenerator:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         if truncation is not None and not truncation > 0:
             raise UserError(f"truncation is {truncation}: expected more than 0")
+        plugin = type(self.modality)
+        self.modality.steer(
+            self.network, plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
+        )
         labels = self.class_numbers(label)
         if interpolate:
             labels = labels[:1] if label is None else labels

@@ -59,7 +59,7 @@ class Ring(Modality):
     def discriminator(self):
         return Network(2, self.config.width, 1)
 
-    def save(self, batches, folder):
+    def save(self, batches, folder, labels=()):
         with (folder / "points.csv").open("w") as file:
             file.write("x,y\n")
             for batch in batches:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 PREVIEWED = 100  # samples in the picture of what was made
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--modality", help="What to generate: takes the newest run of it under runs/, else its starter model.")
 @click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
 @click.option("-n", "count", type=int, default=16, show_default=True, help="How many samples.")
@@ -27,6 +28,7 @@ PREVIEWED = 100  # samples in the picture of what was made
 @click.option("--interpolate", is_flag=True, help="A walk in n steps from the latent of sample 0 to that of sample 1.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder. [default: the next under generated/]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
+@click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[MORE]")
 def generate(
     modality: str | None,
     model: str | None,
@@ -37,12 +39,17 @@ def generate(
     interpolate: bool,
     out: Path | None,
     device: str,
+    more: tuple[str, ...],
 ) -> None:
-    """Generate with a trained model: a file a sample, a picture of the first, and metadata.csv with their classes.
+    """Generate with a trained model: files of samples, a preview of the first, and their classes.
+
+    MORE are options of the modality. Text has --temperature (under 1 likelier sentences, over 1 more daring ones) and
+    --prefix (words that every sentence begins with).
 
     \b
     multigan generate --modality image -n 16
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
+    multigan generate --modality text --temperature 0.7 --prefix "the old"
     """
     import torch
 
@@ -63,15 +70,16 @@ def generate(
         generator.network.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
-    batches = generator.batches(count, seed, labels or None, truncation, interpolate)
+    options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
+    batches = generator.batches(count, seed, labels or None, truncation, interpolate, **options)
     folder = new_folder(out, modality or generator.name)
     # A walk stays in one class, the first unless told otherwise.
     names = generator.class_names(count, labels or (generator.classes[:1] if interpolate else ()) or None)
     click.echo(f"model:  {model}")
     first: list[Tensor] = []
     try:
-        files = generator.modality.save(watched(batches, count, first), folder)
-        if len(files) == count:
+        files = generator.modality.save(watched(batches, count, first), folder, names)
+        if files[0].suffix in generator.modality.file_endings:  # a file a sample
             write_metadata(files, names, folder)
         shown = torch.cat(first)[:PREVIEWED]
         previews = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
@@ -79,7 +87,34 @@ def generate(
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     for fault in generator.modality.faults(shown):
         click.echo(f"warning: {fault}", err=True)
+    for file in previews:
+        if file.suffix == ".txt":
+            click.echo(f"\n{file.read_text(encoding='utf-8')}")
     click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
+
+
+def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, str]:
+    """Flags that are the modality's own, as given: ``--name value`` or ``--name=value``.
+
+    Raises:
+        UserError: Something else, or an unknown name.
+    """
+    from multigan.config import nearest
+    from multigan.errors import UserError
+
+    options, words = {}, list(more)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if name not in known or not flag.startswith("--"):
+            ours = [option.name for option in generate.params if option.name != "more"]
+            raise UserError(
+                f"generate takes no {flag} with modality {modality!r}{nearest(name, [*known, *map(str, ours)])}"
+            )
+        if not equals and not words:
+            raise UserError(f"{flag} has no value")
+        options[name] = value if equals else words.pop(0)
+    return options
 
 
 def write_metadata(files: list[Path], labels: list[str], folder: Path) -> None:

@@ -89,15 +89,17 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
 
 
 def encode(batch: list[dict[str, Any]], rows: slice, modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """These rows of a batch, encoded; for one that may be skipped, the first good one of the whole batch stands in."""
+    """These rows of a batch, encoded; for one that is left out, the first good one of the whole batch stands in."""
     outcomes = [attempt(modality, row) for row in batch[rows]]
     wrong = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    if not wrong:
-        return [outcome for outcome in outcomes if not isinstance(outcome, str)]
-    if not skip_corrupt:
+    if wrong and not skip_corrupt:
         raise UserError(f"a row of the stream: {wrong[0]}; pass --skip_corrupt true to leave out what cannot be used")
-    tqdm.write(f"left out {len(wrong)} rows of the stream: {wrong[0]}")
-    good = next((found for found in (attempt(modality, row) for row in batch) if not isinstance(found, str)), None)
+    if wrong:
+        tqdm.write(f"left out {len(wrong)} rows of the stream: {wrong[0]}")
+    if all(isinstance(outcome, dict) for outcome in outcomes):
+        return outcomes  # type: ignore[return-value]
+    good = next((found for found in (attempt(modality, row) for row in batch) if isinstance(found, dict)), None)
     if good is None:
-        raise UserError(f"none of {len(batch)} rows of the stream in a row can be used: {wrong[0]}")
-    return [good if isinstance(outcome, str) else outcome for outcome in outcomes]
+        reason = f": {wrong[0]}" if wrong else ""
+        raise UserError(f"none of {len(batch)} rows of the stream in a row can be used{reason}")
+    return [outcome if isinstance(outcome, dict) else good for outcome in outcomes]

@@ -201,7 +201,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                     unusable.append(f"row {first + number}{file_of(part[number])}: {outcome}")
                     if not skip_corrupt:
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
-                else:
+                elif outcome is not None:
                     good.append(outcome)
             append(good, columns, folder, digest, modality.piece_length is not None)
             rows += len(good)
@@ -230,10 +230,12 @@ def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any
             bar.update(len(part))
 
 
-def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str:
-    """The encoded row, or why it cannot be used."""
+def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str | None:
+    """The encoded row, or why it cannot be used; None for one that is left out."""
     try:
         encoded = modality.encode(row)
+        if encoded is None:
+            return None
         return {name: numpy.asarray(value, numpy.int64 if name == "label" else None) for name, value in encoded.items()}
     except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
         return str(getattr(error, "strerror", None) or error) or type(error).__name__

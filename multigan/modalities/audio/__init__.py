@@ -260,7 +260,7 @@ class Audio(Modality):
         shuffles = self.config.architecture == "wavegan" and self.config.phase_shuffle
         return levels(self._length) - 1 if shuffles else 0
 
-    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+    def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.audio import output
 
         return output.save(batches, folder, self._rate, self.to_sound)

@@ -165,7 +165,7 @@ class Image(Modality):
 
         return output.pictures(samples)
 
-    def save(self, batches: Iterable[Tensor], folder: Path) -> list[Path]:
+    def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.image import output
 
         return output.save(batches, folder)

@@ -1,0 +1,247 @@
+"""Rows of a dataset as sentences: their words counted, a tokenizer trained on them, and each as a row of numbers."""
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, TypeAlias
+
+import datasets
+import numpy
+import torch
+from numpy.typing import NDArray
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from tqdm import tqdm
+
+from multigan.columns import AnyDataset, columns, named
+from multigan.errors import UserError
+
+Kind: TypeAlias = Literal["word", "bpe", "character"]
+
+TEXT_NAMES = ("text", "sentence", "caption", "content", "line", "lyrics", "poem", "review", "title", "document")
+STREAM_LOOKED_AT = 10_000  # sentences of a stream that are read to see what they are like
+ROWS = 1000  # read between two moves of the progress bar
+END, UNKNOWN = "<|end|>", "<unk>"
+LONGEST = 64  # tokens proposed, at most
+HELD = 99  # of a hundred sentences, by the length proposed
+
+
+def find_text_column(dataset: AnyDataset, name: str | None) -> str:
+    """The column of sentences: the one named, else one of a usual name, else the only one of text.
+
+    Raises:
+        UserError: There is none, or there are several.
+    """
+    if name is not None:
+        return named(dataset, name, "text_column")
+    features, known = dataset.features or {}, columns(dataset)
+    found = [column for column in TEXT_NAMES if column in known][:1]
+    found = found or [column for column, kind in features.items() if kind == datasets.Value("string")]
+    if len(found) != 1:
+        problem = f"several columns of text ({', '.join(found)})" if found else "no column of text"
+        raise UserError(f"{problem} among: {', '.join(known)}; name it with --model.text_column")
+    return found[0]
+
+
+def sentences(dataset: AnyDataset, column: str) -> Iterator[str]:
+    """The sentences that are not blank: of all rows, or of the first few thousand of a stream.
+
+    Raises:
+        UserError: The column holds something else.
+    """
+    cells = dataset.select_columns(column)
+    streamed = isinstance(dataset, datasets.IterableDataset)
+    total = STREAM_LOOKED_AT if streamed else len(dataset)
+    quiet = None if total > ROWS else True
+    rows = islice(cells, STREAM_LOOKED_AT) if streamed else (row for part in cells.iter(ROWS) for row in unrolled(part))
+    for number, row in enumerate(tqdm(rows, "reading", total, unit=" sentences", disable=quiet)):
+        text = row[column]
+        if not isinstance(text, str):
+            raise UserError(f"row {number} of column {column!r} holds {text!r}: expected text")
+        if text.strip():
+            yield text
+
+
+def unrolled(part: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Rows that came together."""
+    for values in zip(*part.values(), strict=True):
+        yield dict(zip(part, values, strict=True))
+
+
+# --- tokenizers ---
+
+
+def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count: int) -> str:
+    """A tokenizer for these sentences, as JSON.
+
+    Args:
+        texts: The sentences.
+        kind: word takes what stands between spaces; bpe joins bytes that often stand together, and knows all text;
+            character takes every sign.
+        vocabulary_size: Tokens at most, the end of a sentence and the unknown word among them.
+        minimum_count: A rarer word, pair or sign is none of them.
+    """
+    options: dict[str, Any] = {
+        "vocab_size": vocabulary_size,
+        "min_frequency": minimum_count,
+        "special_tokens": [END, UNKNOWN],
+        "show_progress": False,
+    }
+    trainer: Any
+    if kind == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options)
+    else:
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        trainer = trainers.WordLevelTrainer(**options)
+        if kind == "word":
+            tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        else:
+            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), "isolated")
+            tokenizer.decoder = decoders.Fuse()
+    tokenizer.train_from_iterator(texts, trainer)
+    return str(tokenizer.to_str())
+
+
+@functools.lru_cache(maxsize=8)
+def tokenizer(vocabulary: str) -> Tokenizer:
+    """The tokenizer of a JSON that `train` or `transformers` has written."""
+    found = Tokenizer.from_str(vocabulary)
+    found.no_padding()
+    found.no_truncation()
+    return found
+
+
+def size(vocabulary: str) -> int:
+    """How many tokens there are."""
+    return int(tokenizer(vocabulary).get_vocab_size()) if vocabulary else 1
+
+
+def pretrained(name: str) -> tuple[str, str, int]:
+    """Of a causal language model, by name or folder: its tokenizer and its configuration, as JSON, and its end token.
+
+    Raises:
+        UserError: It cannot be had, or is of another kind.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    with to_be_had(name):
+        settings, found = AutoConfig.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+        if found.eos_token_id is None:
+            raise ValueError("its tokenizer has no token for the end of a text")
+        return found.backend_tokenizer.to_str(), json.dumps(settings.to_dict()), found.eos_token_id
+
+
+def load_pretrained(decoder: nn.Module, name: str) -> None:
+    """Give a transformer the weights of a causal language model, by name or folder.
+
+    Raises:
+        UserError: It cannot be had.
+    """
+    from transformers import AutoModelForCausalLM
+
+    with to_be_had(name):
+        decoder.load_state_dict(AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).state_dict())
+
+
+@contextmanager
+def to_be_had(name: str) -> Iterator[None]:
+    """What goes wrong in loading a pretrained model, in one line."""
+    try:
+        yield
+    except (OSError, ValueError, AttributeError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"no causal language model {name!r} to be had: {reason}") from error
+
+
+# --- sentences as numbers ---
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How the sentences of a dataset are made alike, and what the user should know of it."""
+
+    length: int
+    notes: tuple[str, ...]
+
+
+def decide(texts: Iterator[str], rows: int | None, vocabulary: str, length: int | None, drop: bool) -> Decision:
+    """A length that holds nearly all sentences and their ends, where none is set, and what becomes of the others.
+
+    Raises:
+        UserError: There are no sentences.
+    """
+    coder = tokenizer(vocabulary)
+    unknown = coder.token_to_id(UNKNOWN)
+    counts, strange = [], 0
+    while part := list(islice(texts, ROWS)):
+        for encoded in coder.encode_batch(part, add_special_tokens=False):
+            counts.append(len(encoded.ids))
+            strange += encoded.ids.count(unknown) if unknown is not None else 0
+    if not counts:
+        raise UserError("the dataset has no sentences: all rows are blank" if rows else "the dataset is empty")
+    lengths = numpy.array(counts)
+    if length is None:
+        usual = numpy.percentile(lengths, HELD, method="inverted_cdf")
+        length = int(min(usual + 1, LONGEST))
+    made = [f"each as {length} tokens with its end", f"a vocabulary of {coder.get_vocab_size():,}"]
+    if longer := int((lengths >= length).sum()):
+        made.append(f"{longer:,} longer ones are {'left out' if drop else 'cut'}")
+    if rows is not None and rows > len(counts):
+        made.append(f"{rows - len(counts):,} blank ones are left out")
+    if strange:
+        made.append(f"{strange:,} words, {strange / lengths.sum():.1%}, are unknown to it")
+    least, half, most = (int(numpy.percentile(lengths, share)) for share in (0, 50, 100))
+    plural = "s" * (len(counts) != 1)
+    note = f"{len(counts):,} sentence{plural} of {least} to {most} tokens (half have {half} or less), {'; '.join(made)}"
+    return Decision(length, (note,))
+
+
+def encode(text: Any, vocabulary: str, end: int, length: int, drop: bool) -> NDArray[numpy.int32] | None:
+    """A sentence as token numbers ``(length,)``, filled up with its end; None for one that is left out.
+
+    Raises:
+        ValueError: It is no text.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"a cell of {type(text).__name__} is no sentence: expected text")
+    ids = tokenizer(vocabulary).encode(text, add_special_tokens=False).ids
+    if not text.strip() or not ids or (drop and len(ids) >= length):
+        return None
+    encoded = numpy.full(length, end, numpy.int32)
+    encoded[: len(ids)] = ids[:length]
+    return encoded
+
+
+def decode(tokens: NDArray[numpy.int64], vocabulary: str, end: int) -> list[str]:
+    """Token numbers ``(N, T)`` as sentences, each up to its end."""
+    coder = tokenizer(vocabulary)
+    ends = [numpy.flatnonzero(row == end)[:1] for row in tokens]
+    cut = [row[: place[0]] if len(place) else row for row, place in zip(tokens, ends, strict=True)]
+    return list(coder.decode_batch([row.tolist() for row in cut], skip_special_tokens=False))
+
+
+def prefix(text: str, vocabulary: str, length: int) -> list[int]:
+    """The beginning of a sentence as token numbers.
+
+    Raises:
+        UserError: It has words that are not in the vocabulary, or leaves no room for another.
+    """
+    coder = tokenizer(vocabulary)
+    encoded = coder.encode(text, add_special_tokens=False)
+    unknown = coder.token_to_id(UNKNOWN)
+    strange = [
+        text[start:stop]
+        for number, (start, stop) in zip(encoded.ids, encoded.offsets, strict=True)
+        if number == unknown
+    ]
+    if strange:
+        raise UserError(f"prefix is {text!r}: the model does not know {', '.join(map(repr, strange))}")
+    if len(encoded.ids) >= length:
+        raise UserError(f"prefix is {len(encoded.ids)} tokens: expected less than the {length} that the model makes")
+    return list(encoded.ids)

@@ -1,0 +1,243 @@
+"""Networks that write: each makes a whole sentence in one forward, a token after another, from noise of its own.
+
+A sample is ``(B, T, V)``: at each of T places a point of the simplex over V tokens, a corner where a token was chosen.
+After the token that ends a sentence there are only more of it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from multigan.modalities.text import gumbel
+from multigan.modalities.text.gumbel import Estimator
+
+
+class TextGenerator(nn.Module):
+    """What all of them share: drawing tokens, and the likelihood of given ones.
+
+    Args:
+        length: Tokens in a sample.
+        end: The token that begins a sentence, ends it, and follows it.
+        estimator: How gradients get past the choice of a token.
+
+    Attributes:
+        temperature: Of the Gumbel-softmax in training; the modality sets it by the step.
+        sharpness: What logits are divided by when generating (evaluation mode).
+        prefix: Tokens that every sentence begins with when generating.
+    """
+
+    def __init__(self, length: int, end: int, estimator: Estimator) -> None:
+        super().__init__()
+        self.length, self.end, self.estimator = length, end, estimator
+        self.temperature, self.sharpness = 1.0, 1.0
+        self.prefix: Sequence[int] = ()
+
+    # --- what each of them says ---
+
+    @property
+    @abstractmethod
+    def embedding(self) -> nn.Module:
+        """Its weight: tokens ``(V, E)``."""
+
+    @property
+    @abstractmethod
+    def projection(self) -> nn.Module:
+        """``(..., H) -> (..., V)``, logits."""
+
+    @abstractmethod
+    def begin(self, size: int) -> Any:
+        """What is remembered at the beginning of so many sentences."""
+
+    @abstractmethod
+    def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """The token before, ``(B, E)``, and what is remembered -> ``(B, H)``, and what is remembered now."""
+
+    @abstractmethod
+    def read(self, inputs: Tensor) -> Tensor:
+        """All tokens of given sentences, each from those before: ``(B, T, E) -> (B, T, H)``."""
+
+    # --- what they all do ---
+
+    def told(self, inputs: Tensor, condition: Tensor | None) -> Tensor:
+        """Inputs ``(B, E)`` or ``(B, T, E)`` with the embedding of the class added."""
+        if self.classes is None:
+            return inputs
+        told: Tensor = self.classes(condition).view(len(inputs), *[1] * (inputs.dim() - 2), -1)
+        return inputs + told
+
+    def tell(self, classes: int, width: int) -> None:
+        """Make the embeddings of the classes, if there are any."""
+        self.classes = nn.Embedding(classes, width) if classes else None
+
+    def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
+        """``(B, LATENTS)``, ``(B,)`` or None -> samples ``(B, T, V)``."""
+        weight: Any = self.embedding.weight
+        numbers = gumbel.uniform(latent, (self.length, len(weight)))
+        inputs, memory = weight[self.end].expand(len(latent), -1), self.begin(len(latent))
+        ended = torch.zeros(len(latent), dtype=torch.bool, device=latent.device)
+        tokens = []
+        for place in range(self.length):
+            hidden, memory = self.step(self.told(inputs, condition), memory)
+            logits = full_precision(self.projection(hidden))
+            with torch.autocast(latent.device.type, enabled=False):
+                token, choice = self.draw(logits, numbers[:, place], ended, place)
+            tokens.append(token)
+            ended = ended | (choice == self.end)
+            inputs = token @ weight if token.requires_grad else weight[choice]
+        return torch.stack(tokens, 1)
+
+    def draw(self, logits: Tensor, numbers: Tensor, ended: Tensor, place: int) -> tuple[Tensor, Tensor]:
+        """The tokens at one place, as `gumbel.sample` gives them."""
+        if self.training:
+            return gumbel.sample(logits, numbers, ended, self.end, self.temperature, self.estimator)
+        if place < len(self.prefix):
+            choice = torch.full_like(ended, self.prefix[place], dtype=torch.long)
+            return gumbel.chosen(choice, logits), choice
+        return gumbel.sample(logits / self.sharpness, numbers, ended, self.end, 1.0, "straight_through")
+
+    def log_likelihood(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The log-probability in nats of each sentence: int64 ``(B, T)`` -> ``(B,)``. What follows an end is sure."""
+        weight: Any = self.embedding.weight
+        before = torch.cat([torch.full_like(tokens[:, :1], self.end), tokens[:, :-1]], 1)
+        counted = alive(tokens == self.end)
+        hidden = self.read(self.told(weight[before], condition))[counted]
+        logits = full_precision(self.projection(hidden))
+        losses = nn.functional.cross_entropy(logits, tokens[counted], reduction="none")
+        places = torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)[counted]
+        return -losses.new_zeros(len(tokens)).index_add(0, places, losses)
+
+
+def full_precision(logits: Tensor) -> Tensor:
+    """At least float32: half precision has no place for Gumbel noise, nor for a sum over a vocabulary."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def alive(ends: Tensor) -> Tensor:
+    """Where the tokens of a sentence are, its end among them: truth values ``(B, T)`` of what is an end -> the same."""
+    return (ends.cumsum(1) - ends.long()) == 0
+
+
+class RecurrentGenerator(TextGenerator):
+    """An LSTM. Hochreiter and Schmidhuber 1997.
+
+    Args:
+        vocabulary: V.
+        width: Numbers in an embedded token; the LSTM has four times as many units.
+        classes: Number of classes; 0 for an unconditional generator.
+        options: Of `TextGenerator`.
+    """
+
+    def __init__(self, vocabulary: int, width: int, classes: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.lstm = nn.LSTM(width, 4 * width, batch_first=True)
+        self.last = nn.Linear(4 * width, vocabulary)
+        self.tell(classes, width)
+
+    embedding = property(lambda self: self.tokens)
+    projection = property(lambda self: self.last)
+
+    def begin(self, size: int) -> Any:
+        return None
+
+    def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        hidden, memory = self.lstm(inputs[:, None], memory)
+        return hidden[:, 0], memory
+
+    def read(self, inputs: Tensor) -> Tensor:
+        hidden: Tensor = self.lstm(inputs)[0]
+        return hidden
+
+
+class RelationalGenerator(TextGenerator):
+    """A relational memory: slots that attend to one another and to the token before. RelGAN, Nie et al. 2019.
+
+    The memory is that of Santoro et al. 2018, arXiv:1806.01822, with a gate for each unit.
+
+    Args:
+        vocabulary: V.
+        width: Numbers in an embedded token; the memory has four times as many units a slot.
+        classes: Number of classes; 0 for an unconditional generator.
+        slots: Of the memory; RelGAN has one.
+        heads: Of its attention.
+        options: Of `TextGenerator`.
+    """
+
+    def __init__(
+        self, vocabulary: int, width: int, classes: int, slots: int = 1, heads: int = 2, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        units = 4 * width
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.enter = nn.Linear(width, units)
+        self.attention = nn.MultiheadAttention(units, heads, batch_first=True)
+        self.think = nn.Sequential(nn.Linear(units, units), nn.ReLU(), nn.Linear(units, units))
+        self.norms = nn.ModuleList([nn.LayerNorm(units), nn.LayerNorm(units)])
+        self.from_inputs = nn.Linear(units, 2 * units)
+        self.from_memory = nn.Linear(units, 2 * units)
+        self.last = nn.Linear(slots * units, vocabulary)
+        self.register_buffer("empty", torch.eye(slots, units))
+        self.tell(classes, width)
+
+    embedding = property(lambda self: self.tokens)
+    projection = property(lambda self: self.last)
+
+    def begin(self, size: int) -> Tensor:
+        empty: Any = self.empty
+        return empty.expand(size, -1, -1)  # type: ignore[no-any-return]
+
+    def step(self, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        entered = self.enter(inputs)[:, None]
+        seen = torch.cat([memory, entered], 1)
+        update = self.norms[0](memory + self.attention(memory, seen, seen, need_weights=False)[0])
+        update = self.norms[1](update + self.think(update))
+        keep, write = (self.from_inputs(entered) + self.from_memory(memory.tanh())).chunk(2, 2)
+        # Santoro et al. shift the gates so that at first more is kept than is written.
+        memory = (write.sigmoid() * update.tanh()) + (keep + 1).sigmoid() * memory
+        return memory.flatten(1), memory
+
+    def read(self, inputs: Tensor) -> Tensor:
+        memory, hidden = self.begin(len(inputs)), []
+        for entered in inputs.unbind(1):
+            output, memory = self.step(entered, memory)
+            hidden.append(output)
+        return torch.stack(hidden, 1)
+
+
+class TransformerGenerator(TextGenerator):
+    """A decoder of `transformers`, whose attention to the tokens before is kept from one to the next.
+
+    Args:
+        settings: Its configuration, as `transformers` writes it; dropout is left out, for no network draws numbers.
+        classes: Number of classes; 0 for an unconditional generator.
+        options: Of `TextGenerator`.
+    """
+
+    def __init__(self, settings: dict[str, Any], classes: int, **options: Any) -> None:
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        super().__init__(**options)
+        chosen = AutoConfig.for_model(**settings)
+        for name, value in chosen.to_dict().items():
+            if "drop" in name and isinstance(value, float):
+                setattr(chosen, name, 0.0)
+        make: Any = AutoModelForCausalLM.from_config
+        self.decoder = make(chosen)
+        self.tell(classes, self.decoder.get_input_embeddings().weight.shape[1])
+
+    embedding = property(lambda self: self.decoder.get_input_embeddings())
+    projection = property(lambda self: self.decoder.get_output_embeddings())
+
+    def begin(self, size: int) -> Any:
+        return None
+
+    def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        output = self.decoder.base_model(inputs_embeds=inputs[:, None], past_key_values=memory, use_cache=True)
+        return output.last_hidden_state[:, 0], output.past_key_values
+
+    def read(self, inputs: Tensor) -> Tensor:
+        hidden: Tensor = self.decoder.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        return hidden

@@ -1,0 +1,39 @@
+"""Samples as sentences: in a file, on the screen, and as strings."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+PREVIEWED = 20  # sentences in a preview
+
+
+def save(
+    batches: Iterable[Tensor], folder: Path, present: Callable[[Tensor], list[str]], labels: Sequence[str]
+) -> list[Path]:
+    """All sentences in one file: samples.txt, a line each; or samples.jsonl, with their classes."""
+    file = folder / ("samples.jsonl" if labels else "samples.txt")
+    number = 0
+    with file.open("w", encoding="utf-8") as opened:
+        for batch in batches:
+            for text in present(batch):
+                row = {"text": text, "label": labels[number]} if labels else None
+                opened.write((json.dumps(row, ensure_ascii=False) if row else one_line(text)) + "\n")
+                number += 1
+    return [file]
+
+
+def preview(texts: list[str], path: Path, labels: Sequence[str]) -> list[Path]:
+    """The first sentences in a text file, after their classes where they have any."""
+    file = path.with_name(f"{path.name}.txt")
+    width = max(map(len, labels), default=0)
+    lines = [f"{label:{width}}  {one_line(text)}" for label, text in zip(labels, texts, strict=False)]
+    lines = lines or [one_line(text) for text in texts]
+    file.write_text("\n".join(lines[:PREVIEWED]) + "\n", encoding="utf-8")
+    return [file]
+
+
+def one_line(text: str) -> str:
+    """Text without its line breaks, written out as they are in programs."""
+    return "\\n".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n")

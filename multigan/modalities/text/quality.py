@@ -1,0 +1,96 @@
+"""How good sentences are, and how various: measures that need the sentences alone.
+
+BLEU is sacrebleu's, of a whole set of sentences at once (Papineni et al. 2002): exponential smoothing, words as they
+stand between spaces, and every sentence of the reference file a reference for every sentence judged.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from sacrebleu.metrics import BLEU
+
+Words: TypeAlias = Sequence[str]
+Gram: TypeAlias = tuple[str, ...]
+
+
+def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) -> float:
+    """BLEU of sentences against all references, from 0 to 100: how much of them stands there too.
+
+    Args:
+        sentences: Each as its words.
+        references: The same.
+        order: The longest runs of words that are counted.
+    """
+    most: Counter[Gram] = Counter()
+    for words in references:
+        for gram, count in grams(words, order).items():
+            most[gram] = max(most[gram], count)  # not `|=`, which looks at all of them each time
+    lengths = {len(words) for words in references}
+    return score(
+        [(words, grams(words, order)) for words in sentences],
+        [(most, nearest(len(words), lengths)) for words in sentences],
+        order,
+    )
+
+
+def self_bleu(sentences: Sequence[Words], order: int) -> float:
+    """BLEU of each sentence against all the others, from 0 to 100: how alike they are. Zhu et al. 2018, Texygen."""
+    counted = [grams(words, order) for words in sentences]
+    best: Counter[Gram] = Counter()
+    second: Counter[Gram] = Counter()
+    for own in counted:
+        for gram, count in own.items():
+            best[gram], second[gram] = sorted((best[gram], second[gram], count))[:0:-1]
+    lengths = Counter(map(len, sentences))
+    others = []
+    for words, own in zip(sentences, counted, strict=True):
+        # Without this sentence, the most that a gram comes in one of the others.
+        most = Counter({gram: second[gram] if count == best[gram] else best[gram] for gram, count in own.items()})
+        rest = lengths.keys() if lengths[len(words)] > 1 else lengths.keys() - {len(words)}
+        others.append((most, nearest(len(words), rest)))
+    return score(list(zip(sentences, counted, strict=True)), others, order)
+
+
+def score(judged: list[tuple[Words, Counter[Gram]]], references: list[tuple[Counter[Gram], int]], order: int) -> float:
+    """BLEU of sentences with their grams, each against the most of its references and the length of the nearest."""
+    correct, total = [0] * order, [0] * order
+    for (_, own), (most, _) in zip(judged, references, strict=True):
+        for gram, count in own.items():
+            total[len(gram) - 1] += count
+            correct[len(gram) - 1] += min(count, most[gram])
+    found = BLEU.compute_bleu(
+        correct,
+        total,
+        sys_len=sum(len(words) for words, _ in judged),
+        ref_len=sum(length for _, length in references),
+        smooth_method="exp",
+        max_ngram_order=order,
+    )
+    return float(found.score)
+
+
+def grams(words: Words, order: int) -> Counter[Gram]:
+    """Runs of one to ``order`` words, and how often each comes."""
+    return Counter(
+        tuple(words[start : start + size]) for size in range(1, order + 1) for start in range(len(words) - size + 1)
+    )
+
+
+def nearest(length: int, lengths: Iterable[int]) -> int:
+    """Of the lengths the nearest, of two that are as near the shorter."""
+    return min(lengths, key=lambda other: (abs(other - length), other), default=0)
+
+
+def distinct(sentences: Sequence[Words], order: int) -> float:
+    """Of all runs of so many words, the share that are different ones. Li et al. 2016, arXiv:1510.03055."""
+    found = Counter(
+        tuple(words[start : start + order]) for words in sentences for start in range(len(words) - order + 1)
+    )
+    return len(found) / max(found.total(), 1)
+
+
+def copied(sentences: Sequence[Words], known: Iterable[Words]) -> float:
+    """The share of sentences that are among those known."""
+    there = set(map(tuple, known))
+    return sum(tuple(words) in there for words in sentences) / len(sentences)

@@ -1,0 +1,22 @@
+"""The built-in text modality passes the suite that a stranger's must pass, with each of its networks."""
+
+from multigan.testing import ModalityConformance
+
+SMALL = {"generator_width": 4, "discriminator_width": 8, "length": 9}
+
+
+class TestText(ModalityConformance):
+    modality = "text"
+    model = SMALL
+
+
+class TestRelationalMemorySoft(ModalityConformance):
+    modality = "text"
+    model = SMALL | {"architecture": "relational", "estimator": "soft", "conditional": True}
+    training = {"warmup_steps": 3, "steps": 1}
+
+
+class TestTransformer(ModalityConformance):
+    modality = "text"
+    model = SMALL | {"architecture": "transformer", "layers": 1, "discriminator": "transformer", "conditional": True}
+    training = {"wgan_gp": 1.0, "objective": "wasserstein"}
