@@ -36,11 +36,11 @@ def main() -> None:
             PIL.Image.fromarray(picture[0]).save(buffer, "PNG")
             encoded.append(buffer.getvalue())
 
-        batch = from_cache(Cached(mapped), Image(), BATCH, seed=0, conditional=False, device=torch.device("cpu"))
+        batch = from_cache(Cached(mapped), BATCH, seed=0, conditional=False, device=torch.device("cpu"))
 
         def batches() -> None:
             for number in range(BATCHES):
-                batch(number, slice(0, BATCH))
+                Image().to_sample(batch(number, slice(0, BATCH))[0])
 
         def rows() -> None:
             for number in range(BATCHES):

@@ -46,7 +46,7 @@ def read(modality: Audio) -> None:
         mapped = numpy.memmap(file, numpy.int16, "r", shape=(int(ends[-1]), 1))
         data = Cached(mapped, ends=ends, piece_length=PIECE, piece_anywhere=True)
         sampler = Sampler(RECORDINGS, seed=0)
-        batch = from_cache(data, modality, BATCH, seed=0, conditional=False, device=torch.device("cpu"))
+        batch = from_cache(data, BATCH, seed=0, conditional=False, device=torch.device("cpu"))
 
         def pieces() -> None:
             for number in range(BATCHES):
@@ -54,7 +54,7 @@ def read(modality: Audio) -> None:
 
         def batches() -> None:
             for number in range(BATCHES):
-                batch(number, slice(0, BATCH))
+                modality.to_sample(batch(number, slice(0, BATCH))[0])
 
         times = medians({"pieces": pieces, "batches": batches}, rounds=10)
     print("| | pieces a second |\n|---|---|")

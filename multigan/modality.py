@@ -58,7 +58,7 @@ class Modality(ABC):
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
 
-        Called once, before `encode`; what it learned with the same settings before comes from the cache. It must not
+        Called once, before `encode`; what it learned before, with the same `fitting`, comes from the cache. It must not
         change anything that the user set.
 
         Returns:
@@ -68,6 +68,10 @@ class Modality(ABC):
             UserError: The dataset lacks what this modality needs.
         """
         return ()
+
+    def fitting(self) -> dict[str, Any]:
+        """What `fit` depends on besides the dataset, as plain values. Default: all settings."""
+        return asdict(self.config)
 
     @abstractmethod
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
@@ -151,7 +155,11 @@ class Modality(ABC):
         return samples
 
     def warmup_loss(self, generator: nn.Module, real: Tensor, condition: Tensor | None) -> Tensor:
-        """The loss, a scalar, of one step of the phase before the game (maximum likelihood, for text)."""
+        """The loss, a scalar, of one step of the phase before the game (maximum likelihood, for text).
+
+        ``real`` is as `encode` has it, ``(B, ...)``, on the device. A mean over samples, so that micro-batches and
+        processes add up.
+        """
         raise TypeError(f"{type(self).__name__} has no warm-up phase: leave warmup_steps at 0")
 
     def on_step(self, generator: nn.Module, step: int) -> None:

@@ -123,7 +123,7 @@ class Run:
     def watch(self) -> health.Health:
         """What watches over the run, with a few real samples, and latents and conditions to match, as its standard."""
         game, few = self.game, slice(0, min(EXAMINED, self.training.batch_size))
-        real, condition = game.batches(0, few)
+        real, condition = game.real(0, few)
         self.fixed = game.draws.normal("examine", 0, few, game.latent_dim), condition
         chance = game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
         return health.Health(health.spread(real), chance, drops_expected=self.accelerator.scaler is not None)

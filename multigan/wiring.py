@@ -64,7 +64,7 @@ def open_data(
         "digest": data.digest,
         **noted(data.notes),
     }
-    return batches.from_cache(data, modality, training.batch_size, training.seed, conditional, device), facts
+    return batches.from_cache(data, training.batch_size, training.seed, conditional, device), facts
 
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
@@ -113,6 +113,7 @@ def build_game(
         augment_numbers=modality.augment_numbers,
         rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
         discriminator_numbers=modality.discriminator_numbers,
+        to_sample=modality.to_sample,
     )
 
 

@@ -1,4 +1,4 @@
-"""Batches for the engine: rows of the global batch, on the device, as samples."""
+"""Batches for the engine: rows of the global batch, on the device, as they were encoded."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,21 +19,18 @@ Batches = Callable[[int, slice], tuple[Tensor, Tensor | None]]
 SHUFFLED = 1024  # rows of a stream held back to mix their order
 
 
-def from_cache(
-    data: Cached, modality: Modality, batch_size: int, seed: int, conditional: bool, device: torch.device
-) -> Batches:
-    """Batches by index look-up, sent to the device as the integers they are and normalised there.
+def from_cache(data: Cached, batch_size: int, seed: int, conditional: bool, device: torch.device) -> Batches:
+    """Batches by index look-up, sent to the device as the integers they are.
 
     Returns:
-        ``(batch number, rows) -> (samples (b, *S), condition (b,) or None)``.
+        ``(batch number, rows) -> (encoded (b, ...), condition (b,) or None)``.
     """
     sampler = Sampler(len(data), seed)
 
     def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
         indices, shares = sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop)
         condition = torch.from_numpy(data.label[indices]).to(device) if conditional and data.label is not None else None
-        real = torch.from_numpy(data.read(indices, shares)).to(device, non_blocking=True)
-        return modality.to_sample(real), condition
+        return torch.from_numpy(data.read(indices, shares)).to(device, non_blocking=True), condition
 
     return batch
 
@@ -69,7 +66,7 @@ def from_stream(
             ]
         real = torch.from_numpy(numpy.stack(examples)).to(device)
         condition = torch.from_numpy(numpy.stack([row["label"] for row in encoded])).to(device) if conditional else None
-        return modality.to_sample(real), condition
+        return real, condition
 
     return batch
 

@@ -96,7 +96,7 @@ def cached(
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
     source = [FORMAT, dataset._fingerprint, kind]
     home = cache_home()
-    file = home / f"{hashed([*source, asdict(modality.config)])}.json"
+    file = home / f"{hashed([*source, modality.fitting()])}.json"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock"):

@@ -92,11 +92,12 @@ class Game:
         rules: What they play for.
         draws: Their random numbers.
         latent_dim: Numbers in one latent.
-        batches: ``(batch number, rows)`` -> these rows of the batch, ``(b, *S)``, and their condition ``(b,)`` or None.
+        batches: ``(batch number, rows)`` -> these rows of the batch, encoded, and their condition ``(b,)`` or None.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
         rows: This process's rows of the global batch.
         discriminator_numbers: Uniform numbers a sample that the discriminator takes.
+        to_sample: Encoded ``(b, ...)`` -> samples ``(b, *S)``.
     """
 
     accelerator: Accelerator
@@ -114,6 +115,7 @@ class Game:
     augment_numbers: int
     rows: slice
     discriminator_numbers: int = 0
+    to_sample: Callable[[Tensor], Tensor] = lambda encoded: encoded
 
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
@@ -168,12 +170,11 @@ class Game:
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
-        """One step of the generator alone, by ``loss(generator, real, condition)``."""
+        """One step of the generator alone, by ``loss(generator, encoded, condition)``."""
         metrics: Metrics = {}
         parts = self.parts()
         for rows in self.each(parts, self.wrapped_generator):
-            real, condition = self.batches(number, rows)
-            value = self.wrapped_generator(real, condition, through=loss)
+            value = self.wrapped_generator(*self.batches(number, rows), through=loss)
             self.backward(value, len(parts))
             add(metrics, len(parts), warmup_loss=value)
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
@@ -182,7 +183,7 @@ class Game:
         """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
         made = []
         for rows in self.parts():
-            real, condition = self.batches(number, rows)
+            real, condition = self.real(number, rows)
             latent = self.draws.normal("latent", number, rows, self.latent_dim)
             augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
             mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
@@ -192,6 +193,11 @@ class Game:
                 fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
             made.append(MicroBatch(real, condition, beside, latent, augmentation, mix, fake, graph))
         return made
+
+    def real(self, number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
+        """Real samples of batch ``number``, ``(b, *S)``, and their condition."""
+        encoded, condition = self.batches(number, rows)
+        return self.to_sample(encoded), condition
 
     def parts(self) -> list[slice]:
         """The rows of the global batch of each micro-batch of this process."""

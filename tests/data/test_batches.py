@@ -37,18 +37,18 @@ def cached(rows):
     return Cached(real, numpy.arange(rows) % 10, 0, "")
 
 
-def greys(samples):
-    """The greys of samples, which are each of one."""
-    assert samples.shape[1:] == (1, 16, 16) and samples.dtype == torch.float32
-    assert (samples == samples[:, :, :1, :1]).all()
-    return ((samples[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+def greys(encoded):
+    """The greys of encoded pictures, which are each of one."""
+    assert encoded.shape[1:] == (1, 16, 16) and encoded.dtype == torch.uint8
+    assert (encoded == encoded[:, :, :1, :1]).all()
+    return encoded[:, 0, 0, 0].tolist()
 
 
 # --- from the cache ---
 
 
 def test_batch_is_the_rows_the_sampler_says_with_their_labels():
-    batch = batches.from_cache(cached(50), modality(), 8, 3, True, CPU)
+    batch = batches.from_cache(cached(50), 8, 3, True, CPU)
     order = Sampler(50, 3)
     for number in (0, 1, 5, 6, 7, 100):
         samples, condition = batch(number, slice(0, 8))
@@ -57,10 +57,9 @@ def test_batch_is_the_rows_the_sampler_says_with_their_labels():
         assert condition.tolist() == [row % 10 for row in expected] and condition.dtype == torch.int64
 
 
-def test_samples_reach_from_minus_one_to_one():
-    batch = batches.from_cache(cached(256), modality(), 256, 0, False, CPU)
-    samples, condition = batch(0, slice(0, 256))
-    assert (samples.min(), samples.max()) == (-1, 1) and condition is None
+def test_without_classes_there_is_no_condition():
+    encoded, condition = batches.from_cache(cached(256), 256, 0, False, CPU)(0, slice(0, 256))
+    assert (encoded.min(), encoded.max()) == (0, 255) and condition is None
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,7 +71,7 @@ def test_samples_reach_from_minus_one_to_one():
     seed=st.integers(0, 2**63 - 1),
 )
 def test_parts_of_a_batch_make_the_whole(rows, batch_size, number, cuts, seed):
-    batch = batches.from_cache(cached(rows), modality(), batch_size, seed, True, CPU)
+    batch = batches.from_cache(cached(rows), batch_size, seed, True, CPU)
     samples, condition = batch(number, slice(0, batch_size))
     edges = [0, *sorted(cut for cut in cuts if cut < batch_size), batch_size]
     parts = [batch(number, slice(start, stop)) for start, stop in pairwise(edges)]
@@ -83,7 +82,7 @@ def test_parts_of_a_batch_make_the_whole(rows, batch_size, number, cuts, seed):
 @settings(deadline=None, max_examples=20)
 @given(rows=st.integers(1, 30), batch_size=st.integers(1, 12), seed=st.integers(0, 1000))
 def test_every_row_comes_once_in_a_pass(rows, batch_size, seed):
-    batch = batches.from_cache(cached(rows), modality(), batch_size, seed, False, CPU)
+    batch = batches.from_cache(cached(rows), batch_size, seed, False, CPU)
     seen = [grey for number in range(rows) for grey in greys(batch(number, slice(0, batch_size))[0])]
     for number in range(batch_size):  # rows batches are batch_size passes
         assert sorted(seen[number * rows : (number + 1) * rows]) == list(range(rows))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
-SPECIAL = 2  # tokens: the end of a sentence, and the unknown word
-BYTES = 256
+# The end of a sentence, and the unknown word and another, or all bytes.
+LEAST = {"word": 3, "character": 3, "bpe": 257}
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,12 @@ class TextConfig:
     decoder: str = ""
 
     def __post_init__(self) -> None:
-        least = SPECIAL + (BYTES if self.tokenizer == "bpe" else 1)
+        least = LEAST[self.tokenizer]
         if self.vocabulary_size < least:
+            others = "256 bytes" if self.tokenizer == "bpe" else "the unknown word and another"
             raise UserError(
-                f"vocabulary_size is {self.vocabulary_size}: expected at least {least}, for the end of a sentence, the "
-                f"unknown word and {'256 bytes' if self.tokenizer == 'bpe' else 'one token'}"
+                f"vocabulary_size is {self.vocabulary_size}: expected at least {least}, for the end of a sentence, "
+                f"{others}"
             )
         if self.length is not None and not 2 <= self.length <= 1024:
             raise UserError(f"length is {self.length}: expected 2 to 1024, or null (as the sentences are)")
@@ -153,16 +154,15 @@ class Text(Modality):
         config = self.config
         column = data.find_text_column(dataset, config.text_column)
         label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
-        vocabulary, decoder, end = config.vocabulary, config.decoder, config.end
+        vocabulary, decoder, end, longest = config.vocabulary, config.decoder, config.end, None
         if config.pretrained:
-            vocabulary, decoder, end = data.pretrained(config.pretrained)
+            vocabulary, decoder, end, longest = data.pretrained(config.pretrained)
         elif not vocabulary:
             texts = data.sentences(dataset, column)
             vocabulary = data.train(texts, config.tokenizer, config.vocabulary_size, config.minimum_count)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
-        decision = data.decide(
-            data.sentences(dataset, column), rows, vocabulary, config.length, config.longer == "drop"
-        )
+        texts = data.sentences(dataset, column)
+        decision = data.decide(texts, rows, vocabulary, config.length, config.longer == "drop", longest)
         self.config = replace(
             config,
             text_column=column,
@@ -174,6 +174,11 @@ class Text(Modality):
             length=decision.length,
         )
         return decision.notes
+
+    def fitting(self) -> dict[str, Any]:
+        files = sorted(Path(self.config.pretrained or "").glob("*.json")) if self.config.pretrained else []
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        return super().fitting() | {"files": stats}
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
@@ -248,7 +253,7 @@ class Text(Modality):
         return discriminators.TransformerTextDiscriminator(size, self._length, width, self._classes, self.config.end)
 
     def warmup_loss(self, generator: Any, real: Tensor, condition: Tensor | None) -> Tensor:
-        likelihood: Tensor = generator.log_likelihood(real.argmax(2), condition)
+        likelihood: Tensor = generator.log_likelihood(real.long(), condition)
         return -likelihood.mean()
 
     def on_step(self, generator: Any, step: int) -> None:

@@ -24,7 +24,9 @@ Kind: TypeAlias = Literal["word", "bpe", "character"]
 TEXT_NAMES = ("text", "sentence", "caption", "content", "line", "lyrics", "poem", "review", "title", "document")
 STREAM_LOOKED_AT = 10_000  # sentences of a stream that are read to see what they are like
 ROWS = 1000  # read between two moves of the progress bar
-END, UNKNOWN = "<|end|>", "<unk>"
+# The first has spaces in it, so that no tokenizer makes such a token of a text; the second in a text is what it says.
+END, UNKNOWN = "<end of sentence>", "<unk>"
+TEXT_TYPES = ("string", "large_string", "string_view")
 LONGEST = 64  # tokens proposed, at most
 HELD = 99  # of a hundred sentences, by the length proposed
 
@@ -39,7 +41,7 @@ def find_text_column(dataset: AnyDataset, name: str | None) -> str:
         return named(dataset, name, "text_column")
     features, known = dataset.features or {}, columns(dataset)
     found = [column for column in TEXT_NAMES if column in known][:1]
-    found = found or [column for column, kind in features.items() if kind == datasets.Value("string")]
+    found = found or [column for column, kind in features.items() if getattr(kind, "dtype", None) in TEXT_TYPES]
     if len(found) != 1:
         problem = f"several columns of text ({', '.join(found)})" if found else "no column of text"
         raise UserError(f"{problem} among: {', '.join(known)}; name it with --model.text_column")
@@ -59,9 +61,9 @@ def sentences(dataset: AnyDataset, column: str) -> Iterator[str]:
     rows = islice(cells, STREAM_LOOKED_AT) if streamed else (row for part in cells.iter(ROWS) for row in unrolled(part))
     for number, row in enumerate(tqdm(rows, "reading", total, unit=" sentences", disable=quiet)):
         text = row[column]
-        if not isinstance(text, str):
+        if not isinstance(text, str | None):
             raise UserError(f"row {number} of column {column!r} holds {text!r}: expected text")
-        if text.strip():
+        if text and text.strip():
             yield text
 
 
@@ -84,25 +86,22 @@ def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count:
         vocabulary_size: Tokens at most, the end of a sentence and the unknown word among them.
         minimum_count: A rarer word, pair or sign is none of them.
     """
-    options: dict[str, Any] = {
-        "vocab_size": vocabulary_size,
-        "min_frequency": minimum_count,
-        "special_tokens": [END, UNKNOWN],
-        "show_progress": False,
-    }
+    options: dict[str, Any] = {"vocab_size": vocabulary_size, "min_frequency": minimum_count, "show_progress": False}
     trainer: Any
     if kind == "bpe":
-        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **options)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(special_tokens=[END], initial_alphabet=alphabet, **options)
     else:
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        trainer = trainers.WordLevelTrainer(**options)
+        trainer = trainers.WordLevelTrainer(special_tokens=[END, UNKNOWN], **options)
         if kind == "word":
             tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+            texts = (" ".join(word for word in text.split() if word != UNKNOWN) for text in texts)
         else:
-            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), "isolated")
+            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
             tokenizer.decoder = decoders.Fuse()
     tokenizer.train_from_iterator(texts, trainer)
     return str(tokenizer.to_str())
@@ -112,6 +111,7 @@ def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count:
 def tokenizer(vocabulary: str) -> Tokenizer:
     """The tokenizer of a JSON that `train` or `transformers` has written."""
     found = Tokenizer.from_str(vocabulary)
+    found.encode_special_tokens = True  # a text that names them does not mean them
     found.no_padding()
     found.no_truncation()
     return found
@@ -122,19 +122,25 @@ def size(vocabulary: str) -> int:
     return int(tokenizer(vocabulary).get_vocab_size()) if vocabulary else 1
 
 
-def pretrained(name: str) -> tuple[str, str, int]:
-    """Of a causal language model, by name or folder: its tokenizer and its configuration, as JSON, and its end token.
+def pretrained(name: str) -> tuple[str, str, int, int | None]:
+    """Of a causal language model, by name or folder: tokenizer and configuration as JSON, end token, longest text.
 
     Raises:
         UserError: It cannot be had, or is of another kind.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
     with to_be_had(name):
         settings, found = AutoConfig.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+        if type(settings) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+            raise ValueError(f"it is a {settings.model_type}, which continues no text")
         if found.eos_token_id is None:
             raise ValueError("its tokenizer has no token for the end of a text")
-        return found.backend_tokenizer.to_str(), json.dumps(settings.to_dict()), found.eos_token_id
+        coder = found.backend_tokenizer
+        if coder.get_vocab_size() > settings.vocab_size:
+            raise ValueError(f"its tokenizer has {coder.get_vocab_size()} tokens, the model {settings.vocab_size}")
+        longest = getattr(settings, "max_position_embeddings", None)
+        return coder.to_str(), json.dumps(settings.to_dict()), found.eos_token_id, longest
 
 
 def load_pretrained(decoder: nn.Module, name: str) -> None:
@@ -170,12 +176,24 @@ class Decision:
     notes: tuple[str, ...]
 
 
-def decide(texts: Iterator[str], rows: int | None, vocabulary: str, length: int | None, drop: bool) -> Decision:
+def decide(
+    texts: Iterator[str], rows: int | None, vocabulary: str, length: int | None, drop: bool, longest: int | None = None
+) -> Decision:
     """A length that holds nearly all sentences and their ends, where none is set, and what becomes of the others.
 
+    Args:
+        texts: The sentences.
+        rows: How many rows they are from, blank ones among them; None where that is not known.
+        vocabulary: The tokenizer, as JSON.
+        length: As the user set it.
+        drop: Whether longer ones are left out.
+        longest: What a pretrained model has room for.
+
     Raises:
-        UserError: There are no sentences.
+        UserError: There are no sentences, or there is no room.
     """
+    if longest is not None and length is not None and length > longest:
+        raise UserError(f"length is {length}: the pretrained model has room for {longest}")
     coder = tokenizer(vocabulary)
     unknown = coder.token_to_id(UNKNOWN)
     counts, strange = [], 0
@@ -188,7 +206,7 @@ def decide(texts: Iterator[str], rows: int | None, vocabulary: str, length: int 
     lengths = numpy.array(counts)
     if length is None:
         usual = numpy.percentile(lengths, HELD, method="inverted_cdf")
-        length = int(min(usual + 1, LONGEST))
+        length = int(min(usual + 1, LONGEST, longest or LONGEST))
     made = [f"each as {length} tokens with its end", f"a vocabulary of {coder.get_vocab_size():,}"]
     if longer := int((lengths >= length).sum()):
         made.append(f"{longer:,} longer ones are {'left out' if drop else 'cut'}")
@@ -208,10 +226,10 @@ def encode(text: Any, vocabulary: str, end: int, length: int, drop: bool) -> NDA
     Raises:
         ValueError: It is no text.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str | None):
         raise ValueError(f"a cell of {type(text).__name__} is no sentence: expected text")
-    ids = tokenizer(vocabulary).encode(text, add_special_tokens=False).ids
-    if not text.strip() or not ids or (drop and len(ids) >= length):
+    ids = tokenizer(vocabulary).encode(text, add_special_tokens=False).ids if text and text.strip() else []
+    if not ids or (drop and len(ids) >= length):
         return None
     encoded = numpy.full(length, end, numpy.int32)
     encoded[: len(ids)] = ids[:length]

@@ -153,8 +153,10 @@ def corpus(sentences: int = SENTENCES, seed: int = 0) -> datasets.Dataset:
         seed: Another seed draws other sentences from the same grammar.
     """
     source = random.Random(seed)
-    labels = [source.randrange(len(KINDS)) for _ in range(sentences)]
-    texts = [" ".join(sentence(source, KINDS[label].upper())) for label in labels]
+    labels, texts = [], []
+    for _ in range(sentences):
+        labels.append(source.randrange(len(KINDS)))
+        texts.append(" ".join(sentence(source, KINDS[labels[-1]].upper())))
     schema = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=list(KINDS)))
     table = datasets.table.InMemoryTable(pyarrow.table({"text": texts, "label": labels}, schema=schema.arrow_schema))
     # Known by this file and the arguments, so that the same corpus is not encoded twice.

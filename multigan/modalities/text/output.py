@@ -35,5 +35,5 @@ def preview(texts: list[str], path: Path, labels: Sequence[str]) -> list[Path]:
 
 
 def one_line(text: str) -> str:
-    """Text without its line breaks, written out as they are in programs."""
-    return "\\n".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n")
+    """Text with its line breaks written out, as in programs; one at its end is left out."""
+    return "\\n".join(text.splitlines())

@@ -1,0 +1,200 @@
+"""How fast text trains and is generated, beside the plain ways of doing it.
+
+    OMP_NUM_THREADS=1 uv run benchmarks/text_speed.py [--rounds 5] [--sentences 100000]
+
+A vocabulary of 5,000, sentences of 20 tokens, batches of 64, all in turn:
+
+- one step of the generator (a relational memory of 512 units) and five of the discriminator: the engine, with its
+  cache, noise by latent, moving average and metrics, against the way of the public RelGAN port: uniform noise and
+  projection by token with autograd's own gradients, one-hot products for real words, the generator's graph kept and
+  gone back through in the discriminator's phase, 300 filters of one channel over each of 64 embeddings;
+- a step of the warm-up, an LSTM of 512 units, against a bare loop over nn.LSTM;
+- and memory: the most that a process had before and after a step, and while it generated many sentences.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import numpy
+import torch
+from interleaved import medians, table
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot, softplus
+
+from multigan import TrainedGenerator, configure
+from multigan.modalities.text import Text
+from multigan.modalities.text.generators import RelationalGenerator
+from multigan.run import Run
+
+VOCABULARY, LENGTH, BATCH, WIDTH, CRITIC_STEPS = 5000, 20, 64, 128, 5
+COPY = BATCH * LENGTH * VOCABULARY * 4 / 1e6  # megabytes of one tensor of a batch
+
+
+class PortDiscriminator(nn.Module):
+    """RelGAN's: the same filters over each embedding, a logit for each of them."""
+
+    def __init__(self, embeddings: int = 64, filters: int = 300) -> None:
+        super().__init__()
+        self.embed = nn.Linear(VOCABULARY, embeddings, bias=False)
+        self.filters = nn.ModuleList(nn.Conv2d(1, filters, (window, 1)) for window in (2, 3, 4, 5))
+        self.gate, self.mix = nn.Linear(4 * filters, 4 * filters), nn.Linear(4 * filters, 4 * filters)
+        self.last = nn.Sequential(nn.Linear(4 * filters, 100), nn.Linear(100, 1))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        embedded = self.embed(samples)[:, None]
+        found = [filters(embedded).relu().amax(2) for filters in self.filters]
+        features = torch.cat(found, 1).transpose(1, 2).flatten(0, 1)
+        gate = self.gate(features).sigmoid()
+        logits: Tensor = self.last(gate * self.mix(features).relu() + (1 - gate) * features)
+        return logits.view(len(samples), -1).mean(1)
+
+
+def port_sentences(generator: RelationalGenerator) -> Tensor:
+    """A batch, token by token, with the graph of everything."""
+    inputs, memory, tokens = generator.tokens.weight[0].expand(BATCH, -1), generator.begin(BATCH), []
+    for _ in range(LENGTH):
+        hidden, memory = generator.step(inputs, memory)
+        noise = torch.rand(BATCH, VOCABULARY)
+        scores = generator.last(hidden) - torch.log(-torch.log(noise + 1e-10) + 1e-10)
+        token = torch.softmax(scores, 1)
+        inputs = token @ generator.tokens.weight
+        tokens.append(token)
+    return torch.stack(tokens, 1)
+
+
+def ports(tokens: Tensor) -> Callable[[], None]:
+    generator = RelationalGenerator(VOCABULARY, WIDTH, 0, length=LENGTH, end=0, estimator="soft")
+    critic = PortDiscriminator()
+    optimizers = [torch.optim.Adam(network.parameters(), 1e-4) for network in (generator, critic)]
+
+    def batch() -> Tensor:
+        return one_hot(tokens[torch.randint(len(tokens), (BATCH,))], VOCABULARY).float()
+
+    def step() -> None:
+        for _ in range(CRITIC_STEPS):
+            optimizers[1].zero_grad()
+            softplus(critic(port_sentences(generator)) - critic(batch())).mean().backward()
+            optimizers[1].step()
+        optimizers[0].zero_grad()
+        softplus(critic(batch()) - critic(port_sentences(generator))).mean().backward()
+        optimizers[0].step()
+
+    return step
+
+
+def wired(folder: str, **settings: object) -> Run:
+    """A run on random words."""
+    model = {"length": LENGTH, "vocabulary_size": VOCABULARY, "generator_width": WIDTH, **settings.pop("model")}
+    return Run(
+        configure("text", dataset="noise", output=folder, tracker="none", batch_size=BATCH, model=model, **settings)
+    )
+
+
+def engine(folder: str, estimator: str) -> Callable[[], object]:
+    model = {"architecture": "relational", "estimator": estimator, "discriminator_width": 256}
+    run = wired(f"{folder}/{estimator}", model=model, discriminator_steps=CRITIC_STEPS)
+    count = iter(range(10**9))
+    return lambda: run.state.meter.add(run.play(next(count)))
+
+
+def warmup(folder: str) -> Callable[[], object]:
+    run = wired(f"{folder}/warmup", model={}, warmup_steps=10**6)
+    count = iter(range(10**9))
+    return lambda: run.state.meter.add(run.play(next(count)))
+
+
+class Reader(nn.Module):
+    """Embedding, LSTM, projection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+        self.lstm = nn.LSTM(WIDTH, 4 * WIDTH, batch_first=True)
+        self.last = nn.Linear(4 * WIDTH, VOCABULARY)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.last(self.lstm(self.tokens(tokens))[0])
+        return logits
+
+
+def bare_warmup(tokens: Tensor) -> Callable[[], None]:
+    reader = Reader()
+    optimizer = torch.optim.Adam(reader.parameters(), 1e-3, fused=True)
+
+    def step() -> None:
+        batch = tokens[torch.randint(len(tokens), (BATCH,))]
+        before = torch.cat([torch.zeros_like(batch[:, :1]), batch[:, :-1]], 1)
+        cross_entropy(reader(before).flatten(0, 1), batch.flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def noise() -> datasets.Dataset:
+    """Two thousand sentences of 19 random words: what is learned does not matter here."""
+    words = numpy.random.default_rng(0).integers(0, VOCABULARY - 2, (2000, LENGTH - 1))
+    return datasets.Dataset.from_dict({"text": [" ".join(map(str, row)) for row in words]})
+
+
+def memory() -> float:
+    """The most that this process has had so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def generated(count: int) -> None:
+    """Print what memory generating takes, a tenth and all of it."""
+    modality = Text()
+    modality.fit(Text.builtin_datasets["noise"]())
+    generator = TrainedGenerator("text", modality, modality.generator().eval().requires_grad_(False))
+    found = []
+    for part in (count // 10, count):
+        with tempfile.TemporaryDirectory() as folder:
+            modality.save(generator.batches(part), Path(folder))
+        found.append(f"{memory():,.0f} MB after {part:,} sentences")
+    print("most memory, generating:", ", ".join(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sentences", type=int, default=100_000, help="sentences to generate")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    Text.builtin_datasets = {"noise": noise}
+    tokens = torch.from_numpy(numpy.random.default_rng(1).integers(2, VOCABULARY, (2000, LENGTH)))
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {
+            "engine, straight-through": lambda: engine(folder, "straight_through"),
+            "engine, soft": lambda: engine(folder, "soft"),
+            "ports": lambda: ports(tokens),
+        }
+        if options.only:  # in a process of its own, for its memory
+            step = steps[options.only]()
+            before = memory()
+            step()
+            print(f"most memory, {options.only}: {(memory() - before) / COPY:.1f} times a batch on the simplex")
+            return
+        times = medians({name: make() for name, make in steps.items()}, options.rounds)
+        table(f"one step of the generator and {CRITIC_STEPS} of the discriminator", times, "ports")
+        print(f"\nthe engine is {times['ports'] / times['engine, soft']:.2f} times as fast as the ports, and")
+        print(f"{times['ports'] / times['engine, straight-through']:.2f} times straight through\n")
+        times = medians({"engine": warmup(folder), "bare nn.LSTM": bare_warmup(tokens)}, 3 * options.rounds)
+        table("a step of the warm-up", times, "bare nn.LSTM")
+        rate = {name: BATCH * LENGTH / seconds for name, seconds in times.items()}
+        print(
+            f"\n{rate['engine']:,.0f} tokens a second, {rate['engine'] / rate['bare nn.LSTM']:.2f} of the bare loop's\n"
+        )
+    for name in steps:
+        print(subprocess.run([sys.executable, __file__, "--only", name], capture_output=True, text=True).stdout.strip())
+    generated(options.sentences)
+
+
+if __name__ == "__main__":
+    main()

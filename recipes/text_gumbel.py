@@ -1,0 +1,33 @@
+"""Sentences: an LSTM that is taught by likelihood and then plays, its gradients past the words by Gumbel-softmax.
+
+    accelerate launch recipes/text_gumbel.py
+
+On the built-in grammar, whose truth is known, it made the starter model that comes with multigan. First the generator
+learns to continue real sentences (3,000 steps of maximum likelihood, as recipes/text_mle.py does alone); then it plays
+against filters over several embeddings of the words (after RelGAN, Nie et al. 2019) with the relativistic loss and both
+gradient penalties. What the game adds is variety: as many sentences are right as by likelihood alone, and they vary as
+much as the real ones.
+
+    accelerate launch recipes/text_gumbel.py --dataset ../shared/data/image_coco/train.txt --model.length null
+    multigan generate --modality text -n 20 --prefix "the old"
+"""
+
+import multigan
+from multigan.cli import recipe
+
+CONFIG = multigan.configure(
+    "text",
+    warmup_steps=3000,
+    steps=1000,
+    batch_size=64,
+    warmup_learning_rate=2e-3,
+    objective="relativistic",
+    r1=0.1,
+    r2=0.1,
+    generator_learning_rate=3e-4,
+    discriminator_learning_rate=3e-4,
+    model={"length": 27},
+)
+
+if __name__ == "__main__":
+    recipe(CONFIG, __doc__)
