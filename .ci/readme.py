@@ -18,10 +18,11 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 def short(command: str) -> str:
-    """A training of two steps; any other command as it is."""
+    """A training of two steps, and of two of a warm-up; any other command as it is."""
     if re.search(r"recipes/\w+\.py|multigan train \w+|-m multigan train", command) and "--help" not in command:
         command = re.sub(r" --steps \d+", "", command)
         command += " --steps 4" if "--resume" in command else " --steps 2"
+        command += " --warmup_steps 2" if re.search(r"recipes/text_|train text", command) else ""
     return re.sub(r"^pip install uv && ", "", command)
 
 

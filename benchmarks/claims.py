@@ -55,7 +55,7 @@ PENALTIES: dict[str, dict[str, float]] = {
     "wgan_gp": {"wgan_gp": 10.0},
 }
 RING = "multigan_ring:Ring"
-SMALLEST = {"image": {"resolution": 16}, "audio": {"length": 4096}}  # of the modalities, for --quick
+SMALLEST = {"image": {"resolution": 16}, "audio": {"length": 4096}, "text": {"length": 9}}  # for --quick
 PLAYERS = ("generator", "discriminator")
 
 Vectors = dict[str, Tensor]

@@ -23,7 +23,7 @@ CLAIMS = {
     "ring: stopped and resumed is uninterrupted, processes: 2",
     "ring: resumed on other processes is uninterrupted",
 }
-RECIPES = {path.stem for path in (FOLDER.parent / "recipes").glob("image_*.py")}
+RECIPES = {path.stem for path in (FOLDER.parent / "recipes").glob("*.py")}
 
 
 def measured(*arguments):
