@@ -22,6 +22,7 @@ BUILDERS = {
     ".arrow": "arrow",
     ".txt": "text",
 }
+TEXTS = {".csv", ".tsv", ".json", ".jsonl", ".txt"}
 SPLITS = {"train", "validation", "valid", "val", "dev", "test"}
 METADATA = "metadata.csv"
 
@@ -63,6 +64,7 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
         if path.suffix.lower() not in BUILDERS:
             known = ", ".join([*BUILDERS, *modality.file_endings])
             raise UserError(f"{path} is of an unknown kind: expected one of {known}")
+        check_encoding([path])
         options = {"delimiter": "\t"} if path.suffix.lower() == ".tsv" else {}
         return from_library(
             str(path),
@@ -85,10 +87,28 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
         if root == path:
             only_train(str(path), split)
         return streamed(listed(examples, root), streaming)
-    if not any(file.suffix.lower() in BUILDERS for file in path.rglob("*")):
+    files = [file for file in path.rglob("*") if file.suffix.lower() in BUILDERS]
+    if not files:
         expected = ", ".join([*modality.file_endings, *BUILDERS])
         raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
+    check_encoding(files)
     return from_library(str(path), str(path), subset, split, streaming, modality)
+
+
+def check_encoding(files: list[Path]) -> None:
+    """Raise the error for a file of text that is not in UTF-8, with the line: `datasets` names a byte at best."""
+    for file in files:
+        if file.suffix.lower() not in TEXTS:
+            continue
+        number = 0
+        try:
+            with file.open("rb") as lines:
+                for number, line in enumerate(lines, 1):
+                    line.decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"line {number} of {file} is not UTF-8, at its byte {error.start}") from error
+        except OSError as error:
+            raise UserError(f"cannot read {file}: {error.strerror}") from error
 
 
 def split_folder(path: Path, split: str) -> Path:

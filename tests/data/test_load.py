@@ -273,3 +273,15 @@ def test_pictures_are_not_opened_when_a_dataset_is_loaded(image, pictures):
     assert len(loaded(image, root)) == 2
     with Image.open(root / "1.png") as picture:
         assert picture.size == (16, 16)
+
+
+# --- text ---
+
+
+@pytest.mark.parametrize("name", ["lines.txt", "rows.csv", "rows.jsonl", "folder/lines.txt"])
+def test_text_that_is_not_utf_8_is_refused_by_its_line(image, tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes("text\nfür\n".encode() + b"f\xfcr\n")
+    given = file if file.parent == tmp_path else file.parent
+    assert f"line 3 of {file} is not UTF-8" in refused(image, given)
