@@ -100,11 +100,12 @@ def check_encoding(files: list[Path]) -> None:
     for file in files:
         if file.suffix.lower() not in TEXTS:
             continue
-        number = 0
+        number = 1
         try:
             with file.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
+                for line in lines:
                     line.decode()
+                    number += 1
         except UnicodeDecodeError as error:
             raise UserError(f"line {number} of {file} is not UTF-8, at its byte {error.start}") from error
         except OSError as error:
