@@ -9,11 +9,10 @@ A vocabulary of 5,000, sentences of 20 tokens, batches of 64, all in turn:
   projection by token with autograd's own gradients, one-hot products for real words, the generator's graph kept and
   gone back through in the discriminator's phase, 300 filters of one channel over each of 64 embeddings;
 - a step of the warm-up, an LSTM of 512 units, against a bare loop over nn.LSTM;
-- and memory: the most that a process had before and after a step, and while it generated many sentences.
+- and memory: what a step takes at most, and what generating many sentences does.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -143,9 +142,18 @@ def noise() -> datasets.Dataset:
     return datasets.Dataset.from_dict({"text": [" ".join(map(str, row)) for row in words]})
 
 
-def memory() -> float:
-    """The most that this process has had so far, in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def memory(which: str = "VmHWM") -> float:
+    """What this process has had at most, or has now (VmRSS), in megabytes."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(which)]
+    return int(line.split()[1]) / 1000
+
+
+def most(step: Callable[[], object]) -> float:
+    """What a step takes at most over what there was before it, in megabytes; Linux forgets the most so far for it."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    step()
+    return memory() - before
 
 
 def generated(count: int) -> None:
@@ -177,9 +185,8 @@ def main() -> None:
         }
         if options.only:  # in a process of its own, for its memory
             step = steps[options.only]()
-            before = memory()
-            step()
-            print(f"most memory, {options.only}: {(memory() - before) / COPY:.1f} times a batch on the simplex")
+            step()  # the optimizers' moments are made in the first
+            print(f"most memory of a step, {options.only}: {most(step) / COPY:.1f} times a batch on the simplex")
             return
         times = medians({name: make() for name, make in steps.items()}, options.rounds)
         table(f"one step of the generator and {CRITIC_STEPS} of the discriminator", times, "ports")
@@ -192,7 +199,11 @@ def main() -> None:
             f"\n{rate['engine']:,.0f} tokens a second, {rate['engine'] / rate['bare nn.LSTM']:.2f} of the bare loop's\n"
         )
     for name in steps:
-        print(subprocess.run([sys.executable, __file__, "--only", name], capture_output=True, text=True).stdout.strip())
+        print(
+            subprocess.run(
+                [sys.executable, __file__, "--only", name], stdout=subprocess.PIPE, text=True, check=True
+            ).stdout
+        )
     generated(options.sentences)
 
 

@@ -47,6 +47,8 @@ class Modality(ABC):
     #: Further options of generating, a frozen dataclass with defaults, for `steer`; its fields become the flags of
     #: `multigan generate`.
     Options: ClassVar[type] = NoOptions
+    #: Whether near latents make near samples: if not, there is no walking between them, and no truncation.
+    latent_space: ClassVar[bool] = True
     #: How many uniform numbers a sample `augment` takes.
     augment_numbers: int = 0
 

@@ -105,18 +105,23 @@ class TrainedGenerator:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         if truncation is not None and not truncation > 0:
             raise UserError(f"truncation is {truncation}: expected more than 0")
+        if not self.modality.latent_space and (truncation is not None or interpolate):
+            raise UserError(
+                f"modality {self.name!r} has neither truncation nor walks: near latents make no near samples"
+            )
         plugin = type(self.modality)
-        self.modality.steer(
-            self.network, plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
-        )
+        chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
+        self.modality.steer(self.network, chosen)  # what cannot be is refused at once
         labels = self.class_numbers(label)
         if interpolate:
             labels = labels[:1] if label is None else labels
             if len(labels) > 1:
                 raise UserError("a walk between two latents stays in one class: give one label")
-        return self._batches(n, seed, labels, truncation, interpolate)
+        return self._batches(n, seed, labels, truncation, interpolate, chosen)
 
-    def _batches(self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool) -> Iterator[Tensor]:
+    def _batches(
+        self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool, options: Any
+    ) -> Iterator[Tensor]:
         dim = self.modality.config.latent_dim
         weight = next(self.network.parameters())
         device = weight.device
@@ -128,6 +133,7 @@ class TrainedGenerator:
                 for i in numbers
             ]
             condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
+            self.modality.steer(self.network, options)  # another call may have had others since
             with torch.no_grad():
                 samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()

@@ -137,6 +137,7 @@ class ModalityConformance:
         generator = modality.generator()
         generator(latent, condition)  # running statistics other than the initial ones
         generator.eval()
+        modality.steer(generator, modality.Options())
         with torch.no_grad():
             together = generator(latent, condition)
             alone = torch.cat(
@@ -162,6 +163,8 @@ class ModalityConformance:
         previews = modality.preview(real, tmp_path / "preview")
         assert previews and all(file.name.startswith("preview") and file.stat().st_size for file in previews)
         assert modality.preview(real[:4], tmp_path / "named", ["one", "other", "one", "other"])
+        (tmp_path / "labelled").mkdir()
+        assert modality.save(iter([real[:2]]), tmp_path / "labelled", ["one", "other"])
         assert len(modality.present(real[:5])) == 5
         assert all(isinstance(fault, str) for fault in modality.faults(real))
 

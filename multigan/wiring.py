@@ -81,7 +81,8 @@ def build_game(
         UserError: The batch cannot be shared out over the processes.
     """
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
-    modality.start(generator)
+    if not training.resume:
+        modality.start(generator)
     discriminator = build_network(modality.discriminator, training.seed, "discriminator", accelerator.device)
     optimizers = [
         distributed.adam(generator, training.generator_learning_rate, training.betas),

@@ -93,16 +93,19 @@ def generate(
     click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
 
 
-def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, str]:
-    """Flags that are the modality's own, as given: ``--name value`` or ``--name=value``.
+def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Flags that are the modality's own, with their values: ``--name value`` or ``--name=value``.
 
     Raises:
         UserError: Something else, or an unknown name.
     """
+    import yaml
+
     from multigan.config import nearest
     from multigan.errors import UserError
 
-    options, words = {}, list(more)
+    options: dict[str, Any] = {}
+    words = list(more)
     while words:
         flag, equals, value = words.pop(0).partition("=")
         name = flag.removeprefix("--").replace("-", "_")
@@ -113,7 +116,8 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
             )
         if not equals and not words:
             raise UserError(f"{flag} has no value")
-        options[name] = value if equals else words.pop(0)
+        given = value if equals else words.pop(0)
+        options[name] = given if known[name] is str else yaml.safe_load(given)
     return options
 
 

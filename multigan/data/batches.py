@@ -86,7 +86,7 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
 
 
 def encode(batch: list[dict[str, Any]], rows: slice, modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """These rows of a batch, encoded; for one that is left out, the first good one of the whole batch stands in."""
+    """These rows of a batch, encoded; for those left out, good ones of the whole batch stand in, in turn."""
     outcomes = [attempt(modality, row) for row in batch[rows]]
     wrong = [outcome for outcome in outcomes if isinstance(outcome, str)]
     if wrong and not skip_corrupt:
@@ -95,8 +95,12 @@ def encode(batch: list[dict[str, Any]], rows: slice, modality: Modality, skip_co
         tqdm.write(f"left out {len(wrong)} rows of the stream: {wrong[0]}")
     if all(isinstance(outcome, dict) for outcome in outcomes):
         return outcomes  # type: ignore[return-value]
-    good = next((found for found in (attempt(modality, row) for row in batch) if isinstance(found, dict)), None)
-    if good is None:
+    good = [found for found in (attempt(modality, row) for row in batch) if isinstance(found, dict)]
+    if not good:
         reason = f": {wrong[0]}" if wrong else ""
         raise UserError(f"none of {len(batch)} rows of the stream in a row can be used{reason}")
-    return [outcome if isinstance(outcome, dict) else good for outcome in outcomes]
+    places = range(len(batch))[rows]
+    return [
+        outcome if isinstance(outcome, dict) else good[place % len(good)]
+        for place, outcome in zip(places, outcomes, strict=True)
+    ]

@@ -207,7 +207,8 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
             rows += len(good)
     if not rows:
         raise UserError(
-            f"none of the {len(unusable)} rows of the dataset can be used" + (f": {unusable[0]}" if unusable else "")
+            f"none of the {len(dataset)} rows of the dataset can be used: "
+            f"{unusable[0] if unusable else f'modality {type(modality).__name__} leaves them out'}"
         )
     more = "; ..." if len(unusable) > SHOWN else ""
     left_out = f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}"

@@ -91,7 +91,8 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
     if not files:
         expected = ", ".join([*modality.file_endings, *BUILDERS])
         raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
-    check_encoding(files)
+    if all(file.suffix.lower() in TEXTS for file in files):  # others may have notes beside them
+        check_encoding(files)
     return from_library(str(path), str(path), subset, split, streaming, modality)
 
 

@@ -1,5 +1,7 @@
 """The built-in text modality passes the suite that a stranger's must pass, with each of its networks."""
 
+import pytest
+
 from multigan.testing import ModalityConformance
 
 SMALL = {"generator_width": 4, "discriminator_width": 8, "length": 9}
@@ -10,6 +12,7 @@ class TestText(ModalityConformance):
     model = SMALL
 
 
+@pytest.mark.slow
 class TestRelationalMemorySoft(ModalityConformance):
     modality = "text"
     model = SMALL | {"architecture": "relational", "estimator": "soft", "conditional": True}
@@ -19,4 +22,4 @@ class TestRelationalMemorySoft(ModalityConformance):
 class TestTransformer(ModalityConformance):
     modality = "text"
     model = SMALL | {"architecture": "transformer", "layers": 1, "discriminator": "transformer", "conditional": True}
-    training = {"wgan_gp": 1.0, "objective": "wasserstein"}
+    training = {"wgan_gp": 1.0, "objective": "wasserstein", "warmup_steps": 3, "steps": 1}

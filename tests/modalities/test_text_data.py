@@ -202,7 +202,7 @@ def test_proposed_length_holds_99_of_100_sentences_and_their_ends(counts, length
 
 
 @pytest.mark.parametrize(
-    ("longer", "words"), [("cut", "2 longer ones are cut"), ("drop", "2 longer ones are left out")]
+    ("longer", "words"), [("cut", "2 too long for that are cut"), ("drop", "2 too long for that are left out")]
 )
 def test_longer_rows_are_counted_and_cut_or_left_out(longer, words):
     texts = ["a b", "a b c", "a b c d", "a"]

@@ -223,8 +223,7 @@ def test_what_follows_the_end_does_not_change_the_likelihood(kind):
 def test_warmup_loss_is_the_mean_surprise_of_the_sentences(kind):
     network = generator(kind, 4, 5, classes=3)
     rows, condition = torch.tensor([[2, 3, 0, 0, 0], [1, 1, 2, 3, 1]]), torch.tensor([2, 0])
-    real = torch.nn.functional.one_hot(rows, 4).float()
-    loss = Text(TextConfig()).warmup_loss(network, real, condition)
+    loss = Text(TextConfig()).warmup_loss(network, rows.int(), condition)
     expected = -sum(by_hand(network, row, label[None]) for row, label in zip(rows, condition, strict=True)) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
@@ -409,3 +408,27 @@ def test_half_precision_judges_nearly_alike(kind):
         with torch.autocast("cpu", torch.bfloat16):
             half = network(samples)
     assert (half.float() - whole).abs().max() < 0.1
+
+
+# --- the same with and without a graph ---
+
+
+@generators
+@pytest.mark.parametrize("estimator", ["soft", "straight_through"])
+def test_sentences_are_the_same_without_a_graph(kind, estimator):
+    network = generator(kind, 6, 5)
+    network.estimator, network.temperature = estimator, 0.7
+    with_graph = network(latents(8))
+    with torch.no_grad():
+        torch.testing.assert_close(network(latents(8)), with_graph)
+
+
+def test_average_moves_tied_weights_once():
+    from multigan.engine.ema import update_average
+
+    average, network = generator("transformer", 6, 5), generator("transformer", 6, 5)
+    for one, value in ((average, 0.0), (network, 1.0)):
+        for weight in one.parameters():
+            weight.data.fill_(value)
+    update_average(average, network, 0.9, updates=10**6)
+    assert all(torch.allclose(weight, torch.tensor(0.1)) for weight in average.parameters())

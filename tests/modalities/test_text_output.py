@@ -72,3 +72,13 @@ def test_preview_says_the_classes_in_a_column(tmp_path):
     lines = file.read_text().splitlines()
     assert len(lines) == 20
     assert lines[:3] == ["good   a\\nb", "bad    c", "so so  d"]
+
+
+def test_options_of_one_call_do_not_reach_another():
+    from multigan import load
+
+    generator = load("starter/text")
+    first, second = generator.batches(3, prefix="the old"), generator.batches(3)
+    kept = [generator.modality.present(next(batches)) for batches in (first, second)]
+    assert all(text.startswith("the old ") for text in kept[0])
+    assert not all(text.startswith("the old ") for text in kept[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,13 +103,15 @@ class TextConfig:
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
         for name in ("temperature", "last_temperature"):
-            if not getattr(self, name) >= 0.1:
+            if not 0.1 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0.1 or more, for gradients to pass")
         if self.discriminator == "convolutional" and self.discriminator_width % self.representations:
             raise UserError(
                 f"discriminator_width is {self.discriminator_width}: expected a multiple of representations, "
                 f"{self.representations}"
             )
+        if self.discriminator == "transformer" and self.discriminator_width % 4:
+            raise UserError(f"discriminator_width is {self.discriminator_width}: expected a multiple of 4")
         if self.pretrained is not None and self.architecture != "transformer":
             raise UserError(f"pretrained is {self.pretrained!r}: it needs --model.architecture transformer")
 
@@ -126,8 +129,8 @@ class TextOptions:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise UserError(f"temperature is {self.temperature}: expected more than 0")
+        if not 1e-6 <= self.temperature < math.inf:
+            raise UserError(f"temperature is {self.temperature}: expected more than 0, a millionth or more")
 
 
 def corpus() -> datasets.Dataset:
@@ -144,6 +147,7 @@ class Text(Modality):
     config: TextConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"grammar": corpus}
     training_defaults: ClassVar[Mapping[str, Any]] = {"batch_size": 64, "objective": "relativistic"}
+    latent_space = False
 
     # --- data ---
 
@@ -240,7 +244,7 @@ class Text(Modality):
         from multigan.modalities.text import data
 
         if self.config.pretrained:
-            data.load_pretrained(generator.decoder, self.config.pretrained)
+            data.load_pretrained(generator, self.config.pretrained)
 
     def discriminator(self) -> nn.Module:
         from multigan.modalities.text import discriminators

@@ -12,8 +12,8 @@ import datasets
 import numpy
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import nn
 from tqdm import tqdm
 
 from multigan.columns import AnyDataset, columns, named
@@ -117,6 +117,12 @@ def tokenizer(vocabulary: str) -> Tokenizer:
     return found
 
 
+def unknown_token(vocabulary: str) -> int | None:
+    """The number of the token for what is in no other, if there is one."""
+    name = json.loads(vocabulary)["model"].get("unk_token")
+    return tokenizer(vocabulary).token_to_id(name) if name else None
+
+
 def size(vocabulary: str) -> int:
     """How many tokens there are."""
     return int(tokenizer(vocabulary).get_vocab_size()) if vocabulary else 1
@@ -131,7 +137,8 @@ def pretrained(name: str) -> tuple[str, str, int, int | None]:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
     with to_be_had(name):
-        settings, found = AutoConfig.from_pretrained(name), AutoTokenizer.from_pretrained(name)
+        settings = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        found = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         if type(settings) not in MODEL_FOR_CAUSAL_LM_MAPPING:
             raise ValueError(f"it is a {settings.model_type}, which continues no text")
         if found.eos_token_id is None:
@@ -143,16 +150,40 @@ def pretrained(name: str) -> tuple[str, str, int, int | None]:
         return coder.to_str(), json.dumps(settings.to_dict()), found.eos_token_id, longest
 
 
-def load_pretrained(decoder: nn.Module, name: str) -> None:
-    """Give a transformer the weights of a causal language model, by name or folder.
+def load_pretrained(generator: Any, name: str) -> None:
+    """Give a `TransformerGenerator` the weights of a causal language model, by name or folder.
 
     Raises:
         UserError: It cannot be had.
     """
     from transformers import AutoModelForCausalLM
 
+    decoder = generator.decoder
     with to_be_had(name):
-        decoder.load_state_dict(AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).state_dict())
+        load: Any = AutoModelForCausalLM.from_pretrained
+        found, loading = load(name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
+        if missing := sorted({*loading["missing_keys"], *loading["mismatched_keys"]}):
+            raise ValueError(f"weights are missing: {', '.join(map(str, missing[:3]))}")
+        decoder.load_state_dict(found.state_dict())
+        # Some scale what they read or what they say between the layers that are used here, some look ahead.
+        tokens = (
+            torch.arange(2, 8, device=generator.embedding.weight.device)[None] % generator.embedding.weight.shape[0]
+        )
+        with torch.no_grad():
+            theirs, inputs, memory, steps = (
+                decoder(input_ids=tokens).logits,
+                generator.embedding.weight[tokens],
+                None,
+                [],
+            )
+            for place in inputs.unbind(1):
+                hidden, memory = generator.step(place, memory)
+                steps.append(generator.projection(hidden))
+            for ours in (torch.stack(steps, 1), generator.projection(generator.read(inputs))):
+                if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
+                    raise ValueError(
+                        f"it is a {decoder.config.model_type}, which multigan cannot take word by word yet"
+                    )
 
 
 @contextmanager
@@ -160,7 +191,7 @@ def to_be_had(name: str) -> Iterator[None]:
     """What goes wrong in loading a pretrained model, in one line."""
     try:
         yield
-    except (OSError, ValueError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, AttributeError, RuntimeError, ImportError, LookupError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"no causal language model {name!r} to be had: {reason}") from error
 
@@ -195,7 +226,7 @@ def decide(
     if longest is not None and length is not None and length > longest:
         raise UserError(f"length is {length}: the pretrained model has room for {longest}")
     coder = tokenizer(vocabulary)
-    unknown = coder.token_to_id(UNKNOWN)
+    unknown = unknown_token(vocabulary)
     counts, strange = [], 0
     while part := list(islice(texts, ROWS)):
         for encoded in coder.encode_batch(part, add_special_tokens=False):
@@ -209,9 +240,10 @@ def decide(
         length = int(min(usual + 1, LONGEST, longest or LONGEST))
     made = [f"each as {length} tokens with its end", f"a vocabulary of {coder.get_vocab_size():,}"]
     if longer := int((lengths >= length).sum()):
-        made.append(f"{longer:,} longer ones are {'left out' if drop else 'cut'}")
+        made.append(f"{longer:,} too long for that {'is' if longer == 1 else 'are'} {'left out' if drop else 'cut'}")
     if rows is not None and rows > len(counts):
-        made.append(f"{rows - len(counts):,} blank ones are left out")
+        blank = rows - len(counts)
+        made.append(f"{blank:,} blank {'one is' if blank == 1 else 'ones are'} left out")
     if strange:
         made.append(f"{strange:,} words, {strange / lengths.sum():.1%}, are unknown to it")
     least, half, most = (int(numpy.percentile(lengths, share)) for share in (0, 50, 100))
@@ -252,7 +284,7 @@ def prefix(text: str, vocabulary: str, length: int) -> list[int]:
     """
     coder = tokenizer(vocabulary)
     encoded = coder.encode(text, add_special_tokens=False)
-    unknown = coder.token_to_id(UNKNOWN)
+    unknown = unknown_token(vocabulary)
     strange = [
         text[start:stop]
         for number, (start, stop) in zip(encoded.ids, encoded.offsets, strict=True)

@@ -78,6 +78,7 @@ class TextGenerator(nn.Module):
         numbers = gumbel.uniform(latent, (self.length, len(weight)))
         inputs, memory = weight[self.end].expand(len(latent), -1), self.begin(len(latent))
         ended = torch.zeros(len(latent), dtype=torch.bool, device=latent.device)
+        mixed = self.training and self.estimator == "soft"
         tokens = []
         for place in range(self.length):
             hidden, memory = self.step(self.told(inputs, condition), memory)
@@ -86,7 +87,7 @@ class TextGenerator(nn.Module):
                 token, choice = self.draw(logits, numbers[:, place], ended, place)
             tokens.append(token)
             ended = ended | (choice == self.end)
-            inputs = token @ weight if token.requires_grad else weight[choice]
+            inputs = token @ weight if mixed or token.requires_grad else weight[choice]
         return torch.stack(tokens, 1)
 
     def draw(self, logits: Tensor, numbers: Tensor, ended: Tensor, place: int) -> tuple[Tensor, Tensor]:
@@ -211,7 +212,8 @@ class TransformerGenerator(TextGenerator):
     """A decoder of `transformers`, whose attention to the tokens before is kept from one to the next.
 
     Args:
-        settings: Its configuration, as `transformers` writes it; dropout is left out, for no network draws numbers.
+        settings: Its configuration, as `transformers` writes it. Dropout is left out, for no network draws numbers, and
+            so is the type that its weights were stored in.
         classes: Number of classes; 0 for an unconditional generator.
         options: Of `TextGenerator`.
     """
@@ -220,7 +222,7 @@ class TransformerGenerator(TextGenerator):
         from transformers import AutoConfig, AutoModelForCausalLM
 
         super().__init__(**options)
-        chosen = AutoConfig.for_model(**settings)
+        chosen = AutoConfig.for_model(**{key: value for key, value in settings.items() if "dtype" not in key})
         for name, value in chosen.to_dict().items():
             if "drop" in name and isinstance(value, float):
                 setattr(chosen, name, 0.0)

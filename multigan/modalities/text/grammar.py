@@ -134,15 +134,15 @@ def log_probability(words: Sequence[str]) -> float:
 def entropy(derivations: Sequence[Sequence[Choice]]) -> float:
     """The entropy in nats of a sentence of the grammar with its probabilities as they are in these derivations.
 
-    It is that of the sentences themselves, as far as they are free as the grammar is: the choice of a rule depends on
-    nothing but its symbol. With the grammar's own probabilities it is its own entropy.
+    With the grammar's own probabilities it is its own entropy. Of sentences that are less free than the grammar (a few
+    that come again and again, say) it is an upper bound: look at how many are different, too.
     """
     counts = Counter(choice for choices in derivations for choice in choices)
     totals: Counter[str] = Counter()
     for (symbol, _), count in counts.items():
         totals[symbol] += count
-    bits = sum(count * math.log(totals[symbol] / count) for (symbol, _), count in counts.items())
-    return bits / len(derivations)
+    nats = sum(count * math.log(totals[symbol] / count) for (symbol, _), count in counts.items())
+    return nats / len(derivations)
 
 
 def corpus(sentences: int = SENTENCES, seed: int = 0) -> datasets.Dataset:

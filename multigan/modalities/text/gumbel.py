@@ -29,10 +29,11 @@ def temperature_at(share: float, first: float, last: float, schedule: Schedule) 
 def uniform(latent: Tensor, shape: tuple[int, int]) -> Tensor:
     """Uniform numbers in [0, 1), float32 ``(B, *shape)``: row i depends on latent i, ``(LATENTS,)``, alone.
 
-    The latent seeds a generator of numbers on the device. A latent with a number for every word that might stand at
-    every place would be drawn by every process, on the CPU, for the whole batch.
+    The latent seeds a generator of numbers on the device; on another kind of device they are others. A latent with a
+    number for every word that might stand at every place would be drawn by every process, on the CPU, for the whole
+    batch.
     """
-    numbers = torch.empty(len(latent), *shape, device=latent.device)
+    numbers = torch.empty(len(latent), *shape, dtype=torch.float32, device=latent.device)
     generator = torch.Generator(latent.device)
     for row, key in zip(numbers, latent.float().cpu().numpy(), strict=True):
         seed = int.from_bytes(hashlib.blake2b(key.tobytes(), digest_size=8).digest()) >> 1
