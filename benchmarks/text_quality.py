@@ -6,8 +6,8 @@
 
 Without a dataset, on the built-in grammar, where quality and variety are known: how many sentences are grammatical, how
 likely they are, and the entropy of the choices of rules in them, which bounds that of the sentences from above: see how
-many are different, too. The likelihood of the test set is in nats a token. The baseline, trained by maximum likelihood, is measured at
-five temperatures: another model is better where it lies above that curve.
+many are different, too. The likelihood of the test set is in nats a token. The baseline, trained by maximum likelihood,
+is measured at five temperatures: another model is better where it lies above that curve.
 """
 
 import argparse
