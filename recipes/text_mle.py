@@ -1,4 +1,4 @@
-"""Sentences by maximum likelihood alone: the baseline that a text GAN has to beat.
+r"""Sentences by maximum likelihood alone: the baseline that a text GAN has to beat.
 
     accelerate launch recipes/text_mle.py
 
@@ -6,7 +6,8 @@ The warm-up of recipes/text_gumbel.py, and no game after it. Each word is learne
 before, of real sentences. Sampled at several temperatures it trades quality for variety, and a GAN is worth its trouble
 where it lies above that curve: benchmarks/text_quality.py draws it.
 
-    accelerate launch recipes/text_mle.py --dataset ../shared/data/image_coco/train.txt --model.length null
+    accelerate launch recipes/text_mle.py --dataset ../shared/data/image_coco/train.txt --model.length null \
+        --warmup_steps 700
     multigan generate --modality text -n 20 --temperature 0.8
 """
 
