@@ -491,3 +491,18 @@ def test_pretrained_model_that_has_changed_in_its_folder_is_read_again(model, tm
         cached(table(text=TEXTS), modality, False)
         read.append(modality.config.end)
     assert read[0] != read[1]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"vocabulary": "garbage"}, {"vocabulary": "{}"}, {"decoder": "garbage"}, {"decoder": "{}x"}]
+)
+def test_settings_of_a_damaged_model_are_one_line(settings):
+    modality = Text(TextConfig(architecture="transformer", **settings))
+    with pytest.raises(UserError, match=next(iter(settings))):
+        modality.generator()
+
+
+def test_decoder_of_an_unknown_kind_is_one_line():
+    modality = Text(TextConfig(architecture="transformer", decoder='{"model_type": "nonsense", "vocab_size": 5}'))
+    with pytest.raises(UserError, match="no configuration of transformers"):
+        modality.generator()

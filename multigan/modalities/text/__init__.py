@@ -217,8 +217,14 @@ class Text(Modality):
     def _vocabulary(self) -> int:
         from multigan.modalities.text import data
 
-        decoder = json.loads(self.config.decoder or "{}")
-        return int(decoder.get("vocab_size") or data.size(self.config.vocabulary))
+        return int(self._decoder.get("vocab_size") or data.size(self.config.vocabulary))
+
+    @property
+    def _decoder(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.config.decoder or "{}"))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the decoder is no configuration of transformers: {error}") from error
 
     @property
     def _length(self) -> int:
@@ -237,7 +243,7 @@ class Text(Modality):
             return generators.RecurrentGenerator(size, width, self._classes, **options)
         if config.architecture == "relational":
             return generators.RelationalGenerator(size, width, self._classes, **options)
-        settings = json.loads(config.decoder) if config.decoder else small_decoder(size, self._length, width, config)
+        settings = self._decoder or small_decoder(size, self._length, width, config)
         return generators.TransformerGenerator(settings, self._classes, **options)
 
     def start(self, generator: Any) -> None:

@@ -109,8 +109,15 @@ def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count:
 
 @functools.lru_cache(maxsize=8)
 def tokenizer(vocabulary: str) -> Tokenizer:
-    """The tokenizer of a JSON that `train` or `transformers` has written."""
-    found = Tokenizer.from_str(vocabulary)
+    """The tokenizer of a JSON that `train` or `transformers` has written.
+
+    Raises:
+        UserError: It is something else.
+    """
+    try:
+        found = Tokenizer.from_str(vocabulary)
+    except Exception as error:  # the library has no type of its own for it
+        raise UserError(f"the vocabulary is no tokenizer of the tokenizers library: {error}") from error
     found.encode_special_tokens = True  # a text that names them does not mean them
     found.no_padding()
     found.no_truncation()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from multigan.errors import UserError
 from multigan.modalities.text import gumbel
 from multigan.modalities.text.gumbel import Estimator
 
@@ -222,12 +223,15 @@ class TransformerGenerator(TextGenerator):
         from transformers import AutoConfig, AutoModelForCausalLM
 
         super().__init__(**options)
-        chosen = AutoConfig.for_model(**{key: value for key, value in settings.items() if "dtype" not in key})
+        try:
+            chosen = AutoConfig.for_model(**{key: value for key, value in settings.items() if "dtype" not in key})
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the decoder is no configuration of transformers: {str(error).splitlines()[0]}") from error
         for name, value in chosen.to_dict().items():
             if "drop" in name and isinstance(value, float):
                 setattr(chosen, name, 0.0)
         make: Any = AutoModelForCausalLM.from_config
-        self.decoder = make(chosen)
+        self.decoder = make(chosen, trust_remote_code=False)
         self.tell(classes, self.decoder.get_input_embeddings().weight.shape[1])
 
     embedding = property(lambda self: self.decoder.get_input_embeddings())
