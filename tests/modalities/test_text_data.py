@@ -506,3 +506,49 @@ def test_decoder_of_an_unknown_kind_is_one_line():
     modality = Text(TextConfig(architecture="transformer", decoder='{"model_type": "nonsense", "vocab_size": 5}'))
     with pytest.raises(UserError, match="no configuration of transformers"):
         modality.generator()
+
+
+# --- pretrained models that cannot be used ---
+
+
+def test_model_that_lacks_weights_is_refused(model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(model, tmp_path / "half")
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in weights if "mlp" in name)
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="weights are missing"):
+        started(str(folder))
+
+
+def test_damaged_weights_are_one_line(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "damaged")
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(UserError, match="no causal language model"):
+        started(str(folder))
+
+
+def test_model_that_scales_what_it_reads_is_refused(model, tmp_path):
+    # Its likelihoods would be others than its own, without a word.
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    folder = shutil.copytree(model, tmp_path / "gemma")
+    size = {"hidden_size": 16, "intermediate_size": 16, "head_dim": 8, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    GemmaForCausalLM(GemmaConfig(vocab_size=300, **size, **heads)).save_pretrained(folder)
+    with pytest.raises(UserError, match="a gemma, which multigan cannot take"):
+        started(str(folder))
+
+
+def test_weights_in_half_precision_are_trained_in_full(model, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path / "half"
+    shutil.copytree(model, folder)
+    AutoModelForCausalLM.from_pretrained(model).to(torch.bfloat16).save_pretrained(folder)
+    modality, _ = fitted(table(text=TEXTS), architecture="transformer", pretrained=str(folder))
+    network = modality.generator()
+    modality.start(network)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
