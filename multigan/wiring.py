@@ -81,7 +81,7 @@ def build_game(
         UserError: The batch cannot be shared out over the processes.
     """
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
-    if not training.resume:
+    if not training.resume:  # a checkpoint has the weights, and what they began from may be gone
         modality.start(generator)
     discriminator = build_network(modality.discriminator, training.seed, "discriminator", accelerator.device)
     optimizers = [
