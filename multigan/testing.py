@@ -197,7 +197,7 @@ class ModalityConformance:
 
     def test_two_processes_are_one_and_resume_as_one(self, prepared: Any, tmp_path: Path) -> None:
         """In double precision, where rounding cannot hide anything: 1e-12 after ten steps of the whole game."""
-        config = self.config(steps=10, batch_size=2 * self.batch, checkpoint_every=5)
+        config = self.config(steps=10, batch_size=2 * self.batch, checkpoint_every=5, sample_every=10)
         with double_precision():
             one = run.train(dataclasses.replace(config, output=str(tmp_path / "one")))
         train_in_two_processes(config, tmp_path)
