@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from multigan import TrainedGenerator, configure, load, run
-from multigan.modalities.text import Text, data
+from multigan.modalities.text import Text, tokenization
 
 VOCABULARY, LENGTH, UNITS, SENTENCES, JUDGED = 5000, 20, 32, 10_000, 2000
 
@@ -61,9 +61,9 @@ def row(name: str, model: TrainedGenerator, oracle: Oracle, test: list[str]) -> 
     """Print the two likelihoods, and how various the sentences are."""
     made = model.generate(JUDGED, seed=1)
     # One that has ended early, or has an unknown word, cannot be judged.
-    whole = [text.split() for text in made if len(text.split()) == LENGTH and data.UNKNOWN not in text]
+    whole = [text.split() for text in made if len(text.split()) == LENGTH and tokenization.UNKNOWN not in text]
     config = model.modality.config
-    encoded = [data.encode(text, config.vocabulary, config.end, LENGTH, False) for text in test]
+    encoded = [tokenization.encode(text, config.vocabulary, config.end, LENGTH, False) for text in test]
     tokens = torch.stack([torch.from_numpy(ids).long() for ids in encoded if ids is not None])
     own = -sum(float(model.network.log_likelihood(part).sum()) for part in tokens.split(256)) / tokens.numel()
     judged = oracle.loss(torch.tensor([[int(word) for word in words] for words in whole])) if whole else float("nan")

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from multigan import load
-from multigan.modalities.text import data, quality
+from multigan.modalities.text import quality, tokenization
 from multigan.modalities.text.generators import RecurrentGenerator, alive
 from multigan.modalities.text.grammar import GRAMMAR, corpus, derivation, entropy
 
@@ -44,7 +44,8 @@ class Judge(NamedTuple):
         """Sentences as token numbers ``(N, T)``; those that are too long are cut."""
         config = self.modality.config
         rows = [
-            data.encode(" ".join(words), config.vocabulary, config.end, config.length, False) for words in sentences
+            tokenization.encode(" ".join(words), config.vocabulary, config.end, config.length, False)
+            for words in sentences
         ]
         return torch.stack([torch.from_numpy(row).long() for row in rows if row is not None])
 
@@ -53,7 +54,13 @@ class Judge(NamedTuple):
         config, tokens = self.modality.config, self.numbered(sentences)
         torch.manual_seed(0)
         model = RecurrentGenerator(
-            data.size(config.vocabulary), 32, 0, length=config.length, end=config.end, estimator="soft"
+            tokenization.size(config.vocabulary),
+            32,
+            0,
+            length=config.length,
+            begin=config.end,
+            end=config.end,
+            estimator="soft",
         )
         optimizer = torch.optim.Adam(model.parameters(), 2e-3)
         for step in range(self.steps):

@@ -69,7 +69,7 @@ def port_sentences(generator: RelationalGenerator) -> Tensor:
 
 
 def ports(tokens: Tensor) -> Callable[[], None]:
-    generator = RelationalGenerator(VOCABULARY, WIDTH, 0, length=LENGTH, end=0, estimator="soft")
+    generator = RelationalGenerator(VOCABULARY, WIDTH, 0, length=LENGTH, begin=0, end=0, estimator="soft")
     critic = PortDiscriminator()
     optimizers = [torch.optim.Adam(network.parameters(), 1e-4) for network in (generator, critic)]
 

@@ -180,6 +180,9 @@ class Modality(ABC):
             UserError: It cannot.
         """
 
+    def save_beside(self, folder: Path) -> None:
+        """Write what other libraries read into the folder of a saved model, a tokenizer say. Default: nothing."""
+
     @abstractmethod
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         """Write samples, CPU floats in batches ``(B, *S)``, into a folder as a user wants them; return the files.

@@ -1,7 +1,8 @@
 """A trained generator as a thing of its own: save, load, generate, push.
 
 A model is a folder of ``config.json``, ``model.safetensors`` and ``README.md``, its card. Generating needs nothing
-else: neither the dataset nor the run, and no code but that of the installed modality.
+else: neither the dataset nor the run, and no code but that of the installed modality. What a modality writes beside
+them (``tokenizer.json``, for text) is for other libraries.
 """
 
 from __future__ import annotations
@@ -182,6 +183,7 @@ class TrainedGenerator:
             save_file(weights, aside / WEIGHTS)
             (aside / CONFIG).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
             (aside / CARD).write_text(card(values, self.network))
+            self.modality.save_beside(aside)
         return folder
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:

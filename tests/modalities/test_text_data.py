@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from multigan.errors import UserError
-from multigan.modalities.text import Text, TextConfig, data
+from multigan.modalities.text import Text, TextConfig, data, tokenization
 
 KINDS = ["word", "bpe", "character"]
 SIZES = {"word": 100, "bpe": 400, "character": 1000}
@@ -27,15 +27,15 @@ lines = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=
 
 
 def trained(texts=TEXTS, kind="word", size=None, count=1):
-    return data.train(iter(texts), kind, size or SIZES[kind], count)
+    return tokenization.train(iter(texts), kind, size or SIZES[kind], count)
 
 
 def encoded(text, vocabulary, length=64, drop=False, end=0):
-    return data.encode(text, vocabulary, end, length, drop)
+    return tokenization.encode(text, vocabulary, end, length, drop)
 
 
 def back(rows, vocabulary, end=0):
-    return data.decode(numpy.asarray(rows, numpy.int64), vocabulary, end)
+    return tokenization.decode(numpy.asarray(rows, numpy.int64), vocabulary, end)
 
 
 def table(**columns):
@@ -66,7 +66,7 @@ def one_line(caught):
 def test_character_tokenizer_round_trips_any_text_of_its_characters(text, length):
     vocabulary = trained([text], "character")
     assert back([encoded(text, vocabulary, length)], vocabulary) == [text]
-    assert data.size(vocabulary) == 2 + len(set(text))
+    assert tokenization.size(vocabulary) == 2 + len(set(text))
 
 
 @settings(deadline=None, max_examples=25)
@@ -84,7 +84,7 @@ def test_bytes_round_trip_any_text(text):
 def test_words_round_trip(found):
     text = " ".join(found)
     vocabulary = trained([text])
-    assert data.size(vocabulary) == 2 + len(set(found))
+    assert tokenization.size(vocabulary) == 2 + len(set(found))
     assert back([encoded(text, vocabulary)], vocabulary) == [text]
     assert back([encoded("\t " + "\n".join(found), vocabulary)], vocabulary) == [text]
 
@@ -99,7 +99,7 @@ def bpe():
 def test_text_that_names_a_special_token_is_text_like_any_other(kind, text):
     vocabulary = trained([text, "a b c"], kind)
     ids = encoded(text, vocabulary)
-    assert max(ids.max(), encoded("a b c", vocabulary).max()) < data.size(vocabulary)
+    assert max(ids.max(), encoded("a b c", vocabulary).max()) < tokenization.size(vocabulary)
     assert back([ids], vocabulary) == [text]
 
 
@@ -111,20 +111,20 @@ def test_unlike_words_have_unlike_numbers_and_none_is_the_end(kind):
     for row in rows:
         first = row.index(0)
         assert first > 0 and set(row[first:]) == {0}
-        assert max(row) < data.size(vocabulary)
+        assert max(row) < tokenization.size(vocabulary)
 
 
 def test_commonest_words_are_in_the_vocabulary_and_the_others_are_unknown():
     counts = Counter(" ".join(TEXTS).split())
     assert counts.most_common(3) == [("dog", 4), ("the", 3), ("a", 3)]
     vocabulary = trained(size=5)
-    assert data.size(vocabulary) == 5
+    assert tokenization.size(vocabulary) == 5
     assert back([encoded("the old dog sees a cat", vocabulary)], vocabulary) == ["the <unk> dog <unk> a <unk>"]
 
 
 def test_rare_words_are_not_in_the_vocabulary():
     vocabulary = trained(["a a a b b c"], count=2)
-    assert data.size(vocabulary) == 4
+    assert tokenization.size(vocabulary) == 4
     assert back([encoded("a b c", vocabulary)], vocabulary) == ["a b <unk>"]
 
 
@@ -308,29 +308,29 @@ def test_column_of_something_else_is_one_line():
 @pytest.mark.parametrize("kind", KINDS)
 def test_prefix_is_the_beginning_of_what_is_encoded(kind):
     vocabulary = trained(kind=kind)
-    ids = data.prefix("the dog", vocabulary, 20)
+    ids = tokenization.prefix("the dog", vocabulary, 20)
     assert ids == encoded("the dog", vocabulary, 20)[: len(ids)].tolist() and 0 not in ids
-    assert data.prefix("", vocabulary, 20) == []
+    assert tokenization.prefix("", vocabulary, 20) == []
 
 
 def test_prefix_of_unknown_words_names_them():
     with pytest.raises(UserError) as caught:
-        data.prefix("the  wyvern sees Smaug", trained(), 20)
+        tokenization.prefix("the  wyvern sees Smaug", trained(), 20)
     message = one_line(caught)
     assert "'wyvern'" in message and "'Smaug'" in message and "'the'" not in message and "'sees'" not in message
 
 
 def test_prefix_that_leaves_no_room_is_refused():
-    assert len(data.prefix("the old dog", trained(), 4)) == 3
+    assert len(tokenization.prefix("the old dog", trained(), 4)) == 3
     with pytest.raises(UserError, match="3 tokens"):
-        data.prefix("the old dog", trained(), 3)
+        tokenization.prefix("the old dog", trained(), 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_prefix_does_not_end_the_sentence(kind):
     vocabulary = trained(kind=kind)
     try:
-        ids = data.prefix("the <|end|> dog", vocabulary, 60)
+        ids = tokenization.prefix("the <|end|> dog", vocabulary, 60)
     except UserError:
         return  # it is said not to be known
     assert 0 not in ids
@@ -552,3 +552,51 @@ def test_weights_in_half_precision_are_trained_in_full(model, tmp_path):
     network = modality.generator()
     modality.start(network)
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+
+
+def test_saved_model_brings_a_tokenizer_for_transformers(model, tmp_path):
+    from transformers import AutoTokenizer
+
+    from multigan import TrainedGenerator
+
+    for number, chosen in enumerate(({}, {"architecture": "transformer", "pretrained": str(model)})):
+        modality, _ = fitted(table(text=TEXTS), length=12, **chosen)
+        folder = TrainedGenerator("text", modality, modality.generator().eval()).save(tmp_path / str(number))
+        theirs = AutoTokenizer.from_pretrained(folder)
+        ids = theirs(TEXTS[0], truncation=True, padding="max_length", max_length=12)["input_ids"]
+        assert ids == modality.encode({"text": TEXTS[0]})["real"].tolist()
+        assert theirs.eos_token_id == modality.config.end
+
+
+def test_pretrained_model_begins_as_it_was_trained_to(model, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path / "begun"
+    shutil.copytree(model, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.bos_token = tokenizer.convert_ids_to_tokens(7)
+    tokenizer.save_pretrained(folder)
+    modality, _ = fitted(table(text=TEXTS), architecture="transformer", pretrained=str(folder), length=12)
+    network = modality.generator().eval()
+    modality.start(network)
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
+    rows = torch.full((1, 12), modality.config.end)
+    rows[0, 0] = 40
+    with torch.no_grad():
+        logits = theirs(torch.tensor([[7, 40]])).logits.log_softmax(2)
+        expected = logits[0, 0, 40] + logits[0, 1, modality.config.end]
+        torch.testing.assert_close(network.log_likelihood(rows)[0], expected)
+
+
+def test_settings_that_do_not_matter_to_the_vocabulary_read_it_from_the_cache(tmp_path, monkeypatch):
+    from multigan.data.cache import cached
+
+    monkeypatch.setenv("MULTIGAN_CACHE", str(tmp_path))
+    rows = table(text=TEXTS)
+    first, other = Text(TextConfig()), Text(TextConfig(temperature=2.0, generator_width=8, architecture="relational"))
+    cached(rows, first, False)
+    monkeypatch.setattr(Text, "fit", lambda *_: pytest.fail("trained another tokenizer"))
+    cached(rows, other, False)
+    assert other.config.vocabulary == first.config.vocabulary and other.config.temperature == 2.0
+    with pytest.raises(pytest.fail.Exception):
+        cached(rows, Text(TextConfig(tokenizer="character")), False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from multigan.engine.penalties import r1
-from multigan.modalities.text import Text, TextConfig, gumbel, small_decoder
+from multigan.modalities.text import Text, TextConfig, small_decoder
 from multigan.modalities.text.discriminators import ConvolutionalTextDiscriminator, TransformerTextDiscriminator
 from multigan.modalities.text.generators import RecurrentGenerator, RelationalGenerator, TransformerGenerator
 
@@ -29,13 +29,13 @@ def random(*shape, seed=0, **options):
 
 
 def latents(count, seed=0):
-    return random(count, gumbel.LATENTS, seed=seed)
+    return random(count, TextConfig.latent_dim, seed=seed)
 
 
 def generator(kind, vocabulary=3, length=3, classes=0, end=0, estimator="straight_through", seed=0, scale=1.0):
     """One whose weights are random, and so large that its words are not all as likely."""
     torch.manual_seed(seed)
-    options = {"length": length, "end": end, "estimator": estimator}
+    options = {"length": length, "begin": (end + 1) % vocabulary, "end": end, "estimator": estimator}
     if kind == "transformer":
         made = TransformerGenerator(small_decoder(vocabulary, length, 4, TextConfig(layers=2)), classes, **options)
     else:
@@ -57,7 +57,7 @@ def every_sentence(vocabulary=3, length=3, end=0):
 @torch.no_grad()
 def stepped(network, row, condition=None):
     """The log-probabilities of each next token along a sentence, by `step` alone: ``(T, V)``."""
-    memory, before, found = network.begin(1), torch.tensor([network.end]), []
+    memory, before, found = network.begin(1), torch.tensor([network.begin_token]), []
     for token in row:
         inputs = network.told(network.embedding(before), condition)
         hidden, memory = network.step(inputs, memory)

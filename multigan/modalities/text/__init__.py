@@ -51,11 +51,12 @@ class TextConfig:
         label_column: The dataset's column of classes; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
         vocabulary: The tokenizer itself, as the tokenizers library writes it; empty trains one on the dataset.
-        end: The number of the token that ends a sentence in that vocabulary.
+        begin: The number of the token before a sentence in that vocabulary.
+        end: The number of the token that ends a sentence.
         decoder: The configuration of the transformer, as transformers writes it; empty makes it from the others.
     """
 
-    latent_dim: ClassVar[int] = 4  # gumbel.LATENTS
+    latent_dim: ClassVar[int] = 4  # enough that no two of a million sentences share their noise
 
     tokenizer: Literal["word", "bpe", "character"] = "word"
     vocabulary_size: int = 5000
@@ -79,6 +80,7 @@ class TextConfig:
     label_column: str | None = None
     classes: tuple[str, ...] = ()
     vocabulary: str = ""
+    begin: int = 0
     end: int = 0
     decoder: str = ""
 
@@ -153,17 +155,19 @@ class Text(Modality):
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan import columns
-        from multigan.modalities.text import data
+        from multigan.modalities.text import data, language_models, tokenization
 
         config = self.config
         column = data.find_text_column(dataset, config.text_column)
         label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
-        vocabulary, decoder, end, longest = config.vocabulary, config.decoder, config.end, None
+        vocabulary, longest = config.vocabulary, None
         if config.pretrained:
-            vocabulary, decoder, end, longest = data.pretrained(config.pretrained)
+            model = language_models.describe(config.pretrained)
+            config = replace(config, decoder=model.decoder, begin=model.begin, end=model.end)
+            vocabulary, longest = model.vocabulary, model.longest
         elif not vocabulary:
             texts = data.sentences(dataset, column)
-            vocabulary = data.train(texts, config.tokenizer, config.vocabulary_size, config.minimum_count)
+            vocabulary = tokenization.train(texts, config.tokenizer, config.vocabulary_size, config.minimum_count)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         texts = data.sentences(dataset, column)
         decision = data.decide(texts, rows, vocabulary, config.length, config.longer == "drop", longest)
@@ -173,24 +177,24 @@ class Text(Modality):
             label_column=label_column,
             classes=classes,
             vocabulary=vocabulary,
-            decoder=decoder,
-            end=end,
             length=decision.length,
         )
         return decision.notes
 
     def fitting(self) -> dict[str, Any]:
-        files = sorted(Path(self.config.pretrained or "").glob("*.json")) if self.config.pretrained else []
+        names = ("tokenizer", "vocabulary_size", "minimum_count", "pretrained", "conditional", "decoder", "begin")
+        chosen = {name: getattr(self.config, name) for name in names}
+        files = sorted(Path(self.config.pretrained).glob("*.json")) if self.config.pretrained else []
         stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        return super().fitting() | {"files": stats}
+        return self.encoding() | chosen | {"files": stats}
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
-        from multigan.modalities.text import data
+        from multigan.modalities.text import tokenization
 
         config = self.config
         assert config.text_column and config.length  # fit has set them
-        ids = data.encode(
+        ids = tokenization.encode(
             row[config.text_column], config.vocabulary, config.end, config.length, config.longer == "drop"
         )
         if ids is None:
@@ -215,9 +219,9 @@ class Text(Modality):
 
     @property
     def _vocabulary(self) -> int:
-        from multigan.modalities.text import data
+        from multigan.modalities.text import tokenization
 
-        return int(self._decoder.get("vocab_size") or data.size(self.config.vocabulary))
+        return int(self._decoder.get("vocab_size") or tokenization.size(self.config.vocabulary))
 
     @property
     def _decoder(self) -> dict[str, Any]:
@@ -238,7 +242,12 @@ class Text(Modality):
         from multigan.modalities.text import generators
 
         config, size, width = self.config, self._vocabulary, self.config.generator_width
-        options: dict[str, Any] = {"length": self._length, "end": self.config.end, "estimator": config.estimator}
+        options: dict[str, Any] = {
+            "length": self._length,
+            "begin": config.begin,
+            "end": config.end,
+            "estimator": config.estimator,
+        }
         if config.architecture == "lstm":
             return generators.RecurrentGenerator(size, width, self._classes, **options)
         if config.architecture == "relational":
@@ -247,10 +256,10 @@ class Text(Modality):
         return generators.TransformerGenerator(settings, self._classes, **options)
 
     def start(self, generator: Any) -> None:
-        from multigan.modalities.text import data
+        from multigan.modalities.text import language_models
 
         if self.config.pretrained:
-            data.load_pretrained(generator, self.config.pretrained)
+            language_models.load(generator, self.config.pretrained)
 
     def discriminator(self) -> nn.Module:
         from multigan.modalities.text import discriminators
@@ -276,10 +285,17 @@ class Text(Modality):
     # --- what people see ---
 
     def steer(self, generator: Any, options: TextOptions) -> None:
-        from multigan.modalities.text import data
+        from multigan.modalities.text import tokenization
 
         generator.sharpness = options.temperature
-        generator.prefix = data.prefix(options.prefix, self.config.vocabulary, self._length)
+        generator.prefix = tokenization.prefix(options.prefix, self.config.vocabulary, self._length)
+
+    def save_beside(self, folder: Path) -> None:
+        from multigan.modalities.text import tokenization
+
+        config = self.config
+        if config.vocabulary:
+            tokenization.wrapped(config.vocabulary, config.begin, config.end).save_pretrained(folder)
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.text import output
@@ -292,9 +308,9 @@ class Text(Modality):
         return output.preview(self.present(samples[: output.PREVIEWED]), path, labels)
 
     def present(self, samples: Tensor) -> list[str]:
-        from multigan.modalities.text import data
+        from multigan.modalities.text import tokenization
 
-        return data.decode(samples.argmax(2).numpy(), self.config.vocabulary, self.config.end)
+        return tokenization.decode(samples.argmax(2).numpy(), self.config.vocabulary, self.config.end)
 
 
 def small_decoder(vocabulary: int, length: int, width: int, config: TextConfig) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class TextGenerator(nn.Module):
 
     Args:
         length: Tokens in a sample.
-        end: The token that begins a sentence, ends it, and follows it.
+        begin: The token before a sentence.
+        end: The token that ends a sentence, and follows it.
         estimator: How gradients get past the choice of a token.
 
     Attributes:
@@ -30,9 +31,9 @@ class TextGenerator(nn.Module):
         prefix: Tokens that every sentence begins with when generating.
     """
 
-    def __init__(self, length: int, end: int, estimator: Estimator) -> None:
+    def __init__(self, length: int, begin: int, end: int, estimator: Estimator) -> None:
         super().__init__()
-        self.length, self.end, self.estimator = length, end, estimator
+        self.length, self.begin_token, self.end, self.estimator = length, begin, end, estimator
         self.temperature, self.sharpness = 1.0, 1.0
         self.prefix: Sequence[int] = ()
 
@@ -74,10 +75,10 @@ class TextGenerator(nn.Module):
         self.classes = nn.Embedding(classes, width) if classes else None
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
-        """``(B, LATENTS)``, ``(B,)`` or None -> samples ``(B, T, V)``."""
+        """``(B, L)``, ``(B,)`` or None -> samples ``(B, T, V)``."""
         weight: Any = self.embedding.weight
         numbers = gumbel.uniform(latent, (self.length, len(weight)))
-        inputs, memory = weight[self.end].expand(len(latent), -1), self.begin(len(latent))
+        inputs, memory = weight[self.begin_token].expand(len(latent), -1), self.begin(len(latent))
         ended = torch.zeros(len(latent), dtype=torch.bool, device=latent.device)
         mixed = self.training and self.estimator == "soft"
         tokens = []
@@ -103,7 +104,7 @@ class TextGenerator(nn.Module):
     def log_likelihood(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
         """The log-probability in nats of each sentence: int64 ``(B, T)`` -> ``(B,)``. What follows an end is sure."""
         weight: Any = self.embedding.weight
-        before = torch.cat([torch.full_like(tokens[:, :1], self.end), tokens[:, :-1]], 1)
+        before = torch.cat([torch.full_like(tokens[:, :1], self.begin_token), tokens[:, :-1]], 1)
         counted = alive(tokens == self.end)
         hidden = self.read(self.told(weight[before], condition))[counted]
         logits = full_precision(self.projection(hidden))

@@ -14,8 +14,6 @@ from torch.autograd.function import once_differentiable
 Estimator: TypeAlias = Literal["straight_through", "soft"]
 Schedule: TypeAlias = Literal["exponential", "linear", "constant"]
 
-LATENTS = 4  # numbers in a latent: enough bits that no two of a million sentences share their noise
-
 
 def temperature_at(share: float, first: float, last: float, schedule: Schedule) -> float:
     """The temperature at a share of the way, from 0 to 1."""
@@ -27,7 +25,7 @@ def temperature_at(share: float, first: float, last: float, schedule: Schedule) 
 
 
 def uniform(latent: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Uniform numbers in [0, 1), float32 ``(B, *shape)``: row i depends on latent i, ``(LATENTS,)``, alone.
+    """Uniform numbers in [0, 1), float32 ``(B, *shape)``: row i depends on latent i alone, float ``(B, L)``.
 
     The latent seeds a generator of numbers on the device; on another kind of device they are others. A latent with a
     number for every word that might stand at every place would be drawn by every process, on the CPU, for the whole
