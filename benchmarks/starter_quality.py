@@ -67,7 +67,7 @@ def main() -> None:
             variety = inception_score(judge.last(found))
         values = (
             accuracy(judge, samples.split(256), labels),
-            *neighbours(reference, found),
+            *neighbours(reference, found)._asdict().values(),
             variety,
             frechet_distance(reference, found),
         )

@@ -48,6 +48,10 @@ class TrainingConfig:
         log_every: Steps between lines of metrics.
         sample_every: Steps between previews.
         checkpoint_every: Steps between checkpoints.
+        evaluate_every: Steps between evaluations, as of `multigan evaluate`; 0 is never. The best generator is kept.
+        evaluate_samples: Samples in an evaluation, generated and real.
+        evaluate_features: auto, classifier, random, samples, inception, or an encoder of transformers.
+        best_metric: The metric that tells which generator is the best.
         timeout: Seconds that a process waits for one that does not answer, before it ends with an error.
         tracker: Where the metrics and previews go besides the run folder: tensorboard, or any other that accelerate
             knows and you have installed, or none.
@@ -55,11 +59,25 @@ class TrainingConfig:
         r1: Weight of the R1 penalty, on the discriminator's gradient at real samples.
         r2: Weight of the R2 penalty, on the discriminator's gradient at generated samples.
         wgan_gp: Weight of the WGAN-GP penalty; 10 in the paper, with the wasserstein objective.
+        penalty_every: Discriminator updates from one with penalties to the next, each as many times as strong.
+        label_smoothing: Taken off the discriminator's target for real samples, of objectives that have one; 0.1, say.
+        label_smoothing_fake: Added to its target for generated ones.
+        lecam: Weight of the LeCam penalty, which holds logits together where data is scarce; 0.1, say.
+        historical_averaging: Weight of the distance of both networks from their own averages so far; 1e-4, say.
+        spectral_norm: Whether the discriminator's weights are divided by their largest singular values.
+        instance_noise: Standard deviation of the noise on what the discriminator sees, at the first step; 0.1, say.
+        instance_noise_steps: Steps in which it falls to 0.
+        ada_target: Of the mean sign of D at real samples: augmentation comes more often while it is over that, and
+            less often under it. 0.6 in the paper; null augments all samples.
+        ada_samples: Real samples in which the share that is augmented goes from 0 to 1 at most.
         discriminator_steps: Discriminator updates in each step.
         generator_learning_rate: Adam's.
         warmup_learning_rate: The generator's before the game.
         discriminator_learning_rate: Adam's.
         betas: Adam's.
+        learning_rate_schedule: How the rates of the game fall: constant, linear, or cosine.
+        learning_rate_steps: Steps of the game in which they fall to 0; null stands for none, where they are constant.
+        learning_rate_warmup: Steps of the game in which they first rise from 0.
         max_gradient_norm: Longer gradients are scaled down to this; null leaves them as they are.
         ema_decay: How slowly the generator that is kept follows the one that is trained, from 0 to under 1.
         model: The modality's own configuration.
@@ -81,6 +99,10 @@ class TrainingConfig:
     log_every: int = 50
     sample_every: int = 250
     checkpoint_every: int = 500
+    evaluate_every: int = 0
+    evaluate_samples: int = 2000
+    evaluate_features: str = "auto"
+    best_metric: str = "frechet_distance"
     timeout: int = 600
     tracker: str = "tensorboard"
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic"] = (
@@ -89,20 +111,48 @@ class TrainingConfig:
     r1: float = 0.0
     r2: float = 0.0
     wgan_gp: float = 0.0
+    penalty_every: int = 1
+    label_smoothing: float = 0.0
+    label_smoothing_fake: float = 0.0
+    lecam: float = 0.0
+    historical_averaging: float = 0.0
+    spectral_norm: bool = False
+    instance_noise: float = 0.0
+    instance_noise_steps: int = 1000
+    ada_target: float | None = None
+    ada_samples: int = 100_000
     discriminator_steps: int = 1
     generator_learning_rate: float = 2e-4
     warmup_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.99)
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    learning_rate_steps: int | None = None
+    learning_rate_warmup: int = 0
     max_gradient_norm: float | None = None
     ema_decay: float = 0.999
     model: Any = None
 
     def __post_init__(self) -> None:
-        at_least_1 = "batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps"
+        at_least_1 = (
+            "batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps "
+            "penalty_every instance_noise_steps ada_samples"
+        )
         for name in at_least_1.split():
             check(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("seed", "steps", "warmup_steps", "r1", "r2", "wgan_gp"):
+        for name in (
+            "seed",
+            "steps",
+            "warmup_steps",
+            "evaluate_every",
+            "r1",
+            "r2",
+            "wgan_gp",
+            "lecam",
+            "historical_averaging",
+            "instance_noise",
+            "learning_rate_warmup",
+        ):
             check(self, name, getattr(self, name) >= 0, "0 or more")
         check(self, "steps", self.steps + self.warmup_steps >= 1, "at least 1, or some warmup_steps")
         for name in ("generator_learning_rate", "warmup_learning_rate", "discriminator_learning_rate"):
@@ -110,6 +160,15 @@ class TrainingConfig:
         for name, value in vars(self).items():
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         check(self, "seed", self.seed < 2**63, "less than 2^63")
+        for name in ("label_smoothing", "label_smoothing_fake"):
+            check(self, name, 0 <= getattr(self, name) < 0.5, "from 0 to under 0.5")
+        check(self, "ada_target", self.ada_target is None or -1 < self.ada_target < 1, "between -1 and 1, or null")
+        falls = self.learning_rate_schedule != "constant"
+        steps = self.learning_rate_steps
+        expected = "at least 1" if falls else "null, with the constant schedule"
+        check(self, "learning_rate_steps", (steps is not None and steps >= 1) if falls else steps is None, expected)
+        check(self, "evaluate_samples", self.evaluate_samples >= 2, "at least 2")
+        check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")
         check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to under 1")
         check(

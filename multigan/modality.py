@@ -208,9 +208,31 @@ class Modality(ABC):
         """Samples ``(N, *S)`` -> N objects as a Python user wants them. Default: arrays."""
         return list(samples.numpy())
 
+    # --- how good it is ---
+
     def classifier(self) -> nn.Module:
         """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``.
 
         A linear layer over them is trained with it on the dataset's labels; see `multigan.metrics.classifier`.
         """
         raise TypeError(f"{type(self).__name__} has no classifier")
+
+    def judged_as(self) -> Modality:
+        """Whose samples the metrics look at, where people meet something else than the networks: a sound, and not its
+        spectrogram. It encodes as this one does.
+        """
+        return self
+
+    def to_judged(self, samples: Tensor) -> Tensor:
+        """Samples ``(B, *S)`` as those of `judged_as`."""
+        return samples
+
+    def figures(self, made: list[Any], train: list[Any], held_out: list[Any]) -> dict[str, float]:
+        """Metrics of this modality's own, by name, of samples as `present` gives them.
+
+        Args:
+            made: Those that are judged, a thousand or fewer.
+            train: Real ones that the generator has learned from.
+            held_out: Real ones of the same kind, as many as are judged.
+        """
+        return {}

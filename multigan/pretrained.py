@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ class TrainedGenerator:
         label: int | str | Sequence[int | str] | None = None,
         truncation: float | None = None,
         interpolate: bool = False,
+        blocks: Iterable[int] | None = None,
         **options: Any,
     ) -> Iterator[Tensor]:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
@@ -98,6 +99,7 @@ class TrainedGenerator:
             label: As in `generate`.
             truncation: As in `generate`.
             interpolate: A walk in n steps from the latent of sample 0 to that of sample 1, of one class.
+            blocks: Which of the batches of 32, by number; None is all of them.
             options: As in `generate`.
         """
         if n < 1:
@@ -118,16 +120,24 @@ class TrainedGenerator:
             labels = labels[:1] if label is None else labels
             if len(labels) > 1:
                 raise UserError("a walk between two latents stays in one class: give one label")
-        return self._batches(n, seed, labels, truncation, interpolate, chosen)
+        every = range(-(-n // BATCH)) if blocks is None else blocks
+        return self._batches(n, seed, labels, truncation, interpolate, chosen, every)
 
     def _batches(
-        self, n: int, seed: int, labels: list[int], truncation: float | None, walk: bool, options: Any
+        self,
+        n: int,
+        seed: int,
+        labels: list[int],
+        truncation: float | None,
+        walk: bool,
+        options: Any,
+        blocks: Iterable[int],
     ) -> Iterator[Tensor]:
         dim = self.modality.config.latent_dim
         weight = next(self.network.parameters())
         device = weight.device
         first, second = (latent(seed, i, dim, truncation) for i in range(2))
-        for start in range(0, n, BATCH):
+        for start in (BATCH * block for block in blocks):
             numbers = range(start, start + BATCH)
             rows = [
                 slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation)

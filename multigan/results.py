@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
@@ -18,11 +19,17 @@ from multigan.config import TrainingConfig
 from multigan.engine.draws import Draws
 from multigan.engine.ema import calibrate
 from multigan.engine.state import State
+from multigan.errors import UserError
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator
-from multigan.run_folder import add_note
+from multigan.report import LESS, number, words
+from multigan.run_folder import add_line, add_note, read_metrics
+
+if TYPE_CHECKING:
+    from multigan.evaluation import Evaluator
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
+CURVES = "curves.png"
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
 
 
@@ -45,6 +52,7 @@ class Results:
         self.folder = folder
         self.trained_on = trained_on
         self.calibrated: tuple[int, int] | None = None
+        self.evaluator: Evaluator | None = None
 
     def preview(self) -> None:
         """The same latents as ever, as the averaged generator now makes them."""
@@ -60,14 +68,68 @@ class Results:
             tqdm.write(f"warning: step {step}: {fault}", file=sys.stderr)
             add_note(self.folder, step, fault)
         pictures = [file for file in files if file.suffix == ".png"]
+        for place, file in enumerate(pictures):
+            self.show(file, f"samples {place}" if place else "samples")
+        self.curves()
+
+    def show(self, file: Path, name: str) -> None:
+        """Send a picture to the trackers that take any."""
         for tracker in self.accelerator.trackers:
-            if not hasattr(tracker, "log_images"):
-                continue
-            options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-            for number, file in enumerate(pictures):
-                name = "samples" if number == 0 else f"samples {number}"
+            if hasattr(tracker, "log_images"):
+                options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
                 picture = numpy.asarray(Image.open(file).convert("RGB"))[None]
-                tracker.log_images({name: picture}, step=step, **options)
+                tracker.log_images({name: picture}, step=self.state.step, **options)
+
+    def curves(self) -> None:
+        """How the run went so far, as a picture in its folder and in the tracker."""
+        from multigan import plots
+
+        lines = read_metrics(self.folder)
+        if self.accelerator.is_main_process and len(lines) > 1:
+            plots.curves(lines, self.folder / CURVES)
+            self.show(self.folder / CURVES, "curves")
+
+    def evaluate(self) -> None:
+        """Measure the averaged generator, and keep it where it is the best so far. Every process must ask."""
+        from multigan.evaluation import Evaluator
+
+        training, step, began = self.training, self.state.step, time.perf_counter()
+        if self.evaluator is None:
+            assert training.dataset is not None
+            self.evaluator = Evaluator(
+                self.modality,
+                training.dataset,
+                training.subset,
+                training.split,
+                training.skip_corrupt,
+                count=training.evaluate_samples,
+                features=training.evaluate_features,
+                seed=training.seed,
+                quiet=True,
+            )
+            if training.best_metric not in self.evaluator.floor:
+                raise UserError(
+                    f"best_metric is {training.best_metric!r}: expected one of {', '.join(self.evaluator.floor)}"
+                )
+        generator = self.generator()
+        evaluation = self.evaluator.evaluate(generator, self.evaluator.generated(generator), quick=True)
+        value = evaluation.generated[training.best_metric]
+        better = self.state.best is None or (value < self.state.best[1]) == (training.best_metric in LESS)
+        if better:
+            self.state.best = step, value
+        if not self.accelerator.is_main_process:
+            return
+        seconds = round(time.perf_counter() - began, 1)
+        add_line(self.folder, {"step": step, "evaluation": evaluation.generated, "evaluation_seconds": seconds})
+        evaluation.write(self.folder)
+        self.accelerator.log({f"evaluation/{name}": value for name, value in evaluation.generated.items()}, step=step)
+        floor = evaluation.floor[training.best_metric]
+        best = ", the best so far" if better else ""
+        tqdm.write(
+            f"step {step}: {words(training.best_metric)} {number(value)}, real {number(floor)}{best} ({seconds} s)"
+        )
+        if better:
+            generator.save(self.folder / "best")
 
     def generator(self) -> TrainedGenerator:
         """The averaged generator, its statistics set, with what is to be known of it."""
@@ -102,5 +164,5 @@ class Results:
         classes = len(self.modality.config.classes) if getattr(self.modality.config, "conditional", False) else 0
         condition = torch.arange(count, device=device) % classes if classes else None
         draws = Draws(self.training.seed, count, device)
-        for number in range(CALIBRATION[0]):
-            yield draws.normal("calibrate", number, slice(0, count), self.modality.config.latent_dim), condition
+        for part in range(CALIBRATION[0]):
+            yield draws.normal("calibrate", part, slice(0, count), self.modality.config.latent_dim), condition

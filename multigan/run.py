@@ -21,6 +21,7 @@ from multigan import config, registry, run_folder, wiring
 from multigan.config import TrainingConfig
 from multigan.engine import checkpoint, distributed, health, loop
 from multigan.engine.ema import update_average
+from multigan.engine.stabilizers import rate_at
 from multigan.engine.state import State
 from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
@@ -146,6 +147,8 @@ class Run:
             loop.Every(training.sample_every, lambda step: self.results.preview()),
             loop.Every(training.checkpoint_every, self.checkpoint),
         ]
+        if training.evaluate_every:  # before the checkpoint of the same step, which remembers the best
+            hooks.insert(1, loop.Every(training.evaluate_every, lambda step: self.results.evaluate()))
         try:
             with Stop() as stop, self.writer:
                 while self.state.step < total:
@@ -192,9 +195,15 @@ class Run:
             self.modality.on_step(generator, max(number - training.warmup_steps, 0))
         draw = number + state.returns * DETOUR
         warming_up = number < training.warmup_steps
-        rate = training.warmup_learning_rate if warming_up else training.generator_learning_rate
-        for group in game.generator_optimizer.param_groups:
-            group["lr"] = rate
+        share = rate_at(
+            number - training.warmup_steps,
+            training.learning_rate_schedule,
+            training.learning_rate_steps or 1,
+            training.learning_rate_warmup,
+        )
+        rate = training.warmup_learning_rate if warming_up else share * training.generator_learning_rate
+        set_rate(game.generator_optimizer, rate)
+        set_rate(game.discriminator_optimizer, share * training.discriminator_learning_rate)
         metrics = game.warmup(draw, self.modality.warmup_loss) if warming_up else game.step(draw)
         update_average(state.average, game.generator, training.ema_decay, number)
         state.step = number + 1
@@ -342,3 +351,8 @@ class Run:
             self.accelerator.print(f"from here on: {'; '.join(changed)}")
         if self.training.streaming:
             self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -16,7 +16,8 @@ from multigan.data import batches, load
 from multigan.data.cache import cached
 from multigan.engine import distributed
 from multigan.engine.draws import Draws, derive_seed
-from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.objectives import OBJECTIVES, Objective, smoothed
+from multigan.engine.stabilizers import AdaptiveAugmentation, HistoricalAverage, LeCam, Memory, normalize_spectrally
 from multigan.engine.step import Game, Rules
 from multigan.errors import UserError
 from multigan.modality import Modality
@@ -84,6 +85,8 @@ def build_game(
     if not training.resume:  # a checkpoint has the weights, and what they began from may be gone
         modality.start(generator)
     discriminator = build_network(modality.discriminator, training.seed, "discriminator", accelerator.device)
+    if training.spectral_norm:
+        normalize_spectrally(discriminator)
     optimizers = [
         distributed.adam(generator, training.generator_learning_rate, training.betas),
         distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
@@ -99,10 +102,13 @@ def build_game(
         wrapped_generator=wrapped_generator,
         wrapped_discriminator=wrapped_discriminator,
         rules=Rules(
-            objective=OBJECTIVES[training.objective],
+            objective=chosen_objective(training),
             r1=training.r1,
             r2=training.r2,
             wgan_gp=training.wgan_gp,
+            penalty_every=training.penalty_every,
+            instance_noise=training.instance_noise,
+            instance_noise_steps=training.instance_noise_steps,
             discriminator_steps=training.discriminator_steps,
             micro_batches=training.micro_batches,
             max_gradient_norm=training.max_gradient_norm,
@@ -115,7 +121,39 @@ def build_game(
         rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
         discriminator_numbers=modality.discriminator_numbers,
         to_sample=modality.to_sample,
+        memory=build_memory(training, modality, {"generator": generator, "discriminator": discriminator}, accelerator),
     )
+
+
+def chosen_objective(training: TrainingConfig) -> Objective:
+    """The objective, its targets smoothed if that is asked for."""
+    objective = OBJECTIVES[training.objective]
+    if not (training.label_smoothing or training.label_smoothing_fake):
+        return objective
+    try:
+        return smoothed(objective, training.label_smoothing, training.label_smoothing_fake)
+    except ValueError as error:
+        raise UserError(
+            f"objective {training.objective} has no targets to smooth: label_smoothing is for non_saturating, minimax "
+            "and least_squares"
+        ) from error
+
+
+def build_memory(
+    training: TrainingConfig, modality: Modality, players: dict[str, nn.Module], accelerator: Accelerator
+) -> Memory:
+    """What the stabilizers that are on begin with."""
+    memory, device = Memory(), accelerator.device
+    if training.historical_averaging:
+        for name, network in players.items():
+            memory.histories[name] = HistoricalAverage.of(network, training.historical_averaging)
+    if training.lecam:
+        memory.lecam = LeCam.new(training.lecam, device)
+    if training.ada_target is not None:
+        if not modality.augment_numbers:
+            raise UserError(f"ada_target is set, and modality {training.modality!r} has no augmentation")
+        memory.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
+    return memory
 
 
 def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, device: torch.device) -> nn.Module:

@@ -89,6 +89,7 @@ def test_folder_has_what_the_design_says(tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml",
         "metrics.jsonl",
+        "curves.png",
         "samples",
         "checkpoints",
         "model",
@@ -575,7 +576,7 @@ def test_tensorboard_gets_the_metrics_and_the_previews(tmp_path):
         images |= {tag: [entry.step for entry in read.Images(tag)] for tag in read.Tags()["images"]}
     for name in ("discriminator_loss", "generator_loss", "d_real"):
         assert scalars[name] == [(line["step"], pytest.approx(line[name], rel=1e-5)) for line in metrics(folder)]
-    assert list(images.values()) == [[2, 3]]
+    assert images == {"samples": [2, 3], "curves": [2, 3]}
 
 
 @pytest.mark.parametrize("kind", ["digits", "folder", "parquet"])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from multigan.config import TrainingConfig
 
 COMMANDS = {
+    "compare": "Put evaluated runs side by side.",
+    "evaluate": "Measure how good a run or a model is.",
     "generate": "Generate with a trained model, or with the starter model.",
     "info": "Say what a run or a model is.",
     "modalities": "List the modalities installed.",

@@ -78,6 +78,33 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(real - fake).mean()
 
 
+def smoothed(objective: Objective, real: float, fake: float) -> Objective:
+    """The discriminator's targets moved inwards: ``1 - real`` for real samples, ``fake`` for generated ones.
+
+    With cross-entropy, ``-(1 - a) log s(D) - a log(1 - s(D))`` in the place of ``-log s(D)``; with least squares, the
+    distance to the new targets. One-sided, with ``fake`` 0, is the one that Salimans et al. 2016 recommend, section
+    3.4: where the generator makes nothing real, the other side would hold it there. arXiv:1606.03498.
+
+    Raises:
+        ValueError: The objective has no targets.
+    """
+    if objective.discriminator is cross_entropy_discriminator:
+
+        def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            on_real = (1 - real) * softplus(-real_logits) + real * softplus(real_logits)
+            on_fake = (1 - fake) * softplus(fake_logits) + fake * softplus(-fake_logits)
+            return on_real.mean() + on_fake.mean()
+
+    elif objective.discriminator is least_squares_discriminator:
+
+        def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            return ((real_logits - 1 + real).square().mean() + (fake_logits - fake).square().mean()) / 2
+
+    else:
+        raise ValueError("the objective has no targets to smooth")
+    return objective._replace(discriminator=discriminator)
+
+
 OBJECTIVES = {
     "non_saturating": Objective(cross_entropy_discriminator, non_saturating_generator),
     "minimax": Objective(cross_entropy_discriminator, minimax_generator),

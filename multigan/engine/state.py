@@ -9,7 +9,7 @@ from multigan.engine.checkpoint import Tensors, optimizer_tensors, restore_optim
 from multigan.engine.health import Health
 from multigan.engine.loop import Meter
 from multigan.engine.step import Game
-from multigan.files import network_tensors
+from multigan.files import cpu_copy, network_tensors
 
 
 @dataclass
@@ -25,6 +25,7 @@ class State:
         step: Steps done.
         returns: How often the run has gone back to a checkpoint, to play on with other random numbers.
         seconds: Time spent on the steps done, over all parts of a run that was resumed.
+        best: The step of the best evaluation so far and its value, None before the first.
     """
 
     game: Game
@@ -35,6 +36,7 @@ class State:
     step: int = 0
     returns: int = 0
     seconds: float = 0.0
+    best: tuple[int, float] | None = None
 
     def networks(self) -> dict[str, nn.Module]:
         return {"generator": self.game.generator, "discriminator": self.game.discriminator, "average": self.average}
@@ -53,7 +55,9 @@ class State:
     def tensors(self) -> dict[str, Tensors]:
         """Copies of all tensors, on the CPU, by file."""
         networks = {name: network_tensors(network) for name, network in self.networks().items()}
-        return networks | {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
+        optimizers = {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
+        memory = {name: cpu_copy(value) for name, value in self.game.memory.tensors().items()}
+        return networks | optimizers | ({"memory": memory} if memory else {})
 
     def launch(self) -> dict[str, Any]:
         """What the launcher decides, and a resumed run may have otherwise than before."""
@@ -67,6 +71,7 @@ class State:
             "step": self.step,
             "returns": self.returns,
             "seconds": self.seconds,
+            "best": self.best,
             "meter": self.meter.state(),
             "health": self.health.state(),
             "launch": self.launch(),
@@ -84,8 +89,11 @@ class State:
             network.load_state_dict(tensors[name])
         for name, optimizer in self.optimizers().items():
             restore_optimizer(optimizer, tensors[name])
+        self.game.memory.restore(tensors.get("memory", {}))
         accelerator = self.game.accelerator
         self.step, self.returns, self.seconds = values["step"], values["returns"], values["seconds"]
+        best = values.get("best")
+        self.best = (best[0], best[1]) if best else None
         self.meter.restore(values["meter"], accelerator)
         self.health.restore(values["health"])
         if accelerator.scaler is not None and values["scaler"] is not None:

@@ -7,7 +7,7 @@ that many graphs would not fit in memory.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from multigan.engine import penalties
 from multigan.engine.draws import Draws
 from multigan.engine.objectives import Objective
+from multigan.engine.stabilizers import Memory, noise_at, refine_spectra
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")
@@ -48,6 +49,10 @@ class Rules:
     Attributes:
         objective: The pair of losses.
         r1, r2, wgan_gp: Weights of the penalties; 0 is off.
+        penalty_every: Discriminator phases from one with penalties to the next, whose weights are as many times as
+            large: Karras et al. 2020 (StyleGAN2), arXiv:1912.04958, section 3.1.
+        instance_noise: Standard deviation of the noise on what the discriminator sees, at the first step.
+        instance_noise_steps: Steps until there is none.
         discriminator_steps: Discriminator phases in each step.
         micro_batches: Parts that a process's share of the batch is split into, to fit in memory.
         max_gradient_norm: Gradients of each network longer than this are scaled down to it; None is off.
@@ -57,6 +62,9 @@ class Rules:
     r1: float = 0.0
     r2: float = 0.0
     wgan_gp: float = 0.0
+    penalty_every: int = 1
+    instance_noise: float = 0.0
+    instance_noise_steps: int = 1
     discriminator_steps: int = 1
     micro_batches: int = 1
     max_gradient_norm: float | None = None
@@ -66,15 +74,20 @@ class Rules:
 class MicroBatch:
     """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones.
 
-    ``beside`` is what the discriminator takes beside samples: the condition, and its own random numbers if it has any.
+    ``number`` counts the phases of the run. ``beside`` is what the discriminator takes beside samples: the condition,
+    and its own random numbers if it has any.
+    ``gate`` says for each sample whether it is augmented, ``noise`` is added to it; None is all of them, and none.
     ``graph`` says whether gradients find their way from ``fake`` back to the generator.
     """
 
+    number: int
     real: Tensor
     condition: Tensor | None
     beside: tuple[Tensor | None, ...]
     latent: Tensor
     augmentation: Tensor
+    gate: Tensor | None
+    noise: Tensor | None
     mix: Tensor
     fake: Tensor
     graph: bool
@@ -98,6 +111,7 @@ class Game:
         rows: This process's rows of the global batch.
         discriminator_numbers: Uniform numbers a sample that the discriminator takes.
         to_sample: Encoded ``(b, ...)`` -> samples ``(b, *S)``.
+        memory: What the stabilizers remember.
     """
 
     accelerator: Accelerator
@@ -116,6 +130,7 @@ class Game:
     rows: slice
     discriminator_numbers: int = 0
     to_sample: Callable[[Tensor], Tensor] = lambda encoded: encoded
+    memory: Memory = field(default_factory=Memory)
 
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
@@ -135,12 +150,14 @@ class Game:
     def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the discriminator to tell real from fake."""
         metrics: Metrics = {}
+        refine_spectra(self.discriminator)
         for batch in self.each(micro_batches, self.wrapped_discriminator):
-            real = self.augment(batch.real, batch.augmentation)
-            fake = self.augment(batch.fake.detach(), batch.augmentation)
+            real, fake = self.seen(batch.real, batch), self.seen(batch.fake.detach(), batch)
             real_logits = self.wrapped_discriminator(real, *batch.beside)
             fake_logits = self.wrapped_discriminator(fake, *batch.beside)
             loss = self.rules.objective.discriminator(real_logits, fake_logits)
+            if self.memory.lecam is not None:
+                loss = loss + self.memory.lecam.loss(real_logits, fake_logits)
             penalty = self.penalty(real, fake, batch)
             self.backward(loss + penalty, len(micro_batches))
             add(
@@ -149,8 +166,10 @@ class Game:
                 discriminator_loss=loss,
                 d_real=real_logits.mean(),
                 d_fake=fake_logits.mean(),
+                d_sign=real_logits.sign().mean(),
             )
             add(metrics, len(micro_batches), penalty=penalty)
+        metrics |= self.memory.after_phase(metrics, micro_batches[0].number, self.draws.batch_size, self.mean)
         return metrics | self.update("discriminator", self.discriminator, self.discriminator_optimizer)
 
     def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
@@ -186,13 +205,39 @@ class Game:
             real, condition = self.real(number, rows)
             latent = self.draws.normal("latent", number, rows, self.latent_dim)
             augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
+            gate = None
+            if self.memory.adaptive is not None:
+                gate = self.draws.uniform("gate", number, rows, 1).squeeze(1) < self.memory.adaptive.probability
             mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
             numbers = self.draws.uniform("discriminator", number, rows, self.discriminator_numbers)
             beside = (condition, numbers) if self.discriminator_numbers else (condition,)
             with nullcontext() if graph else torch.no_grad():
                 fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
-            made.append(MicroBatch(real, condition, beside, latent, augmentation, mix, fake, graph))
+            noise = self.noise(number, rows, real)
+            made.append(
+                MicroBatch(number, real, condition, beside, latent, augmentation, gate, noise, mix, fake, graph)
+            )
         return made
+
+    def noise(self, number: int, rows: slice, like: Tensor) -> Tensor | None:
+        """Instance noise for samples ``(b, *S)`` of batch ``number``."""
+        rules = self.rules
+        deviation = noise_at(number // rules.discriminator_steps, rules.instance_noise, rules.instance_noise_steps)
+        if not deviation:
+            return None
+        numbers = self.draws.normal("noise", number, rows, like[0].numel())
+        return deviation * numbers.view_as(like)
+
+    def seen(self, samples: Tensor, batch: MicroBatch) -> Tensor:
+        """Samples ``(b, *S)`` as the discriminator sees them: augmented, and with noise."""
+        augmented = self.augment(samples, batch.augmentation)
+        if batch.gate is not None:
+            augmented = torch.where(batch.gate.view(-1, *[1] * (samples.dim() - 1)), augmented, samples)
+        return augmented if batch.noise is None else augmented + batch.noise
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the processes."""
+        return self.accelerator.reduce(values, "mean")  # type: ignore[no-any-return]
 
     def real(self, number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
         """Real samples of batch ``number``, ``(b, *S)``, and their condition."""
@@ -211,13 +256,15 @@ class Game:
 
     def judge(self, samples: Tensor, batch: MicroBatch) -> Tensor:
         """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
-        samples = self.augment(samples, batch.augmentation)  # in full precision, as for the discriminator's own phase
+        samples = self.seen(samples, batch)  # in full precision, as for the discriminator's own phase
         with self.accelerator.autocast():
             return full_precision(self.discriminator(samples, *batch.beside))
 
     def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
         """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
         rules, total = self.rules, real.new_zeros(())
+        if batch.number % rules.penalty_every:
+            return total
         with torch.autocast(real.device.type, enabled=False):
 
             def judge(samples: Tensor) -> Tensor:
@@ -230,7 +277,7 @@ class Game:
                 total = total + rules.r2 * penalties.r2(judge, fake)
             if rules.wgan_gp:
                 total = total + rules.wgan_gp * penalties.wgan_gp(judge, real, fake, batch.mix)
-        return total
+        return rules.penalty_every * total
 
     def each(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
         """Micro-batches, or their rows, in turn; processes exchange gradients of ``wrapped`` in the last one only."""
@@ -255,6 +302,9 @@ class Game:
         """
         # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
         self.accelerator.unscale_gradients(optimizer)
+        history = self.memory.histories.get(player)
+        if history is not None:
+            history.pull(network)
         gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if self.rules.max_gradient_norm is not None:
@@ -266,6 +316,8 @@ class Game:
         if self.accelerator.device.type != "mps" or not dropped:
             optimizer.step()
         optimizer.zero_grad()
+        if history is not None:
+            history.remember(network)
         return {f"{player}_gradient_norm": norm, f"{player}_dropped": dropped}
 
 

@@ -31,7 +31,7 @@ def train_classifier(
     samples: Tensor,
     labels: Tensor,
     classes: int,
-    augment: Callable[[Tensor], Tensor] = lambda samples: samples,
+    prepare: Callable[[Tensor], Tensor] = lambda samples: samples,
     passes: int = 20,
     batch_size: int = 64,
     seed: int = 0,
@@ -40,10 +40,10 @@ def train_classifier(
 
     Args:
         features: Builds the feature network.
-        samples: ``(N, *S)``.
+        samples: ``(N, ...)``, as they are kept.
         labels: ``(N,)``.
         classes: Number of classes.
-        augment: What is done to a batch of samples before it is seen.
+        prepare: What makes samples ``(b, *S)`` of them, each time they are seen.
         passes: Times that every sample is seen.
         batch_size: Samples a step.
         seed: Decides the initial weights and the order.
@@ -51,13 +51,13 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Classifier(features(), classes)
-        network(samples[:2])  # tells the last layer how many features there are
+        network(prepare(samples[:2]))  # tells the last layer how many features there are
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         steps = passes * -(-len(samples) // batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(passes):
             for rows in torch.split(torch.randperm(len(samples)), batch_size):
-                loss = cross_entropy(network(augment(samples[rows])), labels[rows])
+                loss = cross_entropy(network(prepare(samples[rows])), labels[rows])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

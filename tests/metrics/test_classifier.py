@@ -53,14 +53,14 @@ def test_the_same_inputs_give_the_same_classifier():
     assert not equal(first, train(seed=1, passes=2))
 
 
-def test_augmentation_is_applied_and_is_part_of_what_the_seed_decides():
+def test_preparation_is_applied_and_is_part_of_what_the_seed_decides():
     def noise(samples):
         return samples + torch.randn(samples.shape)
 
     torch.manual_seed(1)
-    first = train(passes=2, augment=noise)
+    first = train(passes=2, prepare=noise)
     torch.manual_seed(2)
-    assert equal(first, train(passes=2, augment=noise))
+    assert equal(first, train(passes=2, prepare=noise))
     assert not equal(first, train(passes=2))
 
 

@@ -14,6 +14,10 @@ def column(values):
     return torch.tensor(values, dtype=torch.float32)[:, None]
 
 
+def shares(found):
+    return found.precision, found.recall, found.coverage
+
+
 REAL = column([0, 1, 3, 7])  # to the nearest other: 1, 1, 2, 4
 
 
@@ -53,9 +57,9 @@ def cloud(count, seed, dimensions=8):
 
 def test_identical_and_disjoint_sets():
     points = cloud(60, 0)
-    assert neighbours(points, points) == (1, 1, 1)
-    assert neighbours(points, points.flip(0)) == (1, 1, 1)
-    assert neighbours(points, points + 100) == (0, 0, 0)
+    assert shares(neighbours(points, points)) == (1, 1, 1)
+    assert shares(neighbours(points, points.flip(0))) == (1, 1, 1)
+    assert neighbours(points, points + 100) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -63,7 +67,7 @@ def test_copies_of_points_that_occur_twice_are_inside(seed):
     # With k = 1 every radius is 0, so a distance that should be 0 and is only nearly so would lose the point.
     real = cloud(30, seed, 33).repeat(2, 1) * 10
     fake = real[torch.randperm(60, generator=torch.Generator().manual_seed(seed))]
-    assert neighbours(real, fake, k=1) == (1, 1, 1)
+    assert shares(neighbours(real, fake, k=1)) == (1, 1, 1)
 
 
 def test_features_far_from_zero_are_measured_as_finely():
@@ -94,7 +98,7 @@ def test_too_few_samples_are_refused(real, fake):
 
 
 def test_one_more_than_k_is_enough():
-    assert neighbours(cloud(6, 0), cloud(6, 0), k=5) == (1, 1, 1)
+    assert shares(neighbours(cloud(6, 0), cloud(6, 0), k=5)) == (1, 1, 1)
 
 
 def brute_force(real, fake, k):
@@ -113,7 +117,8 @@ def brute_force(real, fake, k):
     inside = [any(squared(f, r) <= reach for r, reach in zip(real, real_reach, strict=True)) for f in fake]
     found = [any(squared(f, r) <= reach for f, reach in zip(fake, fake_reach, strict=True)) for r in real]
     covered = [min(squared(f, r) for f in fake) <= reach for r, reach in zip(real, real_reach, strict=True)]
-    return tuple(float(numpy.mean(share)) for share in (inside, found, covered))
+    held = [sum(squared(f, r) <= reach for r, reach in zip(real, real_reach, strict=True)) / k for f in fake]
+    return tuple(float(numpy.mean(share)) for share in (inside, found, held, covered))
 
 
 @settings(deadline=None, max_examples=60)

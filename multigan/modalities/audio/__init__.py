@@ -204,17 +204,18 @@ class Audio(Modality):
         from multigan.modalities.audio import spectrogram
 
         sounds = real.transpose(1, 2).to(torch.get_default_dtype()) / FULL_SCALE
-        if self.config.architecture == "wavegan":
-            return sounds
-        return spectrogram.picture(sounds, *self.config.spectrogram())
+        return spectrogram.picture(sounds, *self.config.spectrogram()) if self._pictures else sounds
 
     def to_sound(self, samples: Tensor) -> Tensor:
         """Samples as sounds ``(B, channels, length)``."""
         from multigan.modalities.audio import spectrogram
 
-        if self.config.architecture == "wavegan":
-            return samples
-        return spectrogram.sound(samples, self.config.spectrogram()[1])
+        return spectrogram.sound(samples, self.config.spectrogram()[1]) if self._pictures else samples
+
+    @property
+    def _pictures(self) -> bool:
+        """Whether samples are spectrograms."""
+        return self.config.architecture == "specgan"
 
     @property
     def _classes(self) -> int:
@@ -280,7 +281,19 @@ class Audio(Modality):
 
         return SoundFeatures(self.to_sound, self._channels, self._length, self._rate)
 
+    def judged_as(self) -> Audio:
+        return Waves(self.config)
+
+    def to_judged(self, samples: Tensor) -> Tensor:
+        return self.to_sound(samples)
+
     def faults(self, samples: Tensor) -> list[str]:
         from multigan.modalities.audio import faults, output
 
         return faults.warnings(self.to_sound(samples[: output.PICTURED]))
+
+
+class Waves(Audio):
+    """Sounds, whatever the networks make: what is judged."""
+
+    _pictures = False

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
+ORDERS = (2, 3, 4, 5)  # the longest runs of words that BLEU counts
 # The end of a sentence, and the unknown word and another, or all bytes.
 LEAST = {"word": 3, "character": 3, "bpe": 257}
 
@@ -311,6 +312,20 @@ class Text(Modality):
         from multigan.modalities.text import tokenization
 
         return tokenization.decode(samples.argmax(2).numpy(), self.config.vocabulary, self.config.end)
+
+    def classifier(self) -> nn.Module:
+        from multigan.modalities.text.features import SentenceFeatures
+
+        return SentenceFeatures(self._vocabulary, self.config.end)
+
+    def figures(self, made: list[str], train: list[str], held_out: list[str]) -> dict[str, float]:
+        from multigan.modalities.text import quality
+
+        judged, known, references = ([text.split() for text in texts] for texts in (made, train, held_out))
+        values = {f"BLEU-{order}": quality.bleu(judged, references, order) for order in ORDERS}
+        values |= {f"self-BLEU-{order}": quality.self_bleu(judged, order) for order in ORDERS}
+        values |= {f"distinct-{order}": quality.distinct(judged, order) for order in (1, 2, 3)}
+        return values | {"copied": quality.copied(judged, known)}
 
 
 def small_decoder(vocabulary: int, length: int, width: int, config: TextConfig) -> dict[str, Any]:

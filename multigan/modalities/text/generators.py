@@ -106,7 +106,8 @@ class TextGenerator(nn.Module):
         weight: Any = self.embedding.weight
         before = torch.cat([torch.full_like(tokens[:, :1], self.begin_token), tokens[:, :-1]], 1)
         counted = alive(tokens == self.end)
-        hidden = self.read(self.told(weight[before], condition))[counted]
+        inputs = nn.functional.embedding(before, weight)  # whose way back is many times as fast as that of an index
+        hidden = self.read(self.told(inputs, condition))[counted]
         logits = full_precision(self.projection(hidden))
         losses = nn.functional.cross_entropy(logits, tokens[counted], reduction="none")
         places = torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)[counted]

@@ -1,0 +1,92 @@
+"""`multigan compare`: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from multigan.report import Evaluation
+
+
+@click.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="comparison.png", show_default=True, help="A PNG.")
+def compare(runs: tuple[Path, ...], out: Path) -> None:
+    """Put evaluated runs side by side: a table of their figures, what differs in their settings, and a picture.
+
+    RUNS are folders that multigan evaluate has written into; others among them are named and left out.
+
+    \b
+    multigan compare runs/*
+    """
+    from multigan import plots
+    from multigan.errors import UserError
+    from multigan.report import EVALUATION, number, read, words
+
+    found = {str(run): read(run) for run in runs if (run / EVALUATION).is_file()}
+    left_out = [str(run) for run in runs if str(run) not in found]
+    if not found:
+        raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
+    for run in left_out:
+        click.echo(f"not evaluated: {run}", err=True)
+    floors = {"real": next(iter(found.values())).floor}
+    columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **floors}
+    names = list(dict.fromkeys(name for values in columns.values() for name in values))
+    cells = [["", *columns]]
+    for name in names:
+        values = [column.get(name) for column in columns.values()]
+        cells.append([words(name), *("" if value is None else number(value) for value in values)])
+    click.echo(aligned(cells))
+    if different := differences(found):
+        click.echo("\nmeasured in different ways, so do not hold these figures against one another:")
+        click.echo(aligned(different))
+    if settings := different_settings(list(found)):
+        click.echo("\nwhat differs in their settings:")
+        click.echo(aligned([["", *found], *settings]))
+    try:
+        plots.comparison(found, out)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error
+    click.echo(f"\nwrote: {out}")
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Rows as columns of text."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def differences(found: dict[str, Evaluation]) -> list[list[str]]:
+    """Rows of what differs in how runs were measured."""
+    protocols = [evaluation.protocol for evaluation in found.values()]
+    rows = rows_of_differences(protocols)
+    return [["", *found], *rows] if rows else []
+
+
+def different_settings(runs: list[str]) -> list[list[str]]:
+    """Rows of what differs in the settings of runs that have any."""
+    import yaml
+
+    from multigan.config import CONFIG_FILE, flatten
+
+    settings: list[dict[str, Any]] = []
+    for run in runs:
+        file = Path(run) / CONFIG_FILE
+        settings.append(flatten(yaml.safe_load(file.read_text()) or {}) if file.is_file() else {})
+    return rows_of_differences(settings)
+
+
+def rows_of_differences(all_values: list[dict[str, Any]]) -> list[list[str]]:
+    """A row for each name that has not the same value everywhere."""
+    names = dict.fromkeys(name for values in all_values for name in values)
+    rows = [[name, *(str(values.get(name, "")) for values in all_values)] for name in names]
+    return [row for row in rows if len(set(row[1:])) > 1]

@@ -1,0 +1,142 @@
+"""`multigan evaluate`: how good a model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from multigan.pretrained import TrainedGenerator
+    from multigan.report import Evaluation
+
+PAIRS = 16  # of a sample and the training sample that is nearest to it, in the picture
+TIMEOUT = 3600  # seconds that a process waits for the others
+
+
+@click.command()
+@click.argument("model")
+@click.option("--modality", help="For a model of one that is not installed: package.module:Class.")
+@click.option("--dataset", help="What to hold it against. [default: what it was trained on]")
+@click.option("--subset", help="The configuration of a hub dataset that has several.")
+@click.option("--split", help="The split it was trained on. [default: as in training]")
+@click.option(
+    "--held_out", help="A split it was not trained on. [default: test or validation, else half of the training data]"
+)
+@click.option("-n", "count", type=int, default=10_000, show_default=True, help="Samples of each kind, at most.")
+@click.option(
+    "--features",
+    default="auto",
+    show_default=True,
+    help="classifier (trained on the dataset's labels), random, samples, inception, or an encoder of transformers by "
+    "name or folder; auto is a classifier where there are labels.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is generated, and of the real samples.")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for the results. [default: the run's own]")
+def evaluate(
+    model: str,
+    modality: str | None,
+    dataset: str | None,
+    subset: str | None,
+    split: str | None,
+    held_out: str | None,
+    count: int,
+    features: str,
+    seed: int,
+    out: Path | None,
+) -> None:
+    """Measure a model against real data, each figure beside what held-out real data has in its place.
+
+    MODEL is a run folder, a model folder, a hub id (owner/name), or starter/image. evaluation.json, evaluation.png and
+    a picture of the samples that are closest to training samples go into the run folder, the figures onto its card.
+
+    \b
+    multigan evaluate runs/digits
+    multigan evaluate starter/image --out judged
+    multigan evaluate runs/cats --features inception -n 50000
+    accelerate launch -m multigan evaluate runs/cats
+    """
+    from accelerate import PartialState
+
+    from multigan import plots
+    from multigan.engine import distributed
+    from multigan.errors import UserError
+    from multigan.evaluation import Evaluator
+    from multigan.model_folder import find
+    from multigan.pretrained import load
+
+    distributed.check_launch(TIMEOUT)
+    generator = load(model, modality)
+    known = generator.training
+    if dataset is None and "dataset" not in known:
+        raise UserError(f"{model} does not say what it was trained on: give a --dataset")
+    generator.network.to(PartialState().device)
+    evaluator = Evaluator(
+        generator.modality,
+        dataset or known["dataset"],
+        subset or known.get("subset"),
+        split or known.get("split", "train"),
+        bool(known.get("rows_left_out")),
+        held_out,
+        count,
+        features,
+        seed,
+    )
+    found = evaluator.generated(generator)
+    evaluation = evaluator.evaluate(generator, found)
+    if not PartialState().is_main_process:
+        return
+    click.echo(show(evaluation))
+    home = Path(model) if Path(model).is_dir() else None
+    folder = out or home
+    if folder is None:
+        click.echo("not written: name a folder with --out")
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        evaluation.write(folder)
+        plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
+        pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))
+        labels = ["generated", "training"] * (len(pairs) // 2)
+        pictures = evaluator.modality.preview(pairs, folder / "closest", labels)
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+    if home:
+        write_card(generator, evaluation, find(model))
+    names = ", ".join(file.name for file in pictures)
+    click.echo(f"\nwrote: evaluation.json, evaluation.png and {names} into {folder}")
+
+
+def show(evaluation: Evaluation) -> str:
+    """All that is printed."""
+    protocol = evaluation.protocol
+    head = (
+        f"{protocol['count']:,} samples of each, features {protocol['features']}; real: {protocol['held_out']} of "
+        f"{protocol['dataset']}, measured in the place of generated samples\n"
+    )
+    parts = [head, evaluation.table()]
+    if evaluation.classes:
+        parts += ["", evaluation.class_table()]
+    parts += [f"\nnote: {line}" for line in evaluation.warnings]
+    parts += [f"\nverdict: {line}" for line in evaluation.verdict]
+    return "\n".join(parts)
+
+
+def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:
+    """Put the figures onto the card of a model, in the place of those that are there."""
+    generator.network.cpu()
+    generator.training = {
+        **{key: value for key, value in generator.training.items() if key not in ("generated", "real", "measured")},
+        "generated": line(evaluation.generated),
+        "real": line(evaluation.floor),
+        "measured": ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items()),
+    }
+    generator.save(folder)
+
+
+def line(figures: dict[str, Any]) -> str:
+    """Figures in a line."""
+    from multigan.report import number, words
+
+    return ", ".join(f"{words(name)} {number(value)}" for name, value in figures.items())

@@ -1,0 +1,102 @@
+"""Real examples to hold generated ones against: some that were trained on, and as many that were not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import NamedTuple
+
+import datasets
+import numpy
+import torch
+from torch import Tensor
+
+from multigan.data.cache import Cached, cached
+from multigan.data.load import load
+from multigan.errors import UserError
+from multigan.modality import Modality
+
+HELD_OUT = ("test", "validation")
+
+
+class Rows(NamedTuple):
+    """Some examples of a dataset."""
+
+    data: Cached
+    numbers: numpy.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def encoded(self, start: int, stop: int) -> Tensor:
+        """Those at places ``start`` to ``stop``, as the modality encodes them; of long ones, their beginnings."""
+        numbers = self.numbers[start:stop]
+        return torch.from_numpy(self.data.read(numbers, numpy.zeros(len(numbers))))
+
+    @property
+    def labels(self) -> Tensor | None:
+        """``(N,)``."""
+        return None if self.data.label is None else torch.from_numpy(self.data.label[self.numbers])
+
+
+class Pair(NamedTuple):
+    """As many of both, and what the second are: a split, or half of one."""
+
+    train: Rows
+    held_out: Rows
+    name: str
+
+
+def open_pair(
+    modality: Modality,
+    dataset: str,
+    subset: str | None,
+    split: str,
+    skip_corrupt: bool,
+    held_out: str | None,
+    count: int,
+    seed: int,
+) -> Pair:
+    """Examples of the training split and of another, at random.
+
+    Args:
+        modality: As it was trained: it says how the examples are encoded.
+        dataset: What was trained on.
+        subset: Of it, as in training.
+        split: Of it, as in training.
+        skip_corrupt: As in training.
+        held_out: The other split; None takes test or validation where there is one, and half of ``split`` otherwise.
+        count: Of each, at most.
+        seed: Decides which.
+
+    Raises:
+        UserError: There is no such data, or it cannot be used.
+    """
+
+    def read(part: str) -> Cached:
+        rows = load(modality, dataset, subset, part, False)
+        assert isinstance(rows, datasets.Dataset)
+        return cached(rows, copy(modality), skip_corrupt)
+
+    def order(data: Cached) -> numpy.ndarray:
+        return torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).numpy()
+
+    train = read(split)
+    name, other = find(read, split, held_out)
+    if other is None:
+        half = min(count, len(train) // 2)
+        numbers = order(train)
+        return Pair(Rows(train, numbers[:half]), Rows(train, numbers[half : 2 * half]), name)
+    least = min(count, len(train), len(other))
+    return Pair(Rows(train, order(train)[:least]), Rows(other, order(other)[:least]), name)
+
+
+def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
+    """The split that was asked for, or one of a usual name, or none."""
+    for name in [held_out] if held_out else [name for name in HELD_OUT if name != split]:
+        try:
+            return name, read(name)
+        except UserError:
+            if held_out:
+                raise
+    return f"half of {split}", None

@@ -1,0 +1,212 @@
+"""What keeps a game from running away, each off unless it is asked for. Penalties on gradients are in `penalties`.
+
+Those that remember something keep it in tensors, which a checkpoint holds; what they remember is of the whole batch,
+so that it is the same on any number of processes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+Mean = Callable[[Tensor], Tensor]  # of a tensor over the processes
+Schedule: TypeAlias = Literal["constant", "linear", "cosine"]
+
+ADAPT_EVERY = 4  # discriminator phases between two moves of the probability, as in Karras et al. 2020
+LECAM_DECAY = 0.99
+
+
+@dataclass
+class HistoricalAverage:
+    """``w || theta - mean of all theta so far ||^2`` added to a player's loss: Salimans et al. 2016, section 3.3.
+
+    It damps orbits round an equilibrium that gradients alone would not end. arXiv:1606.03498.
+
+    Attributes:
+        weight: w.
+        means: Of each weight of the network.
+        count: How many were averaged, a scalar.
+    """
+
+    weight: float
+    means: list[Tensor]
+    count: Tensor
+
+    @classmethod
+    def of(cls, network: nn.Module, weight: float) -> "HistoricalAverage":
+        """One that begins with the weights as they are."""
+        means = [value.detach().clone() for value in network.parameters()]
+        return cls(weight, means, torch.ones((), device=means[0].device))
+
+    @torch.no_grad()
+    def pull(self, network: nn.Module) -> None:
+        """Add the gradient, ``2 w (theta - mean)``."""
+        for value, mean in zip(network.parameters(), self.means, strict=True):
+            if value.grad is not None:
+                value.grad.add_(value - mean, alpha=2 * self.weight)
+
+    @torch.no_grad()
+    def remember(self, network: nn.Module) -> None:
+        """Take the weights as they now are into the means."""
+        self.count += 1
+        for mean, value in zip(self.means, network.parameters(), strict=True):
+            mean.lerp_(value, (1 / self.count).to(mean.dtype))
+
+
+@dataclass
+class LeCam:
+    """``w (E (D(real) - a_fake)^2 + E (D(fake) - a_real)^2)``, with moving averages a of the logits.
+
+    Tseng et al. 2021, arXiv:2104.03310, equation 4: it keeps logits near one another where data is scarce.
+
+    Attributes:
+        weight: w, lambda there.
+        averages: a_real and a_fake, ``(2,)``.
+        count: Phases so far, a scalar.
+    """
+
+    weight: float
+    averages: Tensor
+    count: Tensor
+
+    @classmethod
+    def new(cls, weight: float, device: torch.device) -> "LeCam":
+        return cls(weight, torch.zeros(2, device=device), torch.zeros((), device=device))
+
+    def loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Of logits ``(B,)``; a scalar."""
+        a_real, a_fake = self.averages.unbind()
+        return self.weight * ((real - a_fake).square().mean() + (fake - a_real).square().mean())
+
+    def remember(self, real: Tensor, fake: Tensor, mean: Mean) -> None:
+        """Move the averages towards the means of a phase; the first are taken as they are."""
+        self.count += 1
+        share = torch.clamp(1 / self.count, min=1 - LECAM_DECAY)
+        self.averages.lerp_(mean(torch.stack([real, fake])), share)
+
+
+@dataclass
+class AdaptiveAugmentation:
+    """The probability that a sample is augmented, which follows how far the discriminator overfits.
+
+    Karras et al. 2020, arXiv:2006.06676, section 3: ``r = E sign D(real)``, and p goes up while r is above the target,
+    down while it is under it, from 0 to 1 in so many samples at most.
+
+    Attributes:
+        target: Of r.
+        samples: That p takes from 0 to 1 at most.
+        probability: p, a scalar.
+        signs: The sum of the means of the signs since p last moved, and of how many phases, ``(2,)``.
+    """
+
+    target: float
+    samples: int
+    probability: Tensor
+    signs: Tensor
+
+    @classmethod
+    def new(cls, target: float, samples: int, device: torch.device) -> "AdaptiveAugmentation":
+        return cls(target, samples, torch.zeros((), device=device), torch.zeros(2, device=device))
+
+    def remember(self, sign: Tensor, phase: int, batch_size: int, mean: Mean) -> None:
+        """Count the mean sign of a phase's real logits, and after every fourth move p."""
+        self.signs += torch.stack([sign, torch.ones_like(sign)])
+        if (phase + 1) % ADAPT_EVERY == 0:
+            total, count = mean(self.signs).unbind()
+            step = ADAPT_EVERY * batch_size / self.samples
+            self.probability.add_((total / count - self.target).sign() * step).clamp_(0, 1)
+            self.signs.zero_()
+
+
+@dataclass
+class Memory:
+    """What the stabilizers of a game remember; those that are off are not there.
+
+    Attributes:
+        histories: Of the players by name.
+        lecam: Of the logits.
+        adaptive: Of the augmentation.
+    """
+
+    histories: dict[str, HistoricalAverage] = field(default_factory=dict)
+    lecam: LeCam | None = None
+    adaptive: AdaptiveAugmentation | None = None
+
+    def after_phase(self, metrics: dict[str, Tensor], phase: int, batch_size: int, mean: Mean) -> dict[str, Tensor]:
+        """Remember a phase of the discriminator; returns what there is to see of it."""
+        sign = metrics.pop("d_sign")
+        if self.lecam is not None:
+            self.lecam.remember(metrics["d_real"], metrics["d_fake"], mean)
+        if self.adaptive is None:
+            return {}
+        self.adaptive.remember(sign, phase, batch_size, mean)
+        return {"augmentation_probability": self.adaptive.probability.clone()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, by name: no copies."""
+        named: dict[str, Tensor] = {}
+        for player, history in self.histories.items():
+            named |= {f"{player}.{place}": mean for place, mean in enumerate(history.means)}
+            named[f"{player}.count"] = history.count
+        if self.lecam is not None:
+            named |= {"lecam.averages": self.lecam.averages, "lecam.count": self.lecam.count}
+        if self.adaptive is not None:
+            named |= {"adaptive.probability": self.adaptive.probability, "adaptive.signs": self.adaptive.signs}
+        return named
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `tensors` gave; what is not there, because it was off, begins anew."""
+        for name, value in self.tensors().items():
+            if name in tensors:
+                value.copy_(tensors[name])
+
+
+def noise_at(step: int, first: float, steps: int) -> float:
+    """The standard deviation of instance noise, falling from the first to 0 in a line.
+
+    Noise on what the discriminator sees, real and generated, gives the two distributions a common support: Arjovsky
+    and Bottou 2017, arXiv:1701.04862; Sonderby et al. 2017, arXiv:1610.04490.
+    """
+    return first * max(0.0, 1 - step / steps)
+
+
+def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
+    """What a learning rate is multiplied by: to 1 in a line over the warm-up, and by the schedule to 0 at ``steps``."""
+    rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    share = min(1.0, step / steps) if schedule != "constant" else 0.0
+    falling = 1 - share if schedule == "linear" else (1 + torch.tensor(torch.pi * share).cos().item()) / 2
+    return rising * (falling if schedule != "constant" else 1.0)
+
+
+# --- spectral normalisation ---
+
+
+def normalize_spectrally(network: nn.Module) -> None:
+    """Divide each weight matrix of a network by its largest singular value: Miyato et al. 2018, arXiv:1802.05957.
+
+    The estimate of that value is improved by `refine_spectra` alone, once a phase, and not with every pass through the
+    network: so it is the same whatever number of micro-batches and processes the batch is shared out over.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            parametrizations.spectral_norm(module)
+    for spectrum, _ in spectra(network):
+        spectrum.eval()
+
+
+def refine_spectra(network: nn.Module) -> None:
+    """One step of the power iteration for each weight."""
+    for spectrum, module in spectra(network):
+        spectrum.train()
+        with torch.no_grad():
+            module.weight  # noqa: B018 # reading it is what does it
+        spectrum.eval()
+
+
+def spectra(network: nn.Module) -> list[tuple[Any, nn.Module]]:
+    """The estimates of a network, each with the module whose weight it is of."""
+    modules: list[Any] = [module for module in network.modules() if parametrize.is_parametrized(module, "weight")]
+    return [(module.parametrizations.weight[0], module) for module in modules]

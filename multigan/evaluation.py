@@ -1,0 +1,360 @@
+"""How good a trained generator is: measured as real samples are, in its place."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from multigan import __version__
+from multigan.data.cache import cache_home, hashed
+from multigan.data.held_out import Rows, open_pair
+from multigan.errors import UserError
+from multigan.metrics import spaces
+from multigan.metrics.classifier import Classifier, inception_score, train_classifier
+from multigan.metrics.frechet import frechet_distance
+from multigan.metrics.kernel import kernel_distance
+from multigan.metrics.neighbours import nearest, neighbours
+from multigan.modality import Modality
+from multigan.pretrained import BATCH, TrainedGenerator
+from multigan.report import RARE, Evaluation, verdict
+
+K = 5  # neighbours
+READ = 256  # real samples whose features are taken at a time
+FEW = 1000  # samples that a modality's own metrics are of
+SEEN = 40_000  # samples that a classifier is trained on, repetitions counted, or 20 passes if that is less
+ROOM = 2**31  # bytes of generated samples kept to train a classifier on
+VERSION = 1  # of the definitions here: figures of another one are others
+
+
+class Found(NamedTuple):
+    """What is known of some samples.
+
+    Attributes:
+        features: ``(N, F)``, of those that are finite.
+        numbers: ``(N,)``: which samples these are.
+        labels: ``(N,)`` or None: what class they are, or should be.
+        broken: How many were not finite.
+    """
+
+    features: Tensor
+    numbers: Tensor
+    labels: Tensor | None
+    broken: int = 0
+
+    def of_class(self, number: int) -> Tensor:
+        assert self.labels is not None
+        return self.features[self.labels == number]
+
+
+class Evaluator:
+    """Real data and a feature space to hold generators of one modality against.
+
+    Every process of a launch makes one and asks it the same; each works out its share, and all get the same answer.
+
+    Args:
+        modality: Of the generators, as it was trained: it says how the data is encoded.
+        dataset: What they were trained on.
+        subset, split, skip_corrupt: As in training.
+        held_out: A split that they were not trained on; None takes test or validation where there is one, and half of
+            the training data otherwise.
+        count: Samples of each kind, or as many as there are.
+        features: auto, classifier, random, samples, inception, or an encoder of transformers by name or folder.
+        seed: Decides which real samples are taken, and what is generated.
+
+    Raises:
+        UserError: No such data or features, labels that are missing, or too few samples.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        dataset: str,
+        subset: str | None = None,
+        split: str = "train",
+        skip_corrupt: bool = False,
+        held_out: str | None = None,
+        count: int = 10_000,
+        features: str = "auto",
+        seed: int = 0,
+        quiet: bool | None = None,
+    ) -> None:
+        if count < 2:
+            raise UserError(f"n is {count}: expected at least 2")
+        self.modality = modality.judged_as()
+        self.device, self.seed = PartialState().device, seed
+        self.quiet = quiet if PartialState().is_main_process else True
+
+        pair = open_pair(self.modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
+        self.train, self.held_out, name = pair
+        self.count = len(self.train)
+        if self.count <= K:
+            raise UserError(f"{self.count} samples to compare with are too few for {K} neighbours")
+        self.space = self.find_space(features)
+        self.protocol = {
+            "version": VERSION,
+            "dataset": dataset,
+            "split": split,
+            "held_out": name,
+            "digest": self.train.data.digest,
+            "held_out_digest": self.held_out.data.digest,
+            "count": self.count,
+            "neighbours": K,
+            "seed": seed,
+            **self.space.stamp,
+            "multigan": __version__,
+            "torch": torch.__version__.partition("+")[0],
+            "python": platform.python_version(),
+        }
+        self.reference = self.real(self.train, "real")
+        held = self.real(self.held_out, "held out")
+        distances, _ = nearest(held.features, self.reference.features)
+        self.near = torch.quantile(distances, RARE, interpolation="higher")
+        self.floor = self.compare(held)
+
+    # --- where it is compared ---
+
+    def find_space(self, name: str) -> spaces.Space:
+        """The feature space of that name."""
+        has_network = type(self.modality).classifier is not Modality.classifier
+        labels, classes = self.train.labels, self.class_names
+        if name == "auto":
+            name = "classifier" if has_network and labels is not None else "random" if has_network else "samples"
+        if name == "samples":
+            return spaces.plain()
+        if name in ("classifier", "random") and not has_network:
+            raise UserError(f"modality {type(self.modality).__name__} has no feature network: use --features samples")
+        if name == "random":
+            return spaces.untrained(self.modality.classifier, self.device)
+        if name == "classifier":
+            if labels is None or len(classes) < 2:
+                raise UserError("the dataset has no labels to train a classifier on: use --features random")
+            return self.classifier_space(labels)
+        if name == "inception":
+            return spaces.inception(self.modality.present, self.device)
+        example = self.modality.present(self.modality.to_sample(self.train.encoded(0, 1)))[0]
+        return spaces.encoder(name, example, self.modality.present, self.device)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(getattr(self.modality.config, "classes", ()))
+
+    def classifier_space(self, labels: Tensor) -> spaces.Space:
+        """A classifier of the training rows, from the cache where it has been trained before."""
+        parts = [VERSION, type(self.modality).__qualname__, self.modality.encoding(), self.train.data.digest]
+        file = cache_home() / f"classifier-{hashed([*parts, len(labels), self.seed, __version__])}.safetensors"
+        with FileLock(f"{file}.lock"):
+            if file.is_file():
+                judge = Classifier(self.modality.classifier(), len(self.class_names))
+                with torch.no_grad():
+                    judge(self.modality.to_sample(self.train.encoded(0, 2)))  # tells how many features there are
+                judge.load_state_dict(load_file(file))
+            else:
+                judge = self.classifier(self.train.encoded(0, len(self.train)), labels, self.modality.to_sample)
+                save_file(judge.state_dict(), file)
+        judge.eval().requires_grad_(False).to(self.device)
+        stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
+        return spaces.Space("classifier", judge.features, stamp, last=judge.last)
+
+    def classifier(self, samples: Tensor, labels: Tensor, prepare: Callable[[Tensor], Tensor]) -> Classifier:
+        """One that is trained on samples as they are kept, and their labels."""
+        passes = min(20, max(1, SEEN // len(samples)))
+        return train_classifier(
+            self.modality.classifier, samples, labels, len(self.class_names), prepare, passes, seed=self.seed
+        )
+
+    # --- features ---
+
+    def real(self, rows: Rows, name: str) -> Found:
+        """Features of real samples."""
+
+        def samples(number: int) -> Tensor:
+            return self.modality.to_sample(rows.encoded(number * READ, (number + 1) * READ).to(self.device))
+
+        blocks = range(-(-len(rows) // READ))
+        return self.found(samples_of(blocks, samples), len(blocks), rows.labels, name)
+
+    def generated(self, model: TrainedGenerator) -> Found:
+        """Features of generated samples, as many as there are real ones and, told the class, of the same classes."""
+        labels = self.wanted(model)
+        blocks = range(-(-self.count // BATCH))
+        own = blocks[PartialState().process_index :: PartialState().num_processes]
+        made = model.batches(self.count, self.seed, labels, blocks=own)
+        samples = ((number, model.modality.to_judged(batch)) for number, batch in zip(own, made, strict=True))
+        wanted = None if labels is None else torch.tensor(labels)
+        return self.found(ahead(samples), len(blocks), wanted, "generating")
+
+    def wanted(self, model: TrainedGenerator) -> list[int] | None:
+        """The classes that a model is asked for: those of the real samples, in as many."""
+        labels = self.train.labels
+        return labels.tolist() if model.classes and labels is not None else None
+
+    def found(self, samples: Iterable[tuple[int, Tensor]], blocks: int, labels: Tensor | None, name: str) -> Found:
+        """Features of samples that come in numbered blocks, those of this process; gathered from all of them."""
+        features: dict[int, Tensor | None] = {}
+        finite: dict[int, Tensor] = {}
+        mine = len(range(PartialState().process_index, blocks, PartialState().num_processes))
+        for number, block in tqdm(samples, name, mine, unit=" blocks", disable=self.quiet, leave=False):
+            good = block.flatten(1).isfinite().all(1)
+            with torch.no_grad():
+                features[number] = self.space.extract(block[good].to(self.device)).float().cpu() if good.any() else None
+            finite[number] = good.cpu()
+        for part, good in gather_object([(features, finite)]):
+            features, finite = features | part, finite | good
+        known = [one for number in range(blocks) if (one := features[number]) is not None]
+        kept = torch.cat([finite[number] for number in range(blocks)])
+        broken = int((~kept).sum())
+        if len(kept) - broken <= K:
+            raise UserError(f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest")
+        return Found(torch.cat(known), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
+
+    # --- figures ---
+
+    def compare(self, found: Found) -> dict[str, float]:
+        """Metrics of samples beside the training rows."""
+        real, fake = self.reference.features, found.features
+        # A cube makes much of the size of features, which is any in a space of our own.
+        scale = real.square().mean().sqrt() if self.space.ours else 1.0
+        kernel = kernel_distance(real / scale, fake / scale, self.seed)
+        values = {
+            "frechet_distance": frechet_distance(real, fake),
+            "kernel_distance": kernel.mean,
+            "kernel_distance_deviation": kernel.deviation,
+            **neighbours(real, fake, K)._asdict(),
+        }
+        if self.space.last is not None:
+            with torch.no_grad():
+                logits = self.space.last(fake.to(self.device)).cpu()
+            values["inception_score"] = inception_score(logits)
+            if found.labels is not None:
+                values["class_accuracy"] = (logits.argmax(1) == found.labels).double().mean().item()
+        distances, _ = nearest(fake, real)
+        return values | {"close_to_training": (distances <= self.near).double().mean().item()}
+
+    def by_class(self, found: Found) -> dict[str, dict[str, float]]:
+        """Of each class that there are enough of, what can be said of few samples."""
+        if found.labels is None or self.reference.labels is None:
+            return {}
+        classes = {}
+        for number, name in enumerate(self.class_names):
+            real, fake = self.reference.of_class(number), found.of_class(number)
+            if min(len(real), len(fake)) <= K:
+                continue
+            values = neighbours(real, fake, K)._asdict()
+            if self.space.last is not None:
+                with torch.no_grad():
+                    guesses = self.space.last(fake.to(self.device)).argmax(1)
+                values["class_accuracy"] = (guesses == number).double().mean().item()
+            classes[name] = values
+        return classes
+
+    def evaluate(self, model: TrainedGenerator, found: Found, quick: bool = False) -> Evaluation:
+        """All metrics of a generator, and of what it has `generated`.
+
+        Args:
+            model: The generator.
+            found: What it has generated.
+            quick: Leaves out what takes more than features: a classifier to train, a modality's own metrics.
+        """
+        generated, floor = self.compare(found), dict(self.floor)
+        if found.broken:
+            generated["non_finite_samples"], floor["non_finite_samples"] = found.broken, 0
+        if not quick:
+            for values, more in zip((generated, floor), self.further(model), strict=True):
+                values.update(more)
+        evaluation = Evaluation(self.protocol, generated, floor, self.by_class(found))
+        evaluation.warnings = self.warnings(model)
+        evaluation.verdict = verdict(generated, floor)
+        return evaluation
+
+    def further(self, model: TrainedGenerator) -> tuple[dict[str, float], dict[str, float]]:
+        """Metrics that need samples and not features: of the generated ones, and the floor."""
+        generated: dict[str, float] = {}
+        floor: dict[str, float] = {}
+        if model.classes and self.space.last is not None:
+            name = "accuracy_trained_on_generated"
+            generated[name], floor[name] = self.trained_on_generated(model), self.floor["class_accuracy"]
+        if type(self.modality).figures is not Modality.figures:
+            few = min(FEW, self.count // 2)
+            labels = self.wanted(model)
+            made = model.generate(few, self.seed, labels)
+            train, real = self.presented(self.train, self.count), self.presented(self.held_out, 2 * few)
+            generated |= self.modality.figures(made, train, real[:few])
+            floor |= self.modality.figures(real[few:], train, real[:few])
+        return generated, floor
+
+    def presented(self, rows: Rows, count: int) -> list[Any]:
+        """Real samples as people see them."""
+        shown: list[Any] = []
+        for start in range(0, count, READ):
+            shown += self.modality.present(self.modality.to_sample(rows.encoded(start, min(start + READ, count))))
+        return shown
+
+    def trained_on_generated(self, model: TrainedGenerator) -> float:
+        """A classifier that has seen no real sample, on real ones. Ravuri and Vinyals 2019, arXiv:1905.10887."""
+        labels, held = self.wanted(model), self.held_out
+        assert labels is not None and held.labels is not None
+        first = model.modality.to_judged(next(model.batches(1, self.seed)))
+        count = min(self.count, max(2, ROOM // (first.numel() * first.element_size())))
+        made = model.batches(count, self.seed, labels)
+        samples = torch.cat([model.modality.to_judged(batch) for batch in made])
+        good = samples.flatten(1).isfinite().all(1)
+        judge = self.classifier(samples[good], torch.tensor(labels[:count])[good], lambda batch: batch)
+        guesses = [
+            judge(self.modality.to_sample(held.encoded(start, start + READ))).argmax(1).detach()
+            for start in range(0, len(held), READ)
+        ]
+        return (torch.cat(guesses) == held.labels).double().mean().item()
+
+    def closest(self, model: TrainedGenerator, found: Found, count: int) -> Tensor:
+        """The generated samples that are nearest to a training sample, each followed by that: ``(2 count, *S)``."""
+        distances, places = nearest(found.features, self.reference.features)
+        labels = self.wanted(model)
+        pairs = []
+        for number in distances.argsort()[:count].tolist():
+            block, row = divmod(int(found.numbers[number]), BATCH)
+            batch = next(model.batches(self.count, self.seed, labels, blocks=[block]))
+            place = int(places[number])
+            pairs.append(model.modality.to_judged(batch)[row])
+            pairs.append(self.modality.to_sample(self.train.encoded(place, place + 1))[0])
+        return torch.stack(pairs)
+
+    def warnings(self, model: TrainedGenerator) -> list[str]:
+        """What to know before one trusts the figures."""
+        lines = []
+        dimensions = self.reference.features.shape[1]
+        if self.count < 2 * dimensions:
+            lines.append(
+                f"{self.count:,} samples are few for {dimensions:,} features: the Frechet distance is too large; "
+                "compare it with the floor, or take the kernel distance"
+            )
+        if self.protocol["held_out"].startswith("half of"):
+            lines.append("there is no split to hold out: the model has learned from the samples of the floor, too")
+        known = model.training.get("digest")
+        if known and known != self.protocol["digest"]:
+            lines.append("the model was trained on other data than it is held against")
+        return lines
+
+
+def samples_of(blocks: range, samples: Callable[[int], Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """The blocks of this process, numbered."""
+    for number in blocks[PartialState().process_index :: PartialState().num_processes]:
+        yield number, samples(number)
+
+
+def ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same, each made while the one before is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item

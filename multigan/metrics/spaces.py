@@ -1,0 +1,165 @@
+"""Feature spaces: where samples are compared. A distance between samples means what its space sees in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from multigan.errors import UserError
+
+Extract = Callable[[Tensor], Tensor]
+Present = Callable[[Tensor], list[Any]]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where samples are compared.
+
+    Attributes:
+        name: As it was asked for.
+        extract: Samples ``(B, *S)`` -> features ``(B, F)``.
+        stamp: What another needs to measure in the same space: plain values.
+        ours: Whether the features are of any size, and are brought to one for the kernel distance.
+        last: Features ``(B, F)`` -> logits ``(B, classes)``, where there is a classifier.
+    """
+
+    name: str
+    extract: Extract
+    stamp: dict[str, Any]
+    ours: bool = True
+    last: nn.Module | None = None
+
+
+def plain() -> Space:
+    """The numbers of a sample themselves: for points, not for pictures."""
+    return Space("samples", lambda samples: samples.flatten(1), {"features": "samples"})
+
+
+def untrained(build: Callable[[], nn.Module], device: torch.device) -> Space:
+    """A feature network of random weights, the same every time.
+
+    It knows no labels and nothing of the data; random convolutions tell samples apart by texture and shape well enough
+    to rank generators of one dataset. Naeem et al. 2020, arXiv:2002.09797, section 4.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build().eval().requires_grad_(False)
+    network.to(device)
+    return Space("random", network, {"features": "random", "weights": weights_hash(network)})
+
+
+def inception(present: Present, device: torch.device) -> Space:
+    """The features of the literature's FID and KID: the pool of Inception v3, 2,048 numbers.
+
+    By torch-fidelity, whose weights and whose resizing to 299 x 299 are those of the first implementation.
+
+    Args:
+        present: Samples ``(B, *S)`` -> pictures.
+        device: Where it runs.
+
+    Raises:
+        UserError: torch-fidelity is not installed, or the weights cannot be fetched.
+    """
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise UserError("the features inception need torch-fidelity: pip install 'multigan[inception]'") from error
+    try:
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).eval().to(device)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"the weights of Inception cannot be fetched ({str(error).splitlines()[0]}); offline, use --features "
+            "classifier, random, or the folder of an encoder"
+        ) from error
+
+    def extract(samples: Tensor) -> Tensor:
+        pictures = [numpy.asarray(picture.convert("RGB")) for picture in present(samples.cpu())]
+        (features,) = network(torch.from_numpy(numpy.stack(pictures)).permute(0, 3, 1, 2).to(device))
+        return features  # type: ignore[no-any-return]
+
+    stamp = {"features": "inception", "weights": weights_hash(network), "resize": "299 x 299, as TensorFlow 1 does it"}
+    return Space("inception", extract, stamp, ours=False)
+
+
+def encoder(name: str, example: Any, present: Present, device: torch.device) -> Space:
+    """An encoder of `transformers` for pictures, sounds or sentences, with the preparation that it comes with.
+
+    The features are its pooled output; where it has none, the mean of its last layer over places (or tokens).
+
+    Args:
+        name: On the hub, or a folder.
+        example: What ``present`` gives for a sample.
+        present: Samples ``(B, *S)`` -> what people see: pictures, arrays with a sampling rate, or sentences.
+        device: Where it runs.
+
+    Raises:
+        UserError: It cannot be had, or takes something else.
+    """
+    from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
+
+    prepare: Any
+    kind = "text" if isinstance(example, str) else "audio" if isinstance(example, dict) else "image"
+    loader: Any = {"text": AutoTokenizer, "audio": AutoFeatureExtractor, "image": AutoImageProcessor}[kind]
+    try:
+        prepare = loader.from_pretrained(name, trust_remote_code=False)
+        network = AutoModel.from_pretrained(name, trust_remote_code=False).eval().requires_grad_(False).to(device)
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"no encoder {name!r} of {kind} to be had: {reason}") from error
+    if kind == "text" and prepare.pad_token is None:
+        prepare.pad_token = prepare.eos_token
+    forward = getattr(network, f"get_{kind}_features", network)  # of a model for pictures and text, that half
+
+    def extract(samples: Tensor) -> Tensor:
+        inputs = INPUTS[kind](prepare, present(samples.cpu())).to(device)
+        return pooled(forward(**inputs), inputs.get("attention_mask")).float()
+
+    settings = prepare.init_kwargs if kind == "text" else prepare.to_dict()
+    shown = {key: str(settings[key]) for key in ("size", "resample", "sampling_rate") if settings.get(key) is not None}
+    return Space(name, extract, {"features": name, "weights": weights_hash(network), **shown}, ours=False)
+
+
+def sounds(prepare: Any, made: list[dict[str, Any]]) -> Any:
+    """Sounds at the rate that an encoder was made for, its channels mixed."""
+    from torchaudio.functional import resample
+
+    rate = prepare.sampling_rate
+    waves = [torch.as_tensor(one["array"]).float().reshape(len(one["array"]), -1).mean(1) for one in made]
+    waves = [resample(wave, one["sampling_rate"], rate) for wave, one in zip(waves, made, strict=True)]
+    return prepare([wave.numpy() for wave in waves], sampling_rate=rate, return_tensors="pt", padding=True)
+
+
+INPUTS: dict[str, Callable[[Any, list[Any]], Any]] = {
+    "text": lambda prepare, made: prepare(made, return_tensors="pt", padding=True, truncation=True),
+    "audio": sounds,
+    "image": lambda prepare, made: prepare([one.convert("RGB") for one in made], return_tensors="pt"),
+}
+
+
+def pooled(output: Any, mask: Tensor | None) -> Tensor:
+    """What a model says of each input, ``(B, F)``."""
+    if isinstance(output, Tensor):
+        return output
+    if getattr(output, "pooler_output", None) is not None:
+        return output.pooler_output.flatten(1)  # type: ignore[no-any-return]
+    hidden: Tensor = output.last_hidden_state
+    if hidden.dim() == 4:  # (B, C, H, W), of a convolutional network
+        return hidden.mean((2, 3))
+    if mask is None or mask.shape != hidden.shape[:2]:
+        return hidden.mean(1)
+    return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
+
+
+def weights_hash(network: nn.Module) -> str:
+    """Of all weights and buffers: the same in the same space."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

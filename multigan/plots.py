@@ -1,0 +1,118 @@
+"""Pictures of figures: how a run went, how good a generator is, how several compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from multigan.report import Evaluation, number, words
+
+SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "accuracy_trained_on_generated")
+SHOWN = 2000  # points of each cloud
+
+
+def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> None:
+    """What was measured, in one picture: the shares beside their floor, and both clouds of features.
+
+    Args:
+        found: The figures.
+        real: Features ``(N, F)``.
+        fake: The same of what was generated.
+        file: A PNG.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names = [name for name in SHARES if name in found.generated]
+    for place, (title, values) in enumerate((("generated", found.generated), ("real", found.floor))):
+        bars = left.barh([at + 0.4 * place for at in range(len(names))], [values[name] for name in names], 0.38)
+        bars.set_label(title)
+        left.bar_label(bars, [number(values[name]) for name in names], fontsize=8, padding=2)
+    left.set_yticks([at + 0.2 for at in range(len(names))], [words(name) for name in names])
+    left.invert_yaxis()
+    left.margins(x=0.12)
+    left.legend(fontsize=8, loc="lower left")
+    distance, floor = (number(values["frechet_distance"]) for values in (found.generated, found.floor))
+    left.set_title(f"Frechet distance {distance}, real {floor}", fontsize=10)
+    mean = real.double().mean(0)
+    _, _, axes = torch.pca_lowrank(real.double() - mean, q=2, center=False)
+    for cloud, title in ((real, "real"), (fake, "generated")):
+        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T, s=4, alpha=0.5, label=title)
+    right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
+    right.legend(fontsize=8)
+    figure.savefig(file)
+
+
+CURVES = (
+    ("losses", ("generator_loss", "discriminator_loss", "penalty", "warmup_loss")),
+    ("D's outputs", ("d_real", "d_fake")),
+    ("gradient norms", ("generator_gradient_norm", "discriminator_gradient_norm")),
+    ("diversity", ("diversity",)),
+)
+
+
+def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """How a run went, by step; what was warned of is marked in red.
+
+    Args:
+        lines: Of ``metrics.jsonl``.
+        file: A PNG.
+    """
+    panels = [(title, names) for title, names in CURVES if any(name in line for line in lines for name in names)]
+    measured = [line for line in lines if "evaluation" in line]
+    panels += [(words(name), (name,)) for name in ("frechet_distance", "recall") if measured]
+    figure = Figure(figsize=(5 * min(3, len(panels)), 3 * -(-len(panels) // 3)), layout="constrained")
+    marks = [line["step"] for line in lines if line.get("health")]
+    for place, (title, names) in enumerate(panels):
+        axes = figure.add_subplot(-(-len(panels) // 3), min(3, len(panels)), place + 1)
+        for name in names:
+            draw(axes, lines, name)
+        for step in marks:
+            axes.axvline(step, color="tab:red", alpha=0.3)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("step")
+        if title == "gradient norms":
+            axes.set_yscale("symlog", linthresh=1e-6)
+        if len(names) > 1:
+            axes.legend(fontsize=8)
+    figure.savefig(file)
+
+
+def draw(axes: Axes, lines: Sequence[Mapping[str, Any]], name: str) -> None:
+    """One curve, and the floor where there is one."""
+    points = [
+        (line["step"], value)
+        for line in lines
+        if isinstance(value := line.get(name, line.get("evaluation", {}).get(name)), int | float)
+    ]
+    if points:
+        axes.plot(*zip(*points, strict=True), "." if len(points) == 1 else "-", label=words(name))
+
+
+def comparison(runs: Mapping[str, Evaluation], file: Path) -> None:
+    """Runs side by side: precision against recall, and the Frechet distance of each.
+
+    Args:
+        runs: Their figures, by name.
+        file: A PNG.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, found in runs.items():
+        left.scatter(found.generated["recall"], found.generated["precision"], label=name)
+    floor = next(iter(runs.values())).floor
+    left.scatter(floor["recall"], floor["precision"], marker="*", s=120, color="0.3", label="real")
+    left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    left.legend(fontsize=8)
+    values = [found.generated["frechet_distance"] for found in runs.values()]
+    bars = right.barh(list(runs), values)
+    right.bar_label(bars, [number(value) for value in values], fontsize=8, padding=2)
+    right.axvline(floor["frechet_distance"], color="0.3", linestyle=":")
+    right.invert_yaxis()
+    right.set_title("Frechet distance; dotted: real", fontsize=10)
+    figure.savefig(file)

@@ -1,0 +1,108 @@
+"""What was measured of a generator: figures, how they were come by, and what they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from multigan.errors import UserError
+from multigan.files import write_text
+
+EVALUATION = "evaluation.json"
+LOW = 0.5  # of what real data has, under which a figure is spoken of
+RARE = 0.01  # the share of held-out samples that count as close to a training sample
+# Less is better; of all others more is, or as much as real data has.
+LESS = ("frechet_distance", "kernel_distance", "close_to_training", "non_finite_samples", "copied")
+
+
+@dataclass
+class Evaluation:
+    """What was measured, and how.
+
+    Attributes:
+        protocol: All that another needs to measure the same: plain values.
+        generated: Metrics of what was generated, by name.
+        floor: The same of real samples, held out, in its place.
+        classes: Of each class, some of the metrics.
+        warnings: What to know before one trusts a figure.
+        verdict: What the figures say, in words.
+    """
+
+    protocol: dict[str, Any]
+    generated: dict[str, float]
+    floor: dict[str, float]
+    classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    verdict: list[str] = field(default_factory=list)
+
+    def write(self, folder: Path) -> Path:
+        """Write ``evaluation.json``."""
+        file = folder / EVALUATION
+        write_text(file, json.dumps(asdict(self), indent=2) + "\n")
+        return file
+
+    def table(self) -> str:
+        """The figures beside the floor, as lines of a table."""
+        names = list(self.generated)
+        width = max(len(words(name)) for name in names)
+        lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
+        for name in names:
+            floor = number(self.floor[name]) if name in self.floor else ""
+            lines.append(f"{words(name):{width}}  {number(self.generated[name]):>10}  {floor:>10}")
+        return "\n".join(lines)
+
+    def class_table(self) -> str:
+        """The figures of each class, as lines of a table."""
+        if not self.classes:
+            return ""
+        names = list(next(iter(self.classes.values())))
+        width = max(map(len, self.classes))
+        lines = [f"{'':{width}}  " + "  ".join(f"{words(name):>14}" for name in names)]
+        for label, values in self.classes.items():
+            lines.append(f"{label:{width}}  " + "  ".join(f"{number(values[name]):>14}" for name in names))
+        return "\n".join(lines)
+
+
+def read(folder: Path) -> Evaluation:
+    """The evaluation in a folder.
+
+    Raises:
+        UserError: There is none, or it is damaged.
+    """
+    try:
+        return Evaluation(**json.loads((folder / EVALUATION).read_text()))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {EVALUATION}: multigan evaluate {folder} makes one") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder / EVALUATION} is damaged: multigan evaluate {folder} makes another") from error
+
+
+def words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def number(value: float) -> str:
+    """Three figures, or three places."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def verdict(generated: dict[str, float], floor: dict[str, float]) -> list[str]:
+    """What the figures say that nobody should overlook."""
+    lines = []
+    if broken := generated.get("non_finite_samples"):
+        lines.append(f"broken: {int(broken)} samples are not finite numbers, and are left out of the rest")
+    for name, meaning in (
+        ("precision", "most samples are unlike real ones"),
+        ("recall", "much of the real variety is missing"),
+        ("coverage", "most real samples have nothing generated near them"),
+        ("class_accuracy", "the classes are not those asked for"),
+    ):
+        if name in generated and generated[name] < LOW * floor[name]:
+            values = f"{words(name)} {generated[name]:.3f}, where real samples have {floor[name]:.3f}"
+            lines.append(f"{meaning}: {values}")
+    share, usual = generated["close_to_training"], floor["close_to_training"]
+    if share > 10 * max(usual, RARE):
+        lines.append(f"copied, it seems: {share:.0%} are as close to a training sample as {usual:.1%} of new ones are")
+    return lines
