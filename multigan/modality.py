@@ -49,8 +49,6 @@ class Modality(ABC):
     Options: ClassVar[type] = NoOptions
     #: Whether near latents make near samples: if not, there is no walking between them, and no truncation.
     latent_space: ClassVar[bool] = True
-    #: How many uniform numbers a sample `augment` takes.
-    augment_numbers: int = 0
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
@@ -131,6 +129,11 @@ class Modality(ABC):
 
         With `discriminator_numbers`, uniform numbers in [0, 1), ``(B, discriminator_numbers)``, are a third argument.
         """
+
+    @property
+    def augment_numbers(self) -> int:
+        """How many uniform numbers a sample `augment` takes."""
+        return 0
 
     @property
     def discriminator_numbers(self) -> int:

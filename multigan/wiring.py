@@ -151,7 +151,7 @@ def build_memory(
         memory.lecam = LeCam.new(training.lecam, device)
     if training.ada_target is not None:
         if not modality.augment_numbers:
-            raise UserError(f"ada_target is set, and modality {training.modality!r} has no augmentation")
+            raise UserError(f"ada_target is set, and modality {training.modality!r} has no augmentation, or none is on")
         memory.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
     return memory
 

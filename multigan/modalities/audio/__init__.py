@@ -47,6 +47,9 @@ class AudioConfig:
         spectrogram_bins: specgan, frequencies in a spectrogram, a power of two; null takes what makes windows of about
             32 ms at the sampling rate.
         spectrogram_hop: specgan, samples from one column of it to the next; null is a quarter of a window.
+        gain: Sounds shown to the discriminator, real and generated alike, are made louder or quieter by up to this many
+            decibels.
+        shift: And moved in time by up to this share of their length.
         audio_column: The dataset's column of sounds; null finds it.
         label_column: The dataset's column of classes; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
@@ -67,6 +70,8 @@ class AudioConfig:
     post_filter: int = 0
     spectrogram_bins: int | None = None
     spectrogram_hop: int | None = None
+    gain: float = 0.0
+    shift: float = 0.0
     audio_column: str | None = None
     label_column: str | None = None
     classes: tuple[str, ...] = ()
@@ -84,6 +89,9 @@ class AudioConfig:
         for name, most in (("phase_shuffle", 63), ("post_filter", SHORTEST)):  # the smallest layer moved has 64 samples
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
+        for name, highest in (("gain", 40), ("shift", 1)):
+            if not 0 <= getattr(self, name) <= highest:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {highest}")
         if self.trim is not None and self.trim <= 0:
             raise UserError(f"trim is {self.trim}: expected decibels, more than 0, or null")
         bins = self.spectrogram_bins
@@ -260,6 +268,21 @@ class Audio(Modality):
     def discriminator_numbers(self) -> int:
         shuffles = self.config.architecture == "wavegan" and self.config.phase_shuffle
         return levels(self._length) - 1 if shuffles else 0
+
+    @property
+    def augment_numbers(self) -> int:
+        return int(self.config.gain > 0) + int(self.config.shift > 0)
+
+    def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
+        from multigan.modalities.audio import augmentation, spectrogram
+
+        config = self.config
+        if config.gain:
+            unit = -spectrogram.FLOOR / 2 if self._pictures else None
+            samples, numbers = augmentation.louder(samples, numbers[:, :1], config.gain, unit), numbers[:, 1:]
+        if config.shift:
+            samples = augmentation.later(samples, numbers[:, :1], config.shift, -1.0 if self._pictures else 0.0)
+        return samples
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.audio import output

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -39,6 +40,9 @@ class ImageConfig:
         rotation: Pictures shown to the discriminator, real and generated alike, are turned by up to this many degrees.
         scaling: And made larger or smaller by up to this share.
         shift: And moved by up to this share of their side.
+        flip: And every second one as in a mirror.
+        color: And brightness, saturation and contrast changed by up to this; 0.5, say.
+        cutout: And a square of this share of their side made grey.
         image_column: The dataset's column of pictures; null finds it.
         label_column: The dataset's column of classes; null finds it.
         channels: 1 for grey, 3 for colour; null takes what the pictures are.
@@ -54,6 +58,9 @@ class ImageConfig:
     rotation: float = 0.0
     scaling: float = 0.0
     shift: float = 0.0
+    flip: bool = False
+    color: float = 0.0
+    cutout: float = 0.0
     image_column: str | None = None
     label_column: str | None = None
     channels: int | None = None
@@ -67,7 +74,7 @@ class ImageConfig:
         for name in ("latent_dim", "generator_width", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1)):
+        for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1), ("color", 1), ("cutout", 1)):
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
 
@@ -87,7 +94,6 @@ class Image(Modality):
     file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
     # What kept its variety best on the digits; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
-    augment_numbers = 4
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan import columns
@@ -153,12 +159,28 @@ class Image(Modality):
         return network(config.channels or 3, self._sides, config.discriminator_width, self._classes)
 
     def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
-        from multigan.modalities.image.augmentation import affine
+        for count, change in self._augmentations():
+            samples, numbers = change(samples, numbers[:, :count]), numbers[:, count:]
+        return samples
+
+    @property
+    def augment_numbers(self) -> int:
+        return sum(count for count, _ in self._augmentations())
+
+    def _augmentations(self) -> Iterator[tuple[int, Callable[[Tensor, Tensor], Tensor]]]:
+        """Those that are on, and how many numbers each takes."""
+        from multigan.modalities.image import augmentation
 
         config = self.config
-        if not (config.rotation or config.scaling or config.shift):
-            return samples
-        return affine(samples, numbers, config.rotation, config.scaling, config.shift)
+        if config.rotation or config.scaling or config.shift:
+            amounts = config.rotation, config.scaling, config.shift
+            yield 4, lambda samples, numbers: augmentation.affine(samples, numbers, *amounts)
+        if config.flip:
+            yield 1, augmentation.flip
+        if config.color:
+            yield 3, partial(augmentation.color, strength=config.color)
+        if config.cutout:
+            yield 2, partial(augmentation.cutout, share=config.cutout)
 
     def present(self, samples: Tensor) -> list[Picture]:
         from multigan.modalities.image import output

@@ -27,3 +27,46 @@ def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, sh
     rows = [torch.stack([cosine, -sine, 2 * shift * across], 1), torch.stack([sine, cosine, 2 * shift * down], 1)]
     grid = affine_grid(torch.stack(rows, 1), list(samples.shape), align_corners=False)
     return grid_sample(samples, grid.to(samples.dtype), padding_mode="border", align_corners=False)
+
+
+def flip(samples: Tensor, numbers: Tensor) -> Tensor:
+    """Every second picture as in a mirror.
+
+    Args:
+        samples: ``(B, C, H, W)``.
+        numbers: ``(B, 1)``, uniform in [0, 1).
+    """
+    return torch.where(numbers.view(-1, 1, 1, 1) < 0.5, samples.flip(3), samples)
+
+
+def color(samples: Tensor, numbers: Tensor, strength: float) -> Tensor:
+    """Brightness, saturation and contrast of each picture changed by amounts of its own.
+
+    Args:
+        samples: ``(B, C, H, W)`` in [-1, 1].
+        numbers: ``(B, 3)``, uniform in [0, 1): brightness, saturation, contrast.
+        strength: The most that brightness is moved by, and, as a share, that the other two are.
+    """
+    brightness, saturation, contrast = (strength * (2 * numbers - 1)).view(-1, 3, 1, 1, 1).unbind(1)
+    samples = samples + brightness
+    grey = samples.mean(1, keepdim=True)
+    samples = grey + (samples - grey) * (1 + saturation)
+    middle = samples.mean((1, 2, 3), keepdim=True)
+    return middle + (samples - middle) * (1 + contrast)
+
+
+def cutout(samples: Tensor, numbers: Tensor, share: float) -> Tensor:
+    """A square of each picture made grey, at a place of its own; at an edge, what of it is inside.
+
+    Args:
+        samples: ``(B, C, H, W)``.
+        numbers: ``(B, 2)``, uniform in [0, 1): the middle of the square, down and across.
+        share: Its side, as a share of the picture's.
+    """
+    sides = []
+    for axis, place in enumerate(numbers.unbind(1)):
+        length = samples.shape[2 + axis]
+        away = torch.arange(length, device=samples.device) - (place[:, None] * length).floor()
+        sides.append(away.abs() < share * length / 2)
+    covered = sides[0][:, None, :, None] & sides[1][:, None, None, :]
+    return samples.masked_fill(covered, 0)

@@ -1,0 +1,33 @@
+"""Differentiable augmentation, decided for each sound: of waves, or of spectrograms, whose last axis is time too."""
+
+import torch
+from torch import Tensor
+
+
+def louder(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) -> Tensor:
+    """Each sound louder or quieter by an amount of its own.
+
+    Args:
+        samples: ``(B, C, T)``, or spectrograms ``(B, C, bins, frames)``.
+        numbers: ``(B, 1)``, uniform in [0, 1).
+        decibels: At most, either way.
+        unit: Decibels that a spectrogram's 1 stands for; None for waves.
+    """
+    change = (decibels * (2 * numbers - 1)).view(-1, *[1] * (samples.dim() - 1))
+    return samples * 10 ** (change / 20) if unit is None else samples + change / unit
+
+
+def later(samples: Tensor, numbers: Tensor, share: float, silence: float) -> Tensor:
+    """Each sound moved in time by an amount of its own; silence comes in at the end that it leaves.
+
+    Args:
+        samples: ``(B, ..., T)``.
+        numbers: ``(B, 1)``, uniform in [0, 1).
+        share: Of its length, at most, either way.
+        silence: What a sample is where there is no sound.
+    """
+    length, inner = samples.shape[-1], [1] * (samples.dim() - 2)
+    steps = (share * length * (2 * numbers - 1)).round().long()
+    places = (torch.arange(length, device=samples.device) - steps).view(-1, *inner, length)
+    moved = samples.gather(-1, places.clamp(0, length - 1).expand_as(samples))
+    return moved.masked_fill((places < 0) | (places >= length), silence)
