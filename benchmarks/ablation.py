@@ -1,0 +1,176 @@
+"""What each stabilizer does for each objective: on points, where modes can be counted, and on the digits.
+
+    OMP_NUM_THREADS=1 uv run --with ./examples/ring benchmarks/ablation.py --data ring [--steps 1000] [--seeds 3]
+    OMP_NUM_THREADS=1 uv run --with ./examples/ring benchmarks/ablation.py --data grid
+    OMP_NUM_THREADS=1 uv run --with ./examples/ring benchmarks/ablation.py --data digits --steps 1500 --seeds 1
+
+ring is eight Gaussians on a circle, grid is 25 on a square lattice. A point is good within four standard deviations of
+a mode, and a mode is found by a quarter of the points that it should have: each cell has the modes found and the share
+of good points, means over the seeds, after as many steps each. digits trains the class-conditional DCGAN of
+recipes/image_cgan.py and measures as `multigan evaluate` does.
+"""
+
+import argparse
+import contextlib
+import io
+import itertools
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy
+import torch
+from multigan_ring import Ring
+
+from multigan import configure, load, run
+from multigan.evaluation import Evaluator
+from recipes.image_cgan import CONFIG as DIGITS
+
+OBJECTIVES = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic")
+WITH_TARGETS = ("non_saturating", "minimax", "least_squares")
+PENALTY = {"points": 0.02, "digits": 0.3}
+POINTS = 2500
+SHOWN = ("class_accuracy", "precision", "recall", "coverage", "frechet_distance")
+DEVIATION = {"ring": 0.05, "grid": 0.02}
+
+
+def stabilizers(kind: str, steps: int) -> dict[str, dict[str, Any]]:
+    """Settings by name; penalties are in proportion to how steep a discriminator of such samples is."""
+    weight = PENALTY[kind]
+    found: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "R1": {"r1": weight},
+        "R1 and R2": {"r1": weight, "r2": weight},
+        "R1 and R2, every fourth time": {"r1": weight, "r2": weight, "penalty_every": 4},
+        "WGAN-GP": {"wgan_gp": 5 * weight},
+        "spectral norm": {"spectral_norm": True},
+        "instance noise": {"instance_noise": 0.2, "instance_noise_steps": steps},
+        "LeCam": {"lecam": 0.1},
+        "historical averaging": {"historical_averaging": 1e-3},
+        "one-sided label smoothing": {"label_smoothing": 0.1},
+        "two-sided label smoothing": {"label_smoothing": 0.1, "label_smoothing_fake": 0.1},
+        "three discriminator steps": {"discriminator_steps": 3},
+        "a slower generator": {"generator_learning_rate": 2.5e-4},
+        "cosine rates": {"learning_rate_schedule": "cosine", "learning_rate_steps": steps},
+        "no moving average": {"ema_decay": 0.0},
+    }
+    if kind == "digits":
+        base = {name: getattr(DIGITS.model, name) for name in ("rotation", "scaling", "shift")}
+        off = dict.fromkeys(base, 0.0)
+        both = {"r1": weight, "r2": weight}
+        found |= {
+            "R1, R2 and augmentation": {**both, "model": base},
+            "R1, R2 and adaptive augmentation": {**both, "model": base, "ada_target": 0.6, "ada_samples": 20_000},
+            "R1, R2, augmentation and LeCam": {**both, "model": base, "lecam": 0.1},
+        }
+        found = {name: {"model": off, **settings} for name, settings in found.items()}
+    return found
+
+
+def modes(data: str) -> numpy.ndarray:
+    """Their places, ``(M, 2)``."""
+    if data == "ring":
+        angles = numpy.arange(8) * numpy.pi / 4
+        return numpy.stack([numpy.cos(angles), numpy.sin(angles)], 1)
+    return numpy.array(list(itertools.product(numpy.linspace(-1, 1, 5), repeat=2)))
+
+
+def points(data: str) -> datasets.Dataset:
+    """Ten thousand around the modes in turn."""
+    random, places = numpy.random.default_rng(0), modes(data)
+    made = places[numpy.arange(10_000) % len(places)] + DEVIATION[data] * random.standard_normal((10_000, 2))
+    return datasets.Dataset.from_dict({"x": made[:, 0], "y": made[:, 1]})
+
+
+def found(made: torch.Tensor, data: str) -> tuple[int, float]:
+    """Modes found and the share of good points, of ``(N, 2)``."""
+    nearest = torch.cdist(made.double(), torch.from_numpy(modes(data))).min(1)
+    good = nearest.values < 4 * DEVIATION[data]
+    count = len(modes(data))
+    counts = torch.bincount(nearest.indices[good], minlength=count)
+    return int((counts >= len(made) / count / 4).sum()), good.double().mean().item()
+
+
+def on_points(data: str, objective: str, settings: dict[str, Any], steps: int, seeds: int) -> str:
+    """A cell of the table: trained once for each seed."""
+    results = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as room:
+            options = {"r1": 0.0, "r2": 0.0, **settings, "objective": objective, "steps": steps, "seed": seed}
+            folder = trained("multigan_ring:Ring", room, dataset=data, **options)
+            if folder is None:
+                results.append((0, 0.0))
+                continue
+            model = load(folder, "multigan_ring:Ring")
+            results.append(found(torch.cat(list(model.batches(POINTS, seed=1))), data))
+    mean = statistics.mean(share for _, share in results)
+    return f"{statistics.mean(count for count, _ in results):.1f}, {mean:.0%}"
+
+
+def trained(modality: str, room: str, **settings: Any) -> Path | None:
+    """The folder of a run; None where it diverged."""
+    quiet = {"tracker": "none", "sample_every": 10**6, "checkpoint_every": 500, "log_every": 500}
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return run.train(configure(modality, output=str(Path(room) / "run"), **{**quiet, **settings}))
+        except multigan_error():
+            return None
+
+
+def multigan_error() -> type[Exception]:
+    from multigan.errors import UserError
+
+    return UserError
+
+
+def on_digits(objective: str, steps: int, seeds: int) -> None:
+    """Print a table of the metrics, a row for each stabilizer."""
+    model = {"conditional": True, "generator_width": 32, "discriminator_width": 32}
+    print(f"\n{objective}\n\n| | {' | '.join(SHOWN)} |\n|---|{'---|' * len(SHOWN)}")
+    evaluator = None
+    for name, settings in stabilizers("digits", steps).items():
+        if "label smoothing" in name and objective not in WITH_TARGETS:
+            continue
+        rows = []
+        for seed in range(seeds):
+            with tempfile.TemporaryDirectory() as room:
+                options = {"r1": 0.0, "r2": 0.0, **settings, "model": {**model, **settings["model"]}}
+                folder = trained("image", room, objective=objective, steps=steps, seed=seed, **options)
+                if folder is None:
+                    continue
+                generator = load(folder)
+                evaluator = evaluator or Evaluator(generator.modality, "digits", quiet=True)
+                rows.append(evaluator.evaluate(generator, evaluator.generated(generator), quick=True).generated)
+        if evaluator is not None and name == "nothing":
+            print("| real, held out |", " | ".join(f"{evaluator.floor[key]:.3f}" for key in SHOWN), "|", flush=True)
+        cells = [f"{statistics.mean(row[key] for row in rows):.3f}" if rows else "diverged" for key in SHOWN]
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=("ring", "grid", "digits"), default="ring")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--objective", choices=OBJECTIVES, action="append", help="may be given again; default: all")
+    options = parser.parse_args()
+    chosen = options.objective or list(OBJECTIVES)
+    if options.data == "digits":
+        for objective in chosen:
+            on_digits(objective, options.steps, options.seeds)
+        return
+    Ring.builtin_datasets = {"ring": lambda: points("ring"), "grid": lambda: points("grid")}
+    print(f"{options.data}: modes found of {len(modes(options.data))}, good points; {options.steps} steps\n")
+    print(f"| | {' | '.join(chosen)} |\n|---|{'---|' * len(chosen)}")
+    for name, settings in stabilizers("points", options.steps).items():
+        cells = []
+        for objective in chosen:
+            fits = "label smoothing" not in name or objective in WITH_TARGETS
+            cells.append(on_points(options.data, objective, settings, options.steps, options.seeds) if fits else "")
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
