@@ -10,3 +10,11 @@ class UserError(Exception):
 
 class LostProcessError(UserError):
     """Another process of the run has gone, so this one cannot go on. Every process says so: the first may be gone."""
+
+
+class NoSplitError(UserError):
+    """A dataset has no split of that name."""
+
+
+class BrokenSamplesError(UserError):
+    """What was generated is not finite numbers."""

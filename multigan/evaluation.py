@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import platform
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -18,7 +20,8 @@ from tqdm import tqdm
 from multigan import __version__
 from multigan.data.cache import cache_home, hashed
 from multigan.data.held_out import Rows, open_pair
-from multigan.errors import UserError
+from multigan.errors import BrokenSamplesError, UserError
+from multigan.files import network_tensors
 from multigan.metrics import spaces
 from multigan.metrics.classifier import Classifier, inception_score, train_classifier
 from multigan.metrics.frechet import frechet_distance
@@ -31,7 +34,7 @@ from multigan.report import RARE, Evaluation, verdict
 K = 5  # neighbours
 READ = 256  # real samples whose features are taken at a time
 FEW = 1000  # samples that a modality's own metrics are of
-SEEN = 40_000  # samples that a classifier is trained on, repetitions counted, or 20 passes if that is less
+SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most
 ROOM = 2**31  # bytes of generated samples kept to train a classifier on
 VERSION = 1  # of the definitions here: figures of another one are others
 
@@ -90,11 +93,13 @@ class Evaluator:
     ) -> None:
         if count < 2:
             raise UserError(f"n is {count}: expected at least 2")
+        if not 0 <= seed < 2**63:
+            raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         self.modality = modality.judged_as()
         self.device, self.seed = PartialState().device, seed
         self.quiet = quiet if PartialState().is_main_process else True
 
-        pair = open_pair(self.modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
+        pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
         self.train, self.held_out, name = pair
         self.count = len(self.train)
         if self.count <= K:
@@ -113,7 +118,6 @@ class Evaluator:
             **self.space.stamp,
             "multigan": __version__,
             "torch": torch.__version__.partition("+")[0],
-            "python": platform.python_version(),
         }
         self.reference = self.real(self.train, "real")
         held = self.real(self.held_out, "held out")
@@ -150,26 +154,44 @@ class Evaluator:
 
     def classifier_space(self, labels: Tensor) -> spaces.Space:
         """A classifier of the training rows, from the cache where it has been trained before."""
-        parts = [VERSION, type(self.modality).__qualname__, self.modality.encoding(), self.train.data.digest]
+        kind = f"{type(self.modality).__module__}:{type(self.modality).__qualname__}"
+        parts = [VERSION, kind, self.modality.encoding(), self.train.data.digest]
         file = cache_home() / f"classifier-{hashed([*parts, len(labels), self.seed, __version__])}.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock"):
-            if file.is_file():
-                judge = Classifier(self.modality.classifier(), len(self.class_names))
-                with torch.no_grad():
-                    judge(self.modality.to_sample(self.train.encoded(0, 2)))  # tells how many features there are
-                judge.load_state_dict(load_file(file))
-            else:
+            judge = self.known_classifier(file)
+            if judge is None:
                 judge = self.classifier(self.train.encoded(0, len(self.train)), labels, self.modality.to_sample)
-                save_file(judge.state_dict(), file)
+                aside = file.with_suffix(".writing")
+                save_file(network_tensors(judge), aside)
+                aside.replace(file)
         judge.eval().requires_grad_(False).to(self.device)
         stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
         return spaces.Space("classifier", judge.features, stamp, last=judge.last)
 
+    def known_classifier(self, file: Path) -> Classifier | None:
+        """One that has been trained before; None where there is none, or it is damaged."""
+        with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
+            weights = load_file(file)
+            judge = Classifier(self.modality.classifier(), len(self.class_names))
+            with torch.no_grad():
+                judge(self.modality.to_sample(self.train.encoded(0, 2)))  # tells how many features there are
+            judge.load_state_dict(weights)
+            return judge
+        return None
+
     def classifier(self, samples: Tensor, labels: Tensor, prepare: Callable[[Tensor], Tensor]) -> Classifier:
         """One that is trained on samples as they are kept, and their labels."""
-        passes = min(20, max(1, SEEN // len(samples)))
+        passes = min(PASSES, max(1, SEEN // len(samples)))
         return train_classifier(
-            self.modality.classifier, samples, labels, len(self.class_names), prepare, passes, seed=self.seed
+            self.modality.classifier,
+            samples,
+            labels,
+            len(self.class_names),
+            prepare,
+            passes,
+            seed=self.seed,
+            device=self.device,
         )
 
     # --- features ---
@@ -194,8 +216,8 @@ class Evaluator:
         return self.found(ahead(samples), len(blocks), wanted, "generating")
 
     def wanted(self, model: TrainedGenerator) -> list[int] | None:
-        """The classes that a model is asked for: those of the real samples, in as many."""
-        labels = self.train.labels
+        """The classes that a model is asked for: those of the real samples held out, for the floor to be one."""
+        labels = self.held_out.labels
         return labels.tolist() if model.classes and labels is not None else None
 
     def found(self, samples: Iterable[tuple[int, Tensor]], blocks: int, labels: Tensor | None, name: str) -> Found:
@@ -214,7 +236,9 @@ class Evaluator:
         kept = torch.cat([finite[number] for number in range(blocks)])
         broken = int((~kept).sum())
         if len(kept) - broken <= K:
-            raise UserError(f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest")
+            raise BrokenSamplesError(
+                f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest"
+            )
         return Found(torch.cat(known), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
 
     # --- figures ---
@@ -310,7 +334,7 @@ class Evaluator:
         good = samples.flatten(1).isfinite().all(1)
         judge = self.classifier(samples[good], torch.tensor(labels[:count])[good], lambda batch: batch)
         guesses = [
-            judge(self.modality.to_sample(held.encoded(start, start + READ))).argmax(1).detach()
+            judge(self.modality.to_sample(held.encoded(start, start + READ).to(self.device))).argmax(1).detach().cpu()
             for start in range(0, len(held), READ)
         ]
         return (torch.cat(guesses) == held.labels).double().mean().item()

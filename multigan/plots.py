@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from multigan.metrics.frechet import moments
 from multigan.report import Evaluation, number, words
 
 SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "accuracy_trained_on_generated")
@@ -39,8 +40,9 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     left.legend(fontsize=8, loc="lower left")
     distance, floor = (number(values["frechet_distance"]) for values in (found.generated, found.floor))
     left.set_title(f"Frechet distance {distance}, real {floor}", fontsize=10)
-    mean = real.double().mean(0)
-    _, _, axes = torch.pca_lowrank(real.double() - mean, q=2, center=False)
+    mean, covariance = moments(real)
+    axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
+    axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # of a single feature there is one
     for cloud, title in ((real, "real"), (fake, "generated")):
         right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T, s=4, alpha=0.5, label=title)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
@@ -61,11 +63,13 @@ def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
 
     Args:
         lines: Of ``metrics.jsonl``.
-        file: A PNG.
+        file: A PNG; none is written where there is nothing to draw.
     """
     panels = [(title, names) for title, names in CURVES if any(name in line for line in lines for name in names)]
     measured = [line for line in lines if "evaluation" in line]
     panels += [(words(name), (name,)) for name in ("frechet_distance", "recall") if measured]
+    if not panels:
+        return
     figure = Figure(figsize=(5 * min(3, len(panels)), 3 * -(-len(panels) // 3)), layout="constrained")
     marks = [line["step"] for line in lines if line.get("health")]
     for place, (title, names) in enumerate(panels):
@@ -78,7 +82,7 @@ def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
         axes.set_xlabel("step")
         if title == "gradient norms":
             axes.set_yscale("symlog", linthresh=1e-6)
-        if len(names) > 1:
+        if len(axes.lines) > len(marks) + 1:
             axes.legend(fontsize=8)
     figure.savefig(file)
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from multigan import __version__, registry
 from multigan.config import plain, typed_fields, typed_values
 from multigan.errors import UserError
-from multigan.files import network_tensors, written_whole
+from multigan.files import network_tensors, write_text, written_whole
 from multigan.modality import Modality
 from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
 
@@ -181,6 +181,14 @@ class TrainedGenerator:
         folder = Path(folder).resolve()
         if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} holds something that is no model: name a new folder")
+        with written_whole(folder, "the model") as aside:
+            save_file(network_tensors(self.network), aside / WEIGHTS)
+            self.write_card(aside)
+            self.modality.save_beside(aside)
+        return folder
+
+    def write_card(self, folder: Path) -> None:
+        """Write what is known of the model into its folder, the card and the settings, and leave its weights alone."""
         values = {
             "format": FORMAT,
             "multigan": __version__,
@@ -188,13 +196,8 @@ class TrainedGenerator:
             "config": plain(self.modality.config),
             "training": self.training,
         }
-        with written_whole(folder, "the model") as aside:
-            weights = network_tensors(self.network)
-            save_file(weights, aside / WEIGHTS)
-            (aside / CONFIG).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-            (aside / CARD).write_text(card(values, self.network))
-            self.modality.save_beside(aside)
-        return folder
+        write_text(folder / CONFIG, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        write_text(folder / CARD, card(values, self.network))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload the model to the Hugging Face hub as ``owner/name``; returns its address."""

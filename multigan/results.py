@@ -18,8 +18,9 @@ from tqdm import tqdm
 from multigan.config import TrainingConfig
 from multigan.engine.draws import Draws
 from multigan.engine.ema import calibrate
+from multigan.engine.health import DivergedError
 from multigan.engine.state import State
-from multigan.errors import UserError
+from multigan.errors import BrokenSamplesError, UserError
 from multigan.modality import Modality
 from multigan.pretrained import TrainedGenerator
 from multigan.report import LESS, number, words
@@ -87,34 +88,53 @@ class Results:
         lines = read_metrics(self.folder)
         if self.accelerator.is_main_process and len(lines) > 1:
             plots.curves(lines, self.folder / CURVES)
-            self.show(self.folder / CURVES, "curves")
+            if (self.folder / CURVES).is_file():
+                self.show(self.folder / CURVES, "curves")
 
-    def evaluate(self) -> None:
-        """Measure the averaged generator, and keep it where it is the best so far. Every process must ask."""
+    def open_evaluation(self) -> None:
+        """Make ready to measure, if that is to be done: what is wrong is known before the first step.
+
+        Raises:
+            UserError: The features cannot be had, or there is no such metric.
+        """
         from multigan.evaluation import Evaluator
 
+        training = self.training
+        if not training.evaluate_every:
+            return
+        assert training.dataset is not None
+        self.evaluator = Evaluator(
+            self.modality,
+            training.dataset,
+            training.subset,
+            training.split,
+            training.skip_corrupt,
+            count=training.evaluate_samples,
+            features=training.evaluate_features,
+            seed=training.seed,
+            quiet=True,
+        )
+        metrics = [name for name in self.evaluator.floor if not name.endswith("_deviation")]
+        if training.best_metric not in metrics:
+            raise UserError(f"best_metric is {training.best_metric!r}: expected one of {', '.join(metrics)}")
+
+    def evaluate(self) -> None:
+        """Measure the averaged generator, and keep it where it is the best so far. Every process must ask.
+
+        Raises:
+            DivergedError: It makes no finite numbers.
+        """
         training, step, began = self.training, self.state.step, time.perf_counter()
-        if self.evaluator is None:
-            assert training.dataset is not None
-            self.evaluator = Evaluator(
-                self.modality,
-                training.dataset,
-                training.subset,
-                training.split,
-                training.skip_corrupt,
-                count=training.evaluate_samples,
-                features=training.evaluate_features,
-                seed=training.seed,
-                quiet=True,
-            )
-            if training.best_metric not in self.evaluator.floor:
-                raise UserError(
-                    f"best_metric is {training.best_metric!r}: expected one of {', '.join(self.evaluator.floor)}"
-                )
+        assert self.evaluator is not None
         generator = self.generator()
-        evaluation = self.evaluator.evaluate(generator, self.evaluator.generated(generator), quick=True)
+        try:
+            found = self.evaluator.generated(generator)
+        except BrokenSamplesError as error:
+            raise DivergedError(str(error)) from error
+        evaluation = self.evaluator.evaluate(generator, found, quick=True)
         value = evaluation.generated[training.best_metric]
-        better = self.state.best is None or (value < self.state.best[1]) == (training.best_metric in LESS)
+        sign = -1 if training.best_metric in LESS else 1
+        better = self.state.best is None or sign * value > sign * self.state.best[1]
         if better:
             self.state.best = step, value
         if not self.accelerator.is_main_process:

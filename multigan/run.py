@@ -21,7 +21,7 @@ from multigan import config, registry, run_folder, wiring
 from multigan.config import TrainingConfig
 from multigan.engine import checkpoint, distributed, health, loop
 from multigan.engine.ema import update_average
-from multigan.engine.stabilizers import rate_at
+from multigan.engine.stabilizers import noise_at, rate_at
 from multigan.engine.state import State
 from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
@@ -86,6 +86,7 @@ class Run:
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.state = State(self.game, average, loop.Meter(), self.watch(), self.trained_on.get("digest"))
         self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.trained_on)
+        self.results.open_evaluation()
         self.lock: int | None = None
         if resume:
             try:
@@ -126,8 +127,13 @@ class Run:
         game, few = self.game, slice(0, min(EXAMINED, self.training.batch_size))
         real, condition = game.real(0, few)
         self.fixed = game.draws.normal("examine", 0, few, game.latent_dim), condition
-        chance = game.rules.objective.discriminator(torch.zeros(1), torch.zeros(1)).item()
-        return health.Health(health.spread(real), chance, drops_expected=self.accelerator.scaler is not None)
+        loss = game.rules.objective.discriminator
+        chance, least = loss(torch.zeros(1), torch.zeros(1)).item(), 0.0
+        if self.training.label_smoothing or self.training.label_smoothing_fake:  # one that has won is not sure of it
+            sure = torch.linspace(0, 20, 2001)
+            least = min(loss(real_logit, -fake_logit) for real_logit, fake_logit in zip(sure, sure, strict=True)).item()
+        scaled = self.accelerator.scaler is not None
+        return health.Health(health.spread(real), chance, least, drops_expected=scaled)
 
     # --- playing ---
 
@@ -191,12 +197,13 @@ class Run:
     def play(self, number: int) -> Metrics:
         """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
         training, game, state = self.training, self.game, self.state
+        played = max(number - training.warmup_steps, 0)
         for generator in (game.generator, state.average):
-            self.modality.on_step(generator, max(number - training.warmup_steps, 0))
+            self.modality.on_step(generator, played)
         draw = number + state.returns * DETOUR
         warming_up = number < training.warmup_steps
         share = rate_at(
-            number - training.warmup_steps,
+            played,
             training.learning_rate_schedule,
             training.learning_rate_steps or 1,
             training.learning_rate_warmup,
@@ -204,6 +211,7 @@ class Run:
         rate = training.warmup_learning_rate if warming_up else share * training.generator_learning_rate
         set_rate(game.generator_optimizer, rate)
         set_rate(game.discriminator_optimizer, share * training.discriminator_learning_rate)
+        game.memory.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
         metrics = game.warmup(draw, self.modality.warmup_loss) if warming_up else game.step(draw)
         update_average(state.average, game.generator, training.ema_decay, number)
         state.step = number + 1

@@ -28,6 +28,7 @@ FIXED = (
     "seed",
     "batch_size",
     "warmup_steps",
+    "spectral_norm",
     "model",
 )
 

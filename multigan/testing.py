@@ -34,6 +34,8 @@ from multigan.pretrained import TrainedGenerator
 
 SAVED = ("generator", "discriminator", "average", "generator_optimizer", "discriminator_optimizer")
 
+CLOCK = ("seconds", "samples_per_second", "evaluation_seconds")
+
 
 class ModalityConformance:
     """Subclass it, name the modality, and run pytest.
@@ -272,7 +274,7 @@ def assert_same_run(first: Path, second: Path) -> None:
         assert not wrong, f"{name} differs in {wrong[0]}"
     lines = [
         [
-            {key: value for key, value in json.loads(line).items() if key not in ("seconds", "samples_per_second")}
+            {key: value for key, value in json.loads(line).items() if key not in CLOCK}
             for line in (folder / "metrics.jsonl").read_text().splitlines()
             if "note" not in json.loads(line)
         ]

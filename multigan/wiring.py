@@ -40,7 +40,8 @@ def open_data(
     dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
     device = accelerator.device
     conditional = getattr(modality.config, "conditional", False)
-    facts: dict[str, Any] = {"dataset": training.dataset, "split": training.split}
+    subset = {"subset": training.subset} if training.subset else {}
+    facts: dict[str, Any] = {"dataset": training.dataset, **subset, "split": training.split}
     if isinstance(dataset, datasets.IterableDataset):
         notes = tuple(modality.fit(dataset) or ())
         for note in notes:
@@ -84,9 +85,14 @@ def build_game(
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
     if not training.resume:  # a checkpoint has the weights, and what they began from may be gone
         modality.start(generator)
-    discriminator = build_network(modality.discriminator, training.seed, "discriminator", accelerator.device)
-    if training.spectral_norm:
-        normalize_spectrally(discriminator)
+
+    def build_discriminator() -> nn.Module:
+        network = modality.discriminator()
+        if training.spectral_norm:
+            normalize_spectrally(network)
+        return network
+
+    discriminator = build_network(build_discriminator, training.seed, "discriminator", accelerator.device)
     optimizers = [
         distributed.adam(generator, training.generator_learning_rate, training.betas),
         distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
@@ -107,8 +113,6 @@ def build_game(
             r2=training.r2,
             wgan_gp=training.wgan_gp,
             penalty_every=training.penalty_every,
-            instance_noise=training.instance_noise,
-            instance_noise_steps=training.instance_noise_steps,
             discriminator_steps=training.discriminator_steps,
             micro_batches=training.micro_batches,
             max_gradient_norm=training.max_gradient_norm,

@@ -44,7 +44,7 @@ def last(folder):
 def timeless(folder):
     """The lines of metrics, without notes."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    clock = ("seconds", "samples_per_second")
+    clock = ("seconds", "samples_per_second", "evaluation_seconds")
     return [{key: line[key] for key in line if key not in clock} for line in lines if "note" not in line]
 
 

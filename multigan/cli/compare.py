@@ -74,14 +74,12 @@ def differences(found: dict[str, Evaluation]) -> list[list[str]]:
 
 def different_settings(runs: list[str]) -> list[list[str]]:
     """Rows of what differs in the settings of runs that have any."""
-    import yaml
-
-    from multigan.config import CONFIG_FILE, flatten
+    from multigan.config import CONFIG_FILE, flatten, load_file
 
     settings: list[dict[str, Any]] = []
     for run in runs:
         file = Path(run) / CONFIG_FILE
-        settings.append(flatten(yaml.safe_load(file.read_text()) or {}) if file.is_file() else {})
+        settings.append(flatten(load_file(file)) if file.is_file() else {})
     return rows_of_differences(settings)
 
 

@@ -75,7 +75,7 @@ def evaluate(
     evaluator = Evaluator(
         generator.modality,
         dataset or known["dataset"],
-        subset or known.get("subset"),
+        subset or (None if dataset else known.get("subset")),
         split or known.get("split", "train"),
         bool(known.get("rows_left_out")),
         held_out,
@@ -100,10 +100,10 @@ def evaluate(
         pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))
         labels = ["generated", "training"] * (len(pairs) // 2)
         pictures = evaluator.modality.preview(pairs, folder / "closest", labels)
+        if home:
+            write_card(generator, evaluation, find(model))
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
-    if home:
-        write_card(generator, evaluation, find(model))
     names = ", ".join(file.name for file in pictures)
     click.echo(f"\nwrote: evaluation.json, evaluation.png and {names} into {folder}")
 
@@ -125,14 +125,13 @@ def show(evaluation: Evaluation) -> str:
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:
     """Put the figures onto the card of a model, in the place of those that are there."""
-    generator.network.cpu()
     generator.training = {
         **{key: value for key, value in generator.training.items() if key not in ("generated", "real", "measured")},
         "generated": line(evaluation.generated),
         "real": line(evaluation.floor),
         "measured": ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items()),
     }
-    generator.save(folder)
+    generator.write_card(folder)
 
 
 def line(figures: dict[str, Any]) -> str:

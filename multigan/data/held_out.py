@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load
-from multigan.errors import UserError
+from multigan.errors import NoSplitError
 from multigan.modality import Modality
 
 HELD_OUT = ("test", "validation")
@@ -65,7 +66,8 @@ def open_pair(
         subset: Of it, as in training.
         split: Of it, as in training.
         skip_corrupt: As in training.
-        held_out: The other split; None takes test or validation where there is one, and half of ``split`` otherwise.
+        held_out: The other split; None takes test or validation where there is one, and half of ``split`` otherwise, or
+            where that is the one named.
         count: Of each, at most.
         seed: Decides which.
 
@@ -93,10 +95,10 @@ def open_pair(
 
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
     """The split that was asked for, or one of a usual name, or none."""
-    for name in [held_out] if held_out else [name for name in HELD_OUT if name != split]:
-        try:
-            return name, read(name)
-        except UserError:
-            if held_out:
-                raise
+    if held_out not in (None, split):
+        return held_out, read(held_out)
+    for name in HELD_OUT:
+        if held_out is None and name != split:
+            with contextlib.suppress(NoSplitError):
+                return name, read(name)
     return f"half of {split}", None

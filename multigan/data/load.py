@@ -10,7 +10,7 @@ import pyarrow
 from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset
-from multigan.errors import UserError
+from multigan.errors import NoSplitError, UserError
 from multigan.modality import Modality
 
 BUILDERS = {
@@ -119,14 +119,16 @@ def split_folder(path: Path, split: str) -> Path:
     if not folders or not folders <= SPLITS:
         return path
     if split not in folders:
-        raise UserError(f"{path} has no split {split!r}: it has {', '.join(sorted(folders))}; choose one with --split")
+        raise NoSplitError(
+            f"{path} has no split {split!r}: it has {', '.join(sorted(folders))}; choose one with --split"
+        )
     return path / split
 
 
 def only_train(name: str, split: str) -> None:
     """Raise the error for a split of a dataset that has none."""
     if split != "train":
-        raise UserError(f"{name} has no split {split!r}: leave --split at train for all of it")
+        raise NoSplitError(f"{name} has no split {split!r}: leave --split at train for all of it")
 
 
 def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
@@ -194,7 +196,8 @@ def from_library(
             f"the hub ({first_line(error)})"
         ) from error
     except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
-        raise UserError(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
+        problem = NoSplitError if "Unknown split" in str(error) else UserError
+        raise problem(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
     return loaded
 
 

@@ -31,6 +31,7 @@ class Health:
     Attributes:
         spread: That of a few real samples, the standard for diversity.
         chance: The discriminator's loss where every logit is 0.
+        least: The least that it can be, where targets are smoothed.
         drops_expected: Whether steps are dropped now and then to find the loss scale.
         dropped: Dropped updates of each player so far, on the device.
         streak: Steps in a row, up to the last one, with a dropped update, on the device.
@@ -41,6 +42,7 @@ class Health:
 
     spread: tuple[float, float]
     chance: float
+    least: float = 0.0
     drops_expected: bool = False
     dropped: dict[str, Tensor | float] = field(default_factory=dict)
     streak: Tensor | float = 0.0
@@ -80,7 +82,7 @@ class Health:
         found = {
             "dropped steps": self.reported > before and not self.drops_expected,
             "collapse": share < COLLAPSED,
-            "discriminator has won": loss is not None and 0 <= loss < WON * self.chance,
+            "discriminator has won": loss is not None and 0 <= loss - self.least < WON * (self.chance - self.least),
             "divergence": self.has_grown(line) or self.is_steep(line),
         }
         self.suspected = {name: self.suspected.get(name, 0) + 1 for name, wrong in found.items() if wrong}

@@ -4,6 +4,7 @@ Those that remember something keep it in tensors, which a checkpoint holds; what
 so that it is the same on any number of processes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -40,6 +41,13 @@ class HistoricalAverage:
         """One that begins with the weights as they are."""
         means = [value.detach().clone() for value in network.parameters()]
         return cls(weight, means, torch.ones((), device=means[0].device))
+
+    @torch.no_grad()
+    def begin(self, network: nn.Module) -> None:
+        """Forget all, and begin with the weights as they now are."""
+        for mean, value in zip(self.means, network.parameters(), strict=True):
+            mean.copy_(value)
+        self.count.fill_(1)
 
     @torch.no_grad()
     def pull(self, network: nn.Module) -> None:
@@ -83,9 +91,11 @@ class LeCam:
 
     def remember(self, real: Tensor, fake: Tensor, mean: Mean) -> None:
         """Move the averages towards the means of a phase; the first are taken as they are."""
-        self.count += 1
+        logits = mean(torch.stack([real, fake]))
+        good = logits.isfinite().all()
+        self.count += good
         share = torch.clamp(1 / self.count, min=1 - LECAM_DECAY)
-        self.averages.lerp_(mean(torch.stack([real, fake])), share)
+        self.averages.copy_(torch.where(good, self.averages.lerp(logits, share), self.averages))
 
 
 @dataclass
@@ -113,9 +123,9 @@ class AdaptiveAugmentation:
 
     def remember(self, sign: Tensor, phase: int, batch_size: int, mean: Mean) -> None:
         """Count the mean sign of a phase's real logits, and after every fourth move p."""
-        self.signs += torch.stack([sign, torch.ones_like(sign)])
+        self.signs += (mean(torch.stack([sign, torch.ones_like(sign)])) * batch_size).round()
         if (phase + 1) % ADAPT_EVERY == 0:
-            total, count = mean(self.signs).unbind()
+            total, count = self.signs.unbind()
             step = ADAPT_EVERY * batch_size / self.samples
             self.probability.add_((total / count - self.target).sign() * step).clamp_(0, 1)
             self.signs.zero_()
@@ -129,11 +139,13 @@ class Memory:
         histories: Of the players by name.
         lecam: Of the logits.
         adaptive: Of the augmentation.
+        noise: The standard deviation of the instance noise as it now is, a function of the step.
     """
 
     histories: dict[str, HistoricalAverage] = field(default_factory=dict)
     lecam: LeCam | None = None
     adaptive: AdaptiveAugmentation | None = None
+    noise: float = 0.0
 
     def after_phase(self, metrics: dict[str, Tensor], phase: int, batch_size: int, mean: Mean) -> dict[str, Tensor]:
         """Remember a phase of the discriminator; returns what there is to see of it."""
@@ -162,6 +174,8 @@ class Memory:
         for name, value in self.tensors().items():
             if name in tensors:
                 value.copy_(tensors[name])
+            else:
+                value.zero_()
 
 
 def noise_at(step: int, first: float, steps: int) -> float:
@@ -177,7 +191,7 @@ def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
     """What a learning rate is multiplied by: to 1 in a line over the warm-up, and by the schedule to 0 at ``steps``."""
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
     share = min(1.0, step / steps) if schedule != "constant" else 0.0
-    falling = 1 - share if schedule == "linear" else (1 + torch.tensor(torch.pi * share).cos().item()) / 2
+    falling = 1 - share if schedule == "linear" else (1 + math.cos(math.pi * share)) / 2
     return rising * (falling if schedule != "constant" else 1.0)
 
 

@@ -89,7 +89,11 @@ class State:
             network.load_state_dict(tensors[name])
         for name, optimizer in self.optimizers().items():
             restore_optimizer(optimizer, tensors[name])
-        self.game.memory.restore(tensors.get("memory", {}))
+        memory = tensors.get("memory", {})
+        self.game.memory.restore(memory)
+        for player, history in self.game.memory.histories.items():
+            if f"{player}.count" not in memory:
+                history.begin(self.networks()[player])
         accelerator = self.game.accelerator
         self.step, self.returns, self.seconds = values["step"], values["returns"], values["seconds"]
         best = values.get("best")

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from multigan.engine import penalties
 from multigan.engine.draws import Draws
 from multigan.engine.objectives import Objective
-from multigan.engine.stabilizers import Memory, noise_at, refine_spectra
+from multigan.engine.stabilizers import Memory, refine_spectra
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")
@@ -51,8 +51,6 @@ class Rules:
         r1, r2, wgan_gp: Weights of the penalties; 0 is off.
         penalty_every: Discriminator phases from one with penalties to the next, whose weights are as many times as
             large: Karras et al. 2020 (StyleGAN2), arXiv:1912.04958, section 3.1.
-        instance_noise: Standard deviation of the noise on what the discriminator sees, at the first step.
-        instance_noise_steps: Steps until there is none.
         discriminator_steps: Discriminator phases in each step.
         micro_batches: Parts that a process's share of the batch is split into, to fit in memory.
         max_gradient_norm: Gradients of each network longer than this are scaled down to it; None is off.
@@ -63,8 +61,6 @@ class Rules:
     r2: float = 0.0
     wgan_gp: float = 0.0
     penalty_every: int = 1
-    instance_noise: float = 0.0
-    instance_noise_steps: int = 1
     discriminator_steps: int = 1
     micro_batches: int = 1
     max_gradient_norm: float | None = None
@@ -135,17 +131,21 @@ class Game:
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
 
-        The metrics are tensors on the device: of the last discriminator phase and the generator phase, means over this
-        process, not finite where a loss was not; and ``*_dropped``, how many updates of each player were dropped.
+        The metrics are tensors on the device: of the last discriminator phase (the penalty: of all) and the generator
+        phase, means over this process, not finite where a loss was not; and ``*_dropped``, how many updates of each
+        player were dropped.
         """
         phases = self.rules.discriminator_steps
         dropped: Any = 0
+        penalty: Any = 0
         for phase in range(phases):
             reuse = phase == phases - 1 and self.rules.micro_batches == 1
             micro_batches = self.make_micro_batches(number * phases + phase, graph=reuse)
             metrics = self.discriminator_phase(micro_batches)
             dropped = dropped + metrics["discriminator_dropped"]
-        return metrics | self.generator_phase(micro_batches) | {"discriminator_dropped": dropped}
+            penalty = penalty + metrics.get("penalty", 0) / phases
+        metrics |= self.generator_phase(micro_batches)
+        return metrics | {"discriminator_dropped": dropped, "penalty": penalty}
 
     def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the discriminator to tell real from fake."""
@@ -221,12 +221,10 @@ class Game:
 
     def noise(self, number: int, rows: slice, like: Tensor) -> Tensor | None:
         """Instance noise for samples ``(b, *S)`` of batch ``number``."""
-        rules = self.rules
-        deviation = noise_at(number // rules.discriminator_steps, rules.instance_noise, rules.instance_noise_steps)
-        if not deviation:
+        if not self.memory.noise:
             return None
         numbers = self.draws.normal("noise", number, rows, like[0].numel())
-        return deviation * numbers.view_as(like)
+        return self.memory.noise * numbers.view_as(like)
 
     def seen(self, samples: Tensor, batch: MicroBatch) -> Tensor:
         """Samples ``(b, *S)`` as the discriminator sees them: augmented, and with noise."""

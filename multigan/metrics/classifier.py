@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+CPU = torch.device("cpu")
+
 
 class Classifier(nn.Module):
     """A modality's feature network and a linear layer over its features.
@@ -35,6 +37,7 @@ def train_classifier(
     passes: int = 20,
     batch_size: int = 64,
     seed: int = 0,
+    device: torch.device = CPU,
 ) -> Classifier:
     """Train a classifier with Adam at a rate that falls to zero; the same inputs give the same classifier.
 
@@ -47,17 +50,18 @@ def train_classifier(
         passes: Times that every sample is seen.
         batch_size: Samples a step.
         seed: Decides the initial weights and the order.
+        device: Where it is trained.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier(features(), classes)
-        network(prepare(samples[:2]))  # tells the last layer how many features there are
+        network = Classifier(features(), classes).to(device)
+        network(prepare(samples[:2].to(device)))  # tells the last layer how many features there are
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         steps = passes * -(-len(samples) // batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(passes):
             for rows in torch.split(torch.randperm(len(samples)), batch_size):
-                loss = cross_entropy(network(prepare(samples[rows])), labels[rows])
+                loss = cross_entropy(network(prepare(samples[rows].to(device))), labels[rows].to(device))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def inception(present: Present, device: torch.device) -> Space:
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).eval().to(device)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"the weights of Inception cannot be fetched ({str(error).splitlines()[0]}); offline, use --features "
+            f"the weights of Inception cannot be fetched ({first_line(error)}); offline, use --features "
             "classifier, random, or the folder of an encoder"
         ) from error
 
@@ -108,21 +108,29 @@ def encoder(name: str, example: Any, present: Present, device: torch.device) -> 
     loader: Any = {"text": AutoTokenizer, "audio": AutoFeatureExtractor, "image": AutoImageProcessor}[kind]
     try:
         prepare = loader.from_pretrained(name, trust_remote_code=False)
-        network = AutoModel.from_pretrained(name, trust_remote_code=False).eval().requires_grad_(False).to(device)
+        load: Any = AutoModel.from_pretrained
+        network, loading = load(name, trust_remote_code=False, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"no encoder {name!r} of {kind} to be had: {reason}") from error
+        raise UserError(f"no encoder {name!r} of {kind} to be had: {first_line(error)}") from error
     if kind == "text" and prepare.pad_token is None:
         prepare.pad_token = prepare.eos_token
+    network.eval().requires_grad_(False).to(device)
+    # Weights that are missing have been made up: of a pooler, random numbers.
+    has_pooler = not any("pooler" in str(key) for key in loading["missing_keys"])
     forward = getattr(network, f"get_{kind}_features", network)  # of a model for pictures and text, that half
 
     def extract(samples: Tensor) -> Tensor:
         inputs = INPUTS[kind](prepare, present(samples.cpu())).to(device)
-        return pooled(forward(**inputs), inputs.get("attention_mask")).float()
+        return pooled(forward(**inputs), inputs.get("attention_mask"), has_pooler).float()
 
     settings = prepare.init_kwargs if kind == "text" else prepare.to_dict()
     shown = {key: str(settings[key]) for key in ("size", "resample", "sampling_rate") if settings.get(key) is not None}
-    return Space(name, extract, {"features": name, "weights": weights_hash(network), **shown}, ours=False)
+    return Space(
+        name,
+        extract,
+        {"features": name, "weights": weights_hash(network, loading["missing_keys"]), **shown},
+        ours=False,
+    )
 
 
 def sounds(prepare: Any, made: list[dict[str, Any]]) -> Any:
@@ -142,11 +150,11 @@ INPUTS: dict[str, Callable[[Any, list[Any]], Any]] = {
 }
 
 
-def pooled(output: Any, mask: Tensor | None) -> Tensor:
+def pooled(output: Any, mask: Tensor | None, has_pooler: bool) -> Tensor:
     """What a model says of each input, ``(B, F)``."""
     if isinstance(output, Tensor):
         return output
-    if getattr(output, "pooler_output", None) is not None:
+    if has_pooler and getattr(output, "pooler_output", None) is not None:
         return output.pooler_output.flatten(1)  # type: ignore[no-any-return]
     hidden: Tensor = output.last_hidden_state
     if hidden.dim() == 4:  # (B, C, H, W), of a convolutional network
@@ -156,10 +164,17 @@ def pooled(output: Any, mask: Tensor | None) -> Tensor:
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
 
 
-def weights_hash(network: nn.Module) -> str:
-    """Of all weights and buffers: the same in the same space."""
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def weights_hash(network: nn.Module, without: Iterable[str] = ()) -> str:
+    """Of all weights and buffers, but for some: the same in the same space."""
+    left_out = set(without)
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
+        if name in left_out:
+            continue
         digest.update(name.encode())
         digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]

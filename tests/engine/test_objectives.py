@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.objectives import OBJECTIVES, smoothed
 
 REAL = [1.5, -0.5, 0.25]
 FAKE = [-1.0, 2.0, 0.5]
@@ -114,3 +116,73 @@ def test_finite_at_extreme_logits(name):
             (gradient,) = torch.autograd.grad(loss, logits)
             assert torch.isfinite(loss)
             assert torch.isfinite(gradient).all()
+
+
+# --- smoothed targets ---
+
+TARGETS = ["non_saturating", "minimax", "least_squares"]
+NO_TARGETS = sorted(set(OBJECTIVES) - set(TARGETS))
+shares = st.floats(0, 0.49)
+logits = st.lists(st.floats(-30, 30), min_size=1, max_size=5)
+
+
+def double(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", ["non_saturating", "minimax"])
+@pytest.mark.parametrize(("off_real", "on_fake"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
+def test_smoothed_cross_entropy_by_hand(name, off_real, on_fake):
+    loss = smoothed(OBJECTIVES[name], off_real, on_fake).discriminator(double(REAL), double(FAKE))
+
+    def entropy(target, logit):
+        return -target * math.log(sigmoid(logit)) - (1 - target) * math.log(1 - sigmoid(logit))
+
+    expected = mean(entropy(1 - off_real, r) for r in REAL) + mean(entropy(on_fake, f) for f in FAKE)
+    assert loss.item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(real=logits, fake=logits, off_real=shares, on_fake=shares)
+def test_smoothed_cross_entropy_is_that_of_torch_with_soft_targets(real, fake, off_real, on_fake):
+    real, fake = double(real), double(fake)
+    loss = smoothed(OBJECTIVES["non_saturating"], off_real, on_fake).discriminator(real, fake)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = entropy(real, torch.full_like(real, 1 - off_real)) + entropy(fake, torch.full_like(fake, on_fake))
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("off_real", "on_fake"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
+def test_smoothed_least_squares_by_hand(off_real, on_fake):
+    loss = smoothed(OBJECTIVES["least_squares"], off_real, on_fake).discriminator(double(REAL), double(FAKE))
+    expected = mean((r - (1 - off_real)) ** 2 for r in REAL) / 2 + mean((f - on_fake) ** 2 for f in FAKE) / 2
+    assert loss.item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@given(real=logits, fake=logits)
+def test_smoothing_of_zero_is_the_plain_objective(name, real, fake):
+    none = smoothed(OBJECTIVES[name], 0.0, 0.0).discriminator
+    plain = OBJECTIVES[name].discriminator
+    assert none(double(real), double(fake)).item() == pytest.approx(plain(double(real), double(fake)).item(), rel=1e-12)
+    for found, expected in zip(gradients(none, real, fake), gradients(plain, real, fake), strict=True):
+        assert found == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ["non_saturating", "minimax"])
+def test_a_smoothed_loss_is_least_at_its_targets(name):
+    # s(log 9) = 0.9 and s(-log 4) = 0.2: with these targets no slope is left there.
+    by_real, by_fake = gradients(smoothed(OBJECTIVES[name], 0.1, 0.2).discriminator, [math.log(9)], [-math.log(4)])
+    assert by_real == pytest.approx([0], abs=1e-12) and by_fake == pytest.approx([0], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_smoothing_leaves_the_generator_alone(name):
+    changed = smoothed(OBJECTIVES[name], 0.1, 0.1)
+    assert changed.generator is OBJECTIVES[name].generator
+    assert changed.generator_sees_real == OBJECTIVES[name].generator_sees_real
+
+
+@pytest.mark.parametrize("name", NO_TARGETS)
+def test_an_objective_without_targets_is_not_smoothed(name):
+    with pytest.raises(ValueError, match="no targets to smooth"):
+        smoothed(OBJECTIVES[name], 0.1, 0.0)

@@ -152,6 +152,7 @@ def textbook_step(number, objective, r1=0.0, r2=0.0, wgan_gp=0.0, discriminator_
     discriminator_loss, generator_loss = TEXTBOOK[objective]
     draws = Draws(7, BATCH, CPU)
     rows = slice(0, BATCH)
+    penalties = 0.0
     for phase in range(discriminator_steps):
         batch = number * discriminator_steps + phase
         real, condition = batches(batch, rows)
@@ -169,11 +170,12 @@ def textbook_step(number, objective, r1=0.0, r2=0.0, wgan_gp=0.0, discriminator_
             + wgan_gp * (slopes(discriminator, mixed, condition) - 1).pow(2).mean()
         )
         norm = descend(discriminator, loss + penalty)
+        penalties = penalties + penalty / discriminator_steps
     metrics = {
         "discriminator_dropped": torch.zeros(()),
         "generator_dropped": torch.zeros(()),
         "discriminator_loss": loss,
-        "penalty": penalty,
+        "penalty": penalties,
         "d_real": d_real.mean(),
         "d_fake": d_fake.mean(),
         "discriminator_gradient_norm": norm,

@@ -2,13 +2,16 @@
 
 import math
 
+import numpy
 import pytest
+import scipy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multigan.metrics import frechet
 from multigan.metrics.classifier import inception_score
-from multigan.metrics.frechet import frechet_distance
+from multigan.metrics.frechet import frechet_distance, moments
 
 
 def points(mean, deviations):
@@ -78,6 +81,53 @@ def test_features_that_never_change_do_no_harm():
 def test_too_few_points_are_refused(real, fake):
     with pytest.raises(ValueError, match="too few"):
         frechet_distance(torch.zeros(real, 3), torch.zeros(fake, 3))
+
+
+def clouds(count=300, dimensions=12):
+    """Two clouds of features with covariances that do not commute, of different sizes."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = torch.randn(2, dimensions, dimensions, generator=generator)
+    real, fake = (torch.randn(n, dimensions, generator=generator) for n in (count, count + 50))
+    return real @ shapes[0] + 3, fake @ shapes[1]
+
+
+def test_equals_torch_fidelity():
+    fid = pytest.importorskip("torch_fidelity.metric_fid")
+    statistics = [fid.fid_features_to_statistics(points.double()) for points in clouds()]
+    expected = fid.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert expected > 10
+    assert frechet_distance(*clouds()) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [300, 8])
+def test_equals_the_root_of_the_product(count):
+    # With 8 points of 12 features too, where the covariances have no inverse.
+    real, fake = (points.double().numpy() for points in clouds(count))
+    covariances = [numpy.cov(points, rowvar=False) for points in (real, fake)]
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    means = numpy.square(real.mean(0) - fake.mean(0)).sum()
+    expected = means + numpy.trace(covariances[0] + covariances[1] - 2 * root)
+    assert frechet_distance(*clouds(count)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_moments_by_hand():
+    # Around the mean (2, 3): (-2, 1), (0, -2), (2, 1). Squares 8 and 6 and products 0, over 2.
+    mean, covariance = moments(torch.tensor([[0.0, 4.0], [2.0, 1.0], [4.0, 4.0]]))
+    assert mean.tolist() == [2, 3] and covariance.tolist() == [[4, 0], [0, 3]]
+    assert mean.dtype == covariance.dtype == torch.float64
+
+
+@pytest.mark.parametrize("size", [1, 7, 299, 300, 301])
+def test_size_of_the_blocks_does_not_matter(size, monkeypatch):
+    whole = frechet_distance(*clouds())
+    monkeypatch.setattr(frechet, "BLOCK", size)
+    assert frechet_distance(*clouds()) == pytest.approx(whole, rel=1e-10)
+
+
+def test_features_far_from_zero_are_measured_as_finely():
+    # Multiples of 1/64, which a float32 still holds exactly beside 4096.
+    real, fake = ((points * 64).round() / 64 for points in clouds())
+    assert frechet_distance(real + 4096, fake + 4096) == pytest.approx(frechet_distance(real, fake), rel=1e-6)
 
 
 # --- the score ---

@@ -1,4 +1,4 @@
-"""Precision, recall and coverage: on points worked by hand, against brute force, and on the failures they are for."""
+"""Precision, recall, density and coverage: by hand, against brute force, and on the failures they are for."""
 
 import numpy
 import pytest
@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multigan.metrics.neighbours import neighbours, radii
+from multigan.metrics import neighbours as module
+from multigan.metrics.neighbours import nearest, neighbours, radii
 
 
 def column(values):
@@ -35,6 +36,39 @@ def test_points_on_a_line_by_hand():
     assert found.recall == 2 / 4
     # The nearest fakes are 0.25, 0.25, 1.75 and 5.75 away, and the real radii 1, 1, 2 and 4.
     assert found.coverage == 3 / 4
+
+
+@pytest.mark.parametrize(("k", "held"), [(1, 2 + 2), (2, 3 + 4)])
+def test_density_by_hand(k, held):
+    # With k = 1, 0.25 is in the balls of 0 and 1, 1.25 in those of 1 and 3, and 20 and 21 are in none; with k = 2
+    # the radii are 3, 2, 3 and 6, and 0.25 is in all but that of 7, 1.25 in all.
+    assert neighbours(REAL, column([0.25, 1.25, 20, 21]), k).density == held / (k * 4)
+
+
+def test_density_is_over_1_where_the_data_is_densest_and_coverage_is_not():
+    # All of the generated points are in the balls of 0 and 1, k of them each.
+    found = neighbours(REAL, column([0.5, 0.5, 0.5]), k=1)
+    assert (found.precision, found.density, found.coverage) == (1, 2, 2 / 4)
+
+
+def test_nearest_by_hand():
+    distances, places = nearest(column([2.5, -4, 8, 3]), REAL)
+    assert distances.tolist() == [0.5, 4, 1, 0] and places.tolist() == [2, 0, 3, 2]
+
+
+@pytest.mark.parametrize("size", [1, 41, 100, 10**6])
+def test_size_of_the_blocks_does_not_matter(size, monkeypatch):
+    real, fake = cloud(40, 0), 0.8 * cloud(50, 1)
+    whole, (distances, places) = neighbours(real, fake), nearest(fake, real)
+    assert 0 < min(whole) < 1
+    monkeypatch.setattr(module, "BLOCK", size)
+    assert neighbours(real, fake) == whole
+    again, same_places = nearest(fake, real)
+    torch.testing.assert_close(again, distances)
+    assert torch.equal(same_places, places)
+    # Of doubles with k = 1 the radii are 0: a distance that is only nearly so would lose the copies.
+    doubles = (10 * real).repeat(2, 1)
+    assert shares(neighbours(doubles, doubles[:50], k=1)) == (1, 1, 1)
 
 
 def test_one_outlier_buys_recall_but_not_coverage():
@@ -135,3 +169,7 @@ def test_equals_brute_force(seed, real, fake, dimensions, spread, k):
     a, b = random.integers(0, spread, (real, dimensions)), random.integers(0, spread, (fake, dimensions)) + spread // 4
     found = neighbours(torch.from_numpy(a), torch.from_numpy(b), k)
     assert tuple(found) == pytest.approx(brute_force(a, b, k), abs=1e-12)
+    distances, places = nearest(torch.from_numpy(b), torch.from_numpy(a))
+    every = numpy.linalg.norm(b[:, None] - a[None], axis=2)
+    assert distances.numpy() == pytest.approx(every.min(1), abs=1e-6)
+    assert every[numpy.arange(fake), places.numpy()] == pytest.approx(every.min(1), abs=1e-6)

@@ -1,0 +1,97 @@
+"""What measuring costs: features, neighbours, and an evaluation in the middle of a training run.
+
+    OMP_NUM_THREADS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
+
+Pictures are of noise, 32 x 32, from a cache as any dataset is; the features are the 128 of the modality's network. The
+bare rate is the same network over the same pictures in memory, nothing else. Neighbours are precision, recall, density
+and coverage of two clouds in 128 dimensions.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import datasets
+import numpy
+import torch
+from PIL import Image as Picture
+
+from multigan import TrainedGenerator
+from multigan.data.cache import cached
+from multigan.data.held_out import Rows
+from multigan.evaluation import READ, Evaluator
+from multigan.metrics.frechet import frechet_distance
+from multigan.metrics.neighbours import neighbours
+from multigan.modalities.image import Image, ImageConfig
+
+DIMENSIONS = 128
+
+
+def memory() -> float:
+    """The most that this process has had, in megabytes."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1000
+
+
+def noise() -> datasets.Dataset:
+    random = numpy.random.default_rng(0)
+    pictures = [Picture.fromarray(one) for one in random.integers(0, 256, (2000, 32, 32), numpy.uint8)]
+    return datasets.Dataset.from_dict({"image": pictures, "label": [str(i % 10) for i in range(2000)]})
+
+
+def timed(what: str, count: int, work: object) -> float:
+    began = time.perf_counter()
+    work()
+    rate = count / (time.perf_counter() - began)
+    print(f"| {what} | {rate:,.0f} | {memory():,.0f} |", flush=True)
+    return rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=50_000, help="samples whose features are taken")
+    parser.add_argument("--neighbours", type=int, default=50_000, help="points in each cloud")
+    options = parser.parse_args()
+    Image.builtin_datasets = {"noise": noise}
+    modality = Image(ImageConfig(conditional=True))
+    modality.fit(noise())
+    evaluator = Evaluator(modality, "noise", features="random", quiet=True)
+    generator = TrainedGenerator("image", modality, modality.generator().eval().requires_grad_(False))
+    data = cached(noise(), modality, skip_corrupt=False)
+    numbers = numpy.arange(options.count) % len(data)
+    extract, batch = evaluator.space.extract, modality.to_sample(Rows(data, numbers).encoded(0, READ))
+    print(f"| {options.count:,} samples | a second | most memory, MB |\n|---|---|---|")
+
+    def bare() -> None:
+        with torch.no_grad():
+            for _ in range(options.count // READ):
+                extract(batch)
+
+    def made() -> None:
+        with torch.no_grad():
+            for _ in generator.batches(options.count, 0):
+                pass
+
+    rates = [timed("the bare feature network", options.count, bare)]
+    for count in (options.count // 10, options.count):
+        rows = Rows(data, numbers[:count])
+        rates.append(timed(f"features of {count:,} real", count, lambda rows=rows: evaluator.real(rows, "real")))
+    rates.append(timed("the bare generator", options.count, made))
+    evaluator.train, evaluator.count = Rows(data, numbers), options.count
+    rates.append(timed("generated, and their features", options.count, lambda: evaluator.generated(generator)))
+    print(f"\nreal: {rates[2] / rates[0]:.2f} of the bare feature network")
+    slower = min(rates[0], rates[3])
+    one_after_other = 1 / (1 / rates[0] + 1 / rates[3])
+    print(
+        f"generated: {rates[4] / slower:.2f} of the slower of both, {rates[4] / one_after_other:.2f} of one after other"
+    )
+    clouds = [torch.randn(options.neighbours, DIMENSIONS, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    print(f"\n| two clouds of {options.neighbours:,} | seconds | most memory, MB |\n|---|---|---|")
+    for name, work in (("precision, recall, density, coverage", neighbours), ("Frechet distance", frechet_distance)):
+        began = time.perf_counter()
+        work(*clouds)
+        print(f"| {name} | {time.perf_counter() - began:.1f} | {memory():,.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

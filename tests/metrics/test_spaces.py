@@ -1,0 +1,209 @@
+"""Holds the feature spaces: encoders of transformers as they come, and what cannot be had in one line."""
+
+import urllib.error
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from multigan.errors import UserError
+from multigan.evaluation import Evaluator
+from multigan.metrics import spaces
+from multigan.modalities.image import Image as ImageModality
+from multigan.modalities.image import ImageConfig
+
+CPU = torch.device("cpu")
+
+
+def pictures(samples):
+    return [Image.fromarray((sample[0] * 255).numpy().astype(numpy.uint8)) for sample in samples]
+
+
+def grey(count=3):
+    return torch.rand(count, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def vit(tmp_path):
+    """A folder of a tiny encoder for pictures, 8 x 8."""
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        image_size=8,
+        patch_size=4,
+        hidden_dropout_prob=0.5,
+    )
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    ViTImageProcessor(size={"height": 8, "width": 8}).save_pretrained(tmp_path / "vit")
+    return str(tmp_path / "vit")
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "sat", "ran"]
+
+
+def bert(folder, kind):
+    """A folder of a tiny encoder for sentences."""
+    from transformers import BertConfig, BertTokenizerFast
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=16,
+    )
+    kind(config).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    return str(folder)
+
+
+SENTENCES = ["the cat sat", "the dog", "the dog ran the cat", "the cat sat"]
+
+
+def read(samples):
+    return [SENTENCES[int(number)] for number in samples[:, 0]]
+
+
+NUMBERS = torch.arange(4.0)[:, None]
+
+
+def test_numbers_of_a_sample_themselves():
+    space = spaces.plain()
+    assert space.extract(torch.arange(12.0).reshape(2, 3, 2)).tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_random_weights_are_the_same_every_time():
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        space = spaces.untrained(lambda: nn.Linear(4, 3), CPU)
+        assert torch.initial_seed() == seed
+        found.append((space.stamp, space.extract(torch.ones(1, 4))))
+    assert found[0][0] == found[1][0] and torch.equal(found[0][1], found[1][1])
+    assert not found[0][1].requires_grad
+
+
+def test_hash_of_weights_tells_any_change():
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval()
+    before = spaces.weights_hash(network)
+    assert spaces.weights_hash(network) == before
+    network[1].num_batches_tracked += 1
+    assert spaces.weights_hash(network) != before
+
+
+def test_encoder_of_pictures(vit):
+    space = spaces.encoder(vit, pictures(grey())[0], pictures, CPU)
+    with torch.no_grad():
+        features = space.extract(grey())
+        assert torch.equal(space.extract(grey()), features), "nothing is dropped out"
+        torch.testing.assert_close(space.extract(grey()[1:2]), features[1:2])
+    assert features.shape == (3, 8) and features.std(0).min() > 0
+    assert space.stamp["features"] == vit and "8" in space.stamp["size"]
+    assert spaces.encoder(vit, pictures(grey())[0], pictures, CPU).stamp == space.stamp
+
+
+def test_encoder_measures_a_dataset(vit):
+    modality = ImageModality(ImageConfig(resolution=16))
+    modality.fit(modality.builtin_datasets["digits"]())
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    found = Evaluator(modality, "digits", count=30, features=vit, quiet=True)
+    assert found.reference.features.shape == (30, 8) and found.protocol["features"] == vit
+    assert "inception_score" not in found.floor and found.floor["precision"] > 0.5
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_encoder_of_sentences(tmp_path):
+    from transformers import BertModel
+
+    folder = bert(tmp_path, BertModel)
+    space = spaces.encoder(folder, SENTENCES[0], read, CPU)
+    with torch.no_grad():
+        features = space.extract(NUMBERS)
+        alone = space.extract(NUMBERS[1:2])
+    assert features.shape == (4, 8) and torch.equal(features[0], features[3])
+    assert not torch.allclose(features[0], features[1])
+    torch.testing.assert_close(alone, features[1:2]), "what follows a shorter sentence does not count"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_encoder_that_was_saved_without_a_pooler_is_the_same_every_time(tmp_path):
+    from transformers import BertForMaskedLM
+
+    folder = bert(tmp_path, BertForMaskedLM)
+    first, again = (spaces.encoder(folder, SENTENCES[0], read, CPU) for _ in range(2))
+    with torch.no_grad():
+        torch.testing.assert_close(first.extract(NUMBERS), again.extract(NUMBERS))
+    assert first.stamp == again.stamp
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_sounds_come_at_the_rate_of_the_encoder_with_their_channels_mixed(rate):
+    from transformers import Wav2Vec2FeatureExtractor
+
+    prepare = Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=False)
+    both = numpy.stack([numpy.full(16000, 0.2), numpy.full(16000, 0.6)], 1)
+    values = spaces.sounds(prepare, [{"array": both, "sampling_rate": 16000}])["input_values"]
+    assert values.shape == (1, rate)
+    assert values[0, 200:-200].numpy() == pytest.approx(0.4, abs=0.01)
+
+
+def test_means_are_over_what_is_not_padding():
+    class Output:
+        pooler_output = None
+        last_hidden_state = torch.tensor([[[1.0], [3.0], [98.0]], [[4.0], [5.0], [6.0]]])
+
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    assert spaces.pooled(Output, mask, True).tolist() == [[2], [5]]
+    assert spaces.pooled(Output, None, True).tolist() == [[34], [5]]
+
+
+@pytest.mark.parametrize("example", ["words", {"array": [], "sampling_rate": 1}, Image.new("L", (8, 8))])
+@pytest.mark.parametrize("name", ["nobody/nothing", "./nowhere"])
+def test_encoder_that_cannot_be_had_is_one_line(name, example):
+    with pytest.raises(UserError, match=f"no encoder '{name}'") as caught:
+        spaces.encoder(name, example, pictures, CPU)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_encoder_of_something_else_is_one_line(vit):
+    with pytest.raises(UserError) as caught:
+        spaces.encoder(vit, "words", pictures, CPU)
+    assert vit in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        urllib.error.URLError("no network\nat all"),
+        RuntimeError("invalid hash value"),
+        pytest.param(TimeoutError()),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_inception_without_a_network_is_one_line(problem, monkeypatch):
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+
+    def fail(*arguments, **options):
+        raise problem
+
+    monkeypatch.setattr(module, "load_state_dict_from_url", fail)
+    with pytest.raises(UserError, match="the weights of Inception cannot be fetched") as caught:
+        spaces.inception(pictures, CPU)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_inception_without_torch_fidelity_is_one_line(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(UserError, match="need torch-fidelity"):
+        spaces.inception(pictures, CPU)

@@ -1,0 +1,102 @@
+"""Holds what is said of figures: the verdict, the tables, and the file."""
+
+import pytest
+
+from multigan.errors import UserError
+from multigan.report import Evaluation, number, read, verdict
+
+FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "close_to_training": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({}, []),
+        ({"precision": 0.46, "recall": 0.41, "coverage": 0.46, "class_accuracy": 0.51}, []),
+        ({"precision": 0.44}, ["most samples are unlike real ones: precision 0.440, where real samples have 0.900"]),
+        ({"recall": 0.0}, ["much of the real variety is missing: recall 0.000, where real samples have 0.800"]),
+        (
+            {"coverage": 0.1},
+            ["most real samples have nothing generated near them: coverage 0.100, where real samples have 0.900"],
+        ),
+        (
+            {"class_accuracy": 0.1},
+            ["the classes are not those asked for: class accuracy 0.100, where real samples have 1.000"],
+        ),
+        ({"close_to_training": 0.1}, []),
+        (
+            {"close_to_training": 0.11},
+            ["copied, it seems: 11% are as close to a training sample as 1.0% of new ones are"],
+        ),
+        ({"non_finite_samples": 3}, ["broken: 3 samples are not finite numbers, and are left out of the rest"]),
+        ({"non_finite_samples": 0}, []),
+    ],
+    ids=str,
+)
+def test_verdict_by_the_figures(figures, said):
+    assert verdict({**FLOOR, **figures}, FLOOR) == said
+
+
+def test_verdict_does_not_need_classes():
+    floor = {name: value for name, value in FLOOR.items() if name != "class_accuracy"}
+    assert verdict(dict(floor), floor) == []
+
+
+def test_data_that_repeats_itself_is_not_taken_for_copies():
+    # Where a fifth of held-out samples are in the training data, a fifth of generated ones may be.
+    floor = {**FLOOR, "close_to_training": 0.2}
+    assert verdict({**floor, "close_to_training": 0.3}, floor) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.12345, "0.123"), (-0.5, "-0.500"), (9.9994, "9.999"), (12.345, "12.3"), (1234.56, "1,234.6"), (3, "3.000")],
+)
+def test_numbers_have_three_places_or_one(value, shown):
+    assert number(value) == shown
+
+
+def example():
+    return Evaluation(
+        {"count": 10},
+        {"frechet_distance": 1234.5, "recall": 0.25, "copied": 0.5},
+        {"frechet_distance": 2.0, "recall": 0.75},
+        {"cat": {"recall": 0.5}, "elephant": {"recall": 1.0}},
+        ["note"],
+        ["said"],
+    )
+
+
+def test_tables_are_aligned():
+    assert example().table().splitlines() == [
+        "                   generated        real",
+        "frechet distance     1,234.5       2.000",
+        "recall                 0.250       0.750",
+        "copied                 0.500            ",
+    ]
+    assert example().class_table().splitlines() == [
+        "                  recall",
+        "cat                0.500",
+        "elephant           1.000",
+    ]
+    assert Evaluation({}, {}, {}).class_table() == ""
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    assert example().write(tmp_path) == tmp_path / "evaluation.json"
+    assert read(tmp_path) == example()
+    other = Evaluation({}, {"recall": 1.0}, {})
+    other.write(tmp_path)
+    assert read(tmp_path) == other
+
+
+def test_folder_without_an_evaluation_says_how_to_get_one(tmp_path):
+    with pytest.raises(UserError, match=f"multigan evaluate {tmp_path} makes one"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"a": 1}', b"\xff"])
+def test_damaged_evaluation_is_one_line(tmp_path, content):
+    (tmp_path / "evaluation.json").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged"):
+        read(tmp_path)
