@@ -244,7 +244,7 @@ def complete_steps(folder: Path, expected: set[str]) -> list[int]:
 
 def leftovers(folder: Path) -> list[str]:
     """What a complete run should not have in its folder."""
-    known = {"config.yaml", "metrics.jsonl", "samples", "checkpoints", "model"}
+    known = {"config.yaml", "metrics.jsonl", "curves.png", "samples", "checkpoints", "model"}
     found = [path.name for path in folder.iterdir() if path.name not in known]
     checkpoints = {path.name for path in (folder / "checkpoints").iterdir()}
     wanted = {f"step-{newest_name(folder) - number}" for number in range(KEPT)}

@@ -118,7 +118,9 @@ def find_classes(
     column = find_label_column(dataset, label_column)
     if conditional and column is None:
         found = ", ".join(columns(dataset))
-        raise UserError(f"conditional needs classes, and the dataset has only: {found}; name one as label_column")
+        raise UserError(
+            f"conditional needs classes, and the dataset has only: {found}; name one with --model.label_column"
+        )
     if classes:
         return column, classes
     try:

@@ -160,12 +160,14 @@ class TrainingConfig:
         for name, value in vars(self).items():
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         check(self, "seed", self.seed < 2**63, "less than 2^63")
+        penalized = self.r1 + self.r2 + self.wgan_gp > 0
+        check(self, "penalty_every", self.penalty_every == 1 or penalized, "1, or r1, r2 or wgan_gp with it")
         for name in ("label_smoothing", "label_smoothing_fake"):
             check(self, name, 0 <= getattr(self, name) < 0.5, "from 0 to under 0.5")
         check(self, "ada_target", self.ada_target is None or -1 < self.ada_target < 1, "between -1 and 1, or null")
         falls = self.learning_rate_schedule != "constant"
         steps = self.learning_rate_steps
-        expected = "at least 1" if falls else "null, with the constant schedule"
+        expected = "how many steps the rates fall in" if falls else "null, with the constant schedule"
         check(self, "learning_rate_steps", (steps is not None and steps >= 1) if falls else steps is None, expected)
         check(self, "evaluate_samples", self.evaluate_samples >= 2, "at least 2")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")

@@ -101,9 +101,12 @@ class Evaluator:
 
         pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
         self.train, self.held_out, name = pair
-        self.count = len(self.train)
+        self.asked, self.count = count, len(self.train)
         if self.count <= K:
-            raise UserError(f"{self.count} samples to compare with are too few for {K} neighbours")
+            raise UserError(
+                f"there are {self.count} samples to compare with (held out: {name}), too few for {K} neighbours: "
+                f"expected at least {K + 1} of each"
+            )
         self.space = self.find_space(features)
         self.protocol = {
             "version": VERSION,
@@ -136,12 +139,14 @@ class Evaluator:
         if name == "samples":
             return spaces.plain()
         if name in ("classifier", "random") and not has_network:
-            raise UserError(f"modality {type(self.modality).__name__} has no feature network: use --features samples")
+            raise UserError(
+                f"modality {type(self.modality).__name__} has no feature network: take the features samples"
+            )
         if name == "random":
             return spaces.untrained(self.modality.classifier, self.device)
         if name == "classifier":
             if labels is None or len(classes) < 2:
-                raise UserError("the dataset has no labels to train a classifier on: use --features random")
+                raise UserError("the dataset has no labels to train a classifier on: take the features random")
             return self.classifier_space(labels)
         if name == "inception":
             return spaces.inception(self.modality.present, self.device)
@@ -192,6 +197,7 @@ class Evaluator:
             passes,
             seed=self.seed,
             device=self.device,
+            quiet=self.quiet,
         )
 
     # --- features ---
@@ -355,6 +361,8 @@ class Evaluator:
     def warnings(self, model: TrainedGenerator) -> list[str]:
         """What to know before one trusts the figures."""
         lines = []
+        if self.count < self.asked:
+            lines.append(f"{self.count:,} and not {self.asked:,} of each: there are no more real ones")
         dimensions = self.reference.features.shape[1]
         if self.count < 2 * dimensions:
             lines.append(

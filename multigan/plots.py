@@ -37,21 +37,21 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     left.set_yticks([at + 0.2 for at in range(len(names))], [words(name) for name in names])
     left.invert_yaxis()
     left.margins(x=0.12)
-    left.legend(fontsize=8, loc="lower left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     distance, floor = (number(values["frechet_distance"]) for values in (found.generated, found.floor))
     left.set_title(f"Frechet distance {distance}, real {floor}", fontsize=10)
     mean, covariance = moments(real)
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
     axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # of a single feature there is one
-    for cloud, title in ((real, "real"), (fake, "generated")):
-        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T, s=4, alpha=0.5, label=title)
+    for cloud, color in ((fake, "C0"), (real, "C1")):  # as of the bars
+        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T, s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
-    right.legend(fontsize=8)
     figure.savefig(file)
 
 
 CURVES = (
-    ("losses", ("generator_loss", "discriminator_loss", "penalty", "warmup_loss")),
+    ("losses", ("generator_loss", "discriminator_loss", "penalty")),
+    ("loss of the warm-up", ("warmup_loss",)),
     ("D's outputs", ("d_real", "d_fake")),
     ("gradient norms", ("generator_gradient_norm", "discriminator_gradient_norm")),
     ("diversity", ("diversity",)),

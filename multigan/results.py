@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from multigan.evaluation import Evaluator
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
-CURVES = "curves.png"
+CURVES, FEWEST = "curves.png", 5  # lines of metrics that are worth a picture
 PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
 
 
@@ -86,7 +86,7 @@ class Results:
         from multigan import plots
 
         lines = read_metrics(self.folder)
-        if self.accelerator.is_main_process and len(lines) > 1:
+        if self.accelerator.is_main_process and len(lines) >= FEWEST:
             plots.curves(lines, self.folder / CURVES)
             if (self.folder / CURVES).is_file():
                 self.show(self.folder / CURVES, "curves")

@@ -155,7 +155,10 @@ def build_memory(
         memory.lecam = LeCam.new(training.lecam, device)
     if training.ada_target is not None:
         if not modality.augment_numbers:
-            raise UserError(f"ada_target is set, and modality {training.modality!r} has no augmentation, or none is on")
+            raise UserError(
+                f"ada_target is set, and modality {training.modality!r} has no augmentation, or none is on "
+                "(--model.rotation, say)"
+            )
         memory.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
     return memory
 

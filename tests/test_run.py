@@ -84,7 +84,7 @@ def pictures(tmp_path):
 
 
 def test_folder_has_what_the_design_says(tmp_path):
-    folder = run.train(tiny(tmp_path / "run", steps=4, checkpoint_every=2, sample_every=3))
+    folder = run.train(tiny(tmp_path / "run", steps=5, checkpoint_every=2, sample_every=3))
     assert folder == tmp_path / "run"
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml",
@@ -95,9 +95,9 @@ def test_folder_has_what_the_design_says(tmp_path):
         "model",
     }
     assert {path.name for path in (folder / "model").iterdir()} == {"config.json", "model.safetensors", "README.md"}
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-2", "step-4"}
-    assert {path.name for path in (folder / "samples").iterdir()} == {"step-000003.png", "step-000004.png"}
-    with Picture.open(folder / "samples" / "step-000004.png") as preview:
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-2", "step-4", "step-5"}
+    assert {path.name for path in (folder / "samples").iterdir()} == {"step-000003.png", "step-000005.png"}
+    with Picture.open(folder / "samples" / "step-000005.png") as preview:
         assert preview.size == (8 * 50 + 2, 8 * 50 + 2)  # 64 samples, 8 in a row, each shown 48 pixels large
 
 
@@ -567,7 +567,7 @@ def test_a_run_that_keeps_failing_goes_back_three_times_and_then_stops(tmp_path,
 def test_tensorboard_gets_the_metrics_and_the_previews(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    folder = run.train(tiny(tmp_path / "run", steps=3, sample_every=2, tracker="tensorboard"))
+    folder = run.train(tiny(tmp_path / "run", steps=6, sample_every=5, tracker="tensorboard"))
     scalars, images = {}, {}
     for place in {file.parent for file in folder.rglob("events.out.tfevents.*")}:
         read = EventAccumulator(str(place))
@@ -576,7 +576,7 @@ def test_tensorboard_gets_the_metrics_and_the_previews(tmp_path):
         images |= {tag: [entry.step for entry in read.Images(tag)] for tag in read.Tags()["images"]}
     for name in ("discriminator_loss", "generator_loss", "d_real"):
         assert scalars[name] == [(line["step"], pytest.approx(line[name], rel=1e-5)) for line in metrics(folder)]
-    assert images == {"samples": [2, 3], "curves": [2, 3]}
+    assert images == {"samples": [5, 6], "curves": [5, 6]}
 
 
 @pytest.mark.parametrize("kind", ["digits", "folder", "parquet"])

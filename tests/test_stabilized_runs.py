@@ -249,10 +249,10 @@ def test_spectral_norm_switched_at_a_resume_is_refused_in_one_line(tmp_path, bef
         ({"instance_noise_steps": 0}, "instance_noise_steps is 0: expected at least 1"),
         ({"ada_target": 2.0}, "ada_target is 2.0: expected between -1 and 1, or null"),
         ({"ada_samples": 0}, "ada_samples is 0: expected at least 1"),
-        ({"learning_rate_schedule": "linear"}, "learning_rate_steps is None: expected at least 1"),
+        ({"learning_rate_schedule": "linear"}, "learning_rate_steps is None: expected how many steps"),
         (
             {"learning_rate_schedule": "cosine", "learning_rate_steps": 0},
-            "learning_rate_steps is 0: expected at least 1",
+            "learning_rate_steps is 0: expected how many steps",
         ),
         ({"learning_rate_steps": 5}, "learning_rate_steps is 5: expected null, with the constant schedule"),
         ({"learning_rate_warmup": -1}, "learning_rate_warmup is -1: expected 0 or more"),

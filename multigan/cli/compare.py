@@ -32,17 +32,19 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
     for run in left_out:
         click.echo(f"not evaluated: {run}", err=True)
-    floors = {"real": next(iter(found.values())).floor}
+    floors = {f"real, {run}": evaluation.floor for run, evaluation in found.items()}
+    if all(floor == next(iter(floors.values())) for floor in floors.values()):
+        floors = {"real": next(iter(floors.values()))}
     columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **floors}
+    if different := differences(found):
+        click.echo("measured in different ways, so do not hold these figures against one another:")
+        click.echo(f"{aligned(different)}\n")
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     cells = [["", *columns]]
     for name in names:
         values = [column.get(name) for column in columns.values()]
         cells.append([words(name), *("" if value is None else number(value) for value in values)])
     click.echo(aligned(cells))
-    if different := differences(found):
-        click.echo("\nmeasured in different ways, so do not hold these figures against one another:")
-        click.echo(aligned(different))
     if settings := different_settings(list(found)):
         click.echo("\nwhat differs in their settings:")
         click.echo(aligned([["", *found], *settings]))

@@ -24,6 +24,9 @@ TIMEOUT = 3600  # seconds that a process waits for the others
 @click.option(
     "--held_out", help="A split it was not trained on. [default: test or validation, else half of the training data]"
 )
+@click.option(
+    "--skip_corrupt", is_flag=True, help="Leave out real samples that cannot be used. [default: as in training]"
+)
 @click.option("-n", "count", type=int, default=10_000, show_default=True, help="Samples of each kind, at most.")
 @click.option(
     "--features",
@@ -41,6 +44,7 @@ def evaluate(
     subset: str | None,
     split: str | None,
     held_out: str | None,
+    skip_corrupt: bool,
     count: int,
     features: str,
     seed: int,
@@ -77,7 +81,7 @@ def evaluate(
         dataset or known["dataset"],
         subset or (None if dataset else known.get("subset")),
         split or known.get("split", "train"),
-        bool(known.get("rows_left_out")),
+        skip_corrupt or bool(known.get("rows_left_out")),
         held_out,
         count,
         features,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+LONGEST = 200  # letters of a value: a tokenizer has hundreds of thousands
+
 
 @click.command()
 @click.argument("model")
@@ -26,7 +28,8 @@ def info(model: str) -> None:
         click.echo(f"{key.replace('_', ' '):16} {value}")
     settings = {key: value for key, value in values["config"].items() if value not in (None, [], 0, False)}
     click.echo(f"{'configuration':16} {', '.join(f'{key} {show(value)}' for key, value in settings.items())}")
-    lines = [line for line in read_metrics(Path(model)) if "note" not in line]
+    metrics = read_metrics(Path(model))
+    lines = [line for line in metrics if "note" not in line and "evaluation" not in line]
     if lines:
         click.echo(f"{'last metrics':16} {', '.join(f'{key} {show(value)}' for key, value in lines[-1].items())}")
 
@@ -37,4 +40,5 @@ def show(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return f"({', '.join(map(str, value[:10]))}{', ...' if len(value) > 10 else ''})"
-    return str(value)
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -64,6 +64,8 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
         if path.suffix.lower() not in BUILDERS:
             known = ", ".join([*BUILDERS, *modality.file_endings])
             raise UserError(f"{path} is of an unknown kind: expected one of {known}")
+        if not path.stat().st_size:
+            raise UserError(f"{path} is empty")
         check_encoding([path])
         options = {"delimiter": "\t"} if path.suffix.lower() == ".tsv" else {}
         return from_library(
@@ -195,7 +197,9 @@ def from_library(
             f"no dataset {name!r}: neither a built-in one ({built_in}), nor a folder or file here, nor to be had from "
             f"the hub ({first_line(error)})"
         ) from error
-    except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
+    except (ValueError, OSError, StopIteration, datasets.exceptions.DatasetGenerationError) as error:
+        if "corresponds to no data" in str(error):
+            raise UserError(f"the dataset {name!r} has no rows") from error
         problem = NoSplitError if "Unknown split" in str(error) else UserError
         raise problem(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
     return loaded

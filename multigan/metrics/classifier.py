@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
 CPU = torch.device("cpu")
 
@@ -38,6 +39,7 @@ def train_classifier(
     batch_size: int = 64,
     seed: int = 0,
     device: torch.device = CPU,
+    quiet: bool | None = True,
 ) -> Classifier:
     """Train a classifier with Adam at a rate that falls to zero; the same inputs give the same classifier.
 
@@ -51,6 +53,7 @@ def train_classifier(
         batch_size: Samples a step.
         seed: Decides the initial weights and the order.
         device: Where it is trained.
+        quiet: Whether no progress bar is shown; None shows one on a terminal.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -59,7 +62,7 @@ def train_classifier(
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         steps = passes * -(-len(samples) // batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(passes):
+        for _ in tqdm(range(passes), "training a classifier", unit=" passes", disable=quiet, leave=False):
             for rows in torch.split(torch.randperm(len(samples)), batch_size):
                 loss = cross_entropy(network(prepare(samples[rows].to(device))), labels[rows].to(device))
                 optimizer.zero_grad()

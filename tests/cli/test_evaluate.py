@@ -170,6 +170,7 @@ def test_folder_that_cannot_be_written_is_one_line(command, mine, tmp_path):
     assert str(tmp_path / "file") in message and (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_two_processes_measure_as_one_does(evaluate, mine, trained, tmp_path):
     out = evaluate(mine, n=100)  # four batches of 32
     two = shutil.copytree(trained, tmp_path / "two")

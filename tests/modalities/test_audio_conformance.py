@@ -1,5 +1,7 @@
 """The conformance suite on sounds: what each architecture and condition must pass like anybody's modality."""
 
+import pytest
+
 from multigan.testing import ModalityConformance
 
 SMALL = {"sampling_rate": 8000, "length": 4096, "latent_dim": 8, "generator_width": 2, "discriminator_width": 2}
@@ -17,7 +19,15 @@ class TestConditionalWaveGAN(ModalityConformance):
     modality = "audio"
     model = {**SMALL, "architecture": "wavegan", "conditional": True, "post_filter": 32}
 
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
 
 class TestConditionalSpecGAN(ModalityConformance):
     modality = "audio"
     model = {**SMALL, "conditional": True}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)

@@ -45,7 +45,7 @@ def table(**columns):
 def fitted(dataset, **config):
     """A modality fitted to a dataset, and what it had to say."""
     modality = Text(TextConfig(**config))
-    (note,) = modality.fit(dataset)
+    *_, note = modality.fit(dataset)
     return modality, note
 
 
@@ -247,6 +247,12 @@ def test_dataset_without_sentences_is_one_line(texts):
     with pytest.raises(UserError) as caught:
         fitted(datasets.Dataset.from_dict({"text": texts}, datasets.Features(text=datasets.Value("string"))))
     assert "blank" in one_line(caught) or "empty" in one_line(caught)
+
+
+def test_column_that_is_taken_of_several_is_named():
+    notes = Text(TextConfig()).fit(table(title=["x y"], author=["the dog"]))
+    assert len(notes) == 2 and "'title'" in notes[0] and "--model.text_column" in notes[0]
+    assert len(Text(TextConfig()).fit(table(text=["x y"]))) == 1
 
 
 def test_labels_are_the_classes_of_the_rows():
