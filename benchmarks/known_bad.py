@@ -1,0 +1,100 @@
+"""Whether the metrics tell bad generators from good ones: of each, what it makes is known to be wrong in one way.
+
+    OMP_NUM_THREADS=1 uv run benchmarks/known_bad.py [--dataset digits] [--count 10000] [--features classifier]
+
+Real pictures stand in for what a generator makes: one of each class again and again, those trained on, half of the
+classes, others than were asked for, blurred ones; and noise. New ones, held out, stand in for a perfect generator: it
+is the floor. A metric sees what is wrong where it is on the bad side of the floor by a tenth and more: those are in
+bold.
+"""
+
+import argparse
+
+import numpy
+import torch
+from torch.nn.functional import avg_pool2d
+
+from multigan.data.held_out import Rows
+from multigan.evaluation import READ, Evaluator, Found, samples_of
+from multigan.modalities.image import Image, ImageConfig
+from multigan.report import LESS, number, words
+
+SEEN = 0.1  # of the floor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits", help="pictures with classes")
+    parser.add_argument("--count", type=int, default=10_000, help="pictures of each kind, at most")
+    parser.add_argument("--features", default="classifier")
+    options = parser.parse_args()
+    modality = Image(ImageConfig(conditional=True))
+    fit(modality, options.dataset)
+    evaluator = Evaluator(modality, options.dataset, count=options.count, features=options.features)
+    table = {"perfect (the floor)": evaluator.floor}
+    for name, found in generators(evaluator).items():
+        table[name] = evaluator.compare(found)
+    print(f"{evaluator.count:,} of each, {evaluator.protocol['held_out']} held out, features {options.features}\n")
+    names = [name for name in evaluator.floor if not name.endswith("_deviation")]
+    print(f"| | {' | '.join(map(words, names))} |\n|---|{'---|' * len(names)}")
+    for title, values in table.items():
+        cells = [cell(name, values.get(name), evaluator.floor[name]) for name in names]
+        print(f"| {title} | {' | '.join(cells)} |")
+
+
+def fit(modality: Image, dataset: str) -> None:
+    """Let the modality learn the dataset's columns and classes, as training would."""
+    from multigan.data.load import load
+
+    modality.fit(load(modality, dataset, None, "train", False))
+
+
+def generators(evaluator: Evaluator) -> dict[str, Found]:
+    """What each of them makes, where the classes asked for are those of the held-out pictures."""
+    train, asked = evaluator.train, evaluator.held_out.labels
+    assert asked is not None and train.labels is not None
+    labels, classes = train.labels, len(evaluator.class_names)
+    first = torch.stack([(labels == number).nonzero()[0, 0] for number in range(classes)])
+
+    def real(numbers: numpy.ndarray, name: str) -> Found:
+        found = evaluator.real(Rows(train.data, numbers), name)
+        return found._replace(labels=asked)
+
+    def changed(change: object, name: str) -> Found:
+        blocks = range(-(-evaluator.count // READ))
+
+        def block(number: int) -> torch.Tensor:
+            encoded = evaluator.held_out.encoded(number * READ, (number + 1) * READ)
+            return change(evaluator.modality.to_sample(encoded), number)
+
+        return evaluator.found(samples_of(blocks, block), len(blocks), asked, name)
+
+    def noise(samples: torch.Tensor, number: int) -> torch.Tensor:
+        return torch.rand(samples.shape, generator=torch.Generator().manual_seed(number)) * 2 - 1
+
+    def blurred(samples: torch.Tensor, number: int) -> torch.Tensor:
+        return avg_pool2d(samples, 5, 1, 2, count_include_pad=False)
+
+    of_class = [numpy.flatnonzero(labels.numpy() == number) for number in range(classes)]
+    half = numpy.array([train.numbers[of_class[int(one) % (classes // 2)][i % 50]] for i, one in enumerate(asked)])
+    return {
+        "one picture a class": real(train.numbers[first[asked].numpy()], "one a class"),
+        "those trained on": evaluator.real(train, "copies"),
+        "half of the classes": real(half, "half"),
+        "classes in disorder": real(train.numbers, "disorder"),
+        "blurred": changed(blurred, "blurred"),
+        "noise": changed(noise, "noise"),
+    }
+
+
+def cell(name: str, value: float | None, floor: float) -> str:
+    """A figure, in bold where it is on the bad side of the floor."""
+    if value is None:
+        return ""
+    worse = value - floor if name in LESS else floor - value
+    margin = SEEN * max(abs(floor), 0.1)
+    return f"**{number(value)}**" if worse > margin else number(value)
+
+
+if __name__ == "__main__":
+    main()
