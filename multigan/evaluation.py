@@ -100,7 +100,7 @@ class Evaluator:
         self.quiet = quiet if PartialState().is_main_process else True
 
         pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
-        self.train, self.held_out, name = pair
+        self.train, self.held_out, self.known, name = pair
         self.asked, self.count = count, len(self.train)
         if self.count <= K:
             raise UserError(
@@ -133,7 +133,7 @@ class Evaluator:
     def find_space(self, name: str) -> spaces.Space:
         """The feature space of that name."""
         has_network = type(self.modality).classifier is not Modality.classifier
-        labels, classes = self.train.labels, self.class_names
+        labels, classes = self.known.labels, self.class_names
         if name == "auto":
             name = "classifier" if has_network and labels is not None else "random" if has_network else "samples"
         if name == "samples":
@@ -158,7 +158,7 @@ class Evaluator:
         return tuple(getattr(self.modality.config, "classes", ()))
 
     def classifier_space(self, labels: Tensor) -> spaces.Space:
-        """A classifier of the training rows, from the cache where it has been trained before."""
+        """A classifier of all training rows, from the cache where it has been trained before."""
         kind = f"{type(self.modality).__module__}:{type(self.modality).__qualname__}"
         parts = [VERSION, kind, self.modality.encoding(), self.train.data.digest]
         file = cache_home() / f"classifier-{hashed([*parts, len(labels), self.seed, __version__])}.safetensors"
@@ -166,7 +166,7 @@ class Evaluator:
         with FileLock(f"{file}.lock"):
             judge = self.known_classifier(file)
             if judge is None:
-                judge = self.classifier(self.train.encoded(0, len(self.train)), labels, self.modality.to_sample)
+                judge = self.classifier(self.known.encoded(0, len(self.known)), labels, self.modality.to_sample)
                 aside = file.with_suffix(".writing")
                 save_file(network_tensors(judge), aside)
                 aside.replace(file)

@@ -41,10 +41,14 @@ class Rows(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """As many of both, and what the second are: a split, or half of one."""
+    """As many of both, and what the second are: a split, or half of one.
+
+    ``known`` is all that may be learned from: the first, and more where the second leave more.
+    """
 
     train: Rows
     held_out: Rows
+    known: Rows
     name: str
 
 
@@ -88,9 +92,10 @@ def open_pair(
     if other is None:
         half = min(count, len(train) // 2)
         numbers = order(train)
-        return Pair(Rows(train, numbers[:half]), Rows(train, numbers[half : 2 * half]), name)
-    least = min(count, len(train), len(other))
-    return Pair(Rows(train, order(train)[:least]), Rows(other, order(other)[:least]), name)
+        first = Rows(train, numbers[:half])
+        return Pair(first, Rows(train, numbers[half : 2 * half]), first, name)
+    least, numbers = min(count, len(train), len(other)), order(train)
+    return Pair(Rows(train, numbers[:least]), Rows(other, order(other)[:least]), Rows(train, numbers[:count]), name)
 
 
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
