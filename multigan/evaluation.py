@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from multigan import __version__
 from multigan.data.cache import cache_home, hashed
-from multigan.data.held_out import Rows, open_pair
+from multigan.data.held_out import Pair, Rows, open_pair
+from multigan.engine import distributed
 from multigan.errors import BrokenSamplesError, UserError
 from multigan.files import network_tensors
 from multigan.metrics import spaces
@@ -32,11 +33,12 @@ from multigan.pretrained import BATCH, TrainedGenerator
 from multigan.report import RARE, Evaluation, verdict
 
 K = 5  # neighbours
-READ = 256  # real samples whose features are taken at a time
+READ = BATCH  # real samples whose features are taken at a time: as generated ones, to differ by nothing else
 FEW = 1000  # samples that a modality's own metrics are of
 SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most
+MOST = 4096  # features: a covariance of more takes minutes
 ROOM = 2**31  # bytes of generated samples kept to train a classifier on
-VERSION = 1  # of the definitions here: figures of another one are others
+VERSION = 2  # of the definitions here: figures of another one are others
 
 
 class Found(NamedTuple):
@@ -96,23 +98,26 @@ class Evaluator:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         self.modality = modality.judged_as()
-        self.device, self.seed = PartialState().device, seed
+        self.device, self.seed, self.asked = PartialState().device, seed, count
         self.quiet = quiet if PartialState().is_main_process else True
 
-        pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
-        self.train, self.held_out, self.known, name = pair
-        self.asked, self.count = count, len(self.train)
-        if self.count <= K:
+        problem = None
+        try:
+            self.prepare(open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed), features)
+        except UserError as error:  # of one host, perhaps
+            problem = error
+        distributed.check_all_well(problem)
+        distributed.check_same(self.space.stamp)
+        self.reference = self.real(self.train, "real")
+        if self.reference.features.shape[1] > MOST:
             raise UserError(
-                f"there are {self.count} samples to compare with (held out: {name}), too few for {K} neighbours: "
-                f"expected at least {K + 1} of each"
+                f"{self.reference.features.shape[1]} features are too many to compare: expected {MOST} at most"
             )
-        self.space = self.find_space(features)
         self.protocol = {
             "version": VERSION,
             "dataset": dataset,
             "split": split,
-            "held_out": name,
+            "held_out": self.held_out_name,
             "digest": self.train.data.digest,
             "held_out_digest": self.held_out.data.digest,
             "count": self.count,
@@ -122,13 +127,23 @@ class Evaluator:
             "multigan": __version__,
             "torch": torch.__version__.partition("+")[0],
         }
-        self.reference = self.real(self.train, "real")
         held = self.real(self.held_out, "held out")
         distances, _ = nearest(held.features, self.reference.features)
         self.near = torch.quantile(distances, RARE, interpolation="higher")
         self.floor = self.compare(held)
 
     # --- where it is compared ---
+
+    def prepare(self, pair: Pair, features: str) -> None:
+        """What needs no other process: the rows, and the feature space."""
+        self.train, self.held_out, self.known, self.held_out_name = pair
+        self.count = len(self.train)
+        if self.count <= K:
+            raise UserError(
+                f"there are {self.count} samples to compare with (held out: {self.held_out_name}), too few for {K} "
+                f"neighbours: expected at least {K + 1} of each"
+            )
+        self.space = self.find_space(features)
 
     def find_space(self, name: str) -> spaces.Space:
         """The feature space of that name."""
@@ -302,6 +317,7 @@ class Evaluator:
             for values, more in zip((generated, floor), self.further(model), strict=True):
                 values.update(more)
         evaluation = Evaluation(self.protocol, generated, floor, self.by_class(found))
+        evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
         evaluation.verdict = verdict(generated, floor)
         return evaluation
@@ -331,14 +347,17 @@ class Evaluator:
 
     def trained_on_generated(self, model: TrainedGenerator) -> float:
         """A classifier that has seen no real sample, on real ones. Ravuri and Vinyals 2019, arXiv:1905.10887."""
-        labels, held = self.wanted(model), self.held_out
-        assert labels is not None and held.labels is not None
+        wanted, held = self.known.labels, self.held_out
+        assert wanted is not None and held.labels is not None
         first = model.modality.to_judged(next(model.batches(1, self.seed)))
-        count = min(self.count, max(2, ROOM // (first.numel() * first.element_size())))
-        made = model.batches(count, self.seed, labels)
-        samples = torch.cat([model.modality.to_judged(batch) for batch in made])
-        good = samples.flatten(1).isfinite().all(1)
-        judge = self.classifier(samples[good], torch.tensor(labels[:count])[good], lambda batch: batch)
+        count = min(len(wanted), max(2, ROOM // (first.numel() * first.element_size())))
+        samples, labels = [], []
+        for number, batch in enumerate(model.batches(count, self.seed, wanted[:count].tolist())):
+            judged = model.modality.to_judged(batch)
+            good = judged.flatten(1).isfinite().all(1)
+            samples.append(judged[good])
+            labels.append(wanted[number * BATCH : number * BATCH + len(judged)][good])
+        judge = self.classifier(torch.cat(samples), torch.cat(labels), lambda batch: batch)
         guesses = [
             judge(self.modality.to_sample(held.encoded(start, start + READ).to(self.device))).argmax(1).detach().cpu()
             for start in range(0, len(held), READ)

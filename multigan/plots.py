@@ -88,7 +88,7 @@ def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
 
 
 def draw(axes: Axes, lines: Sequence[Mapping[str, Any]], name: str) -> None:
-    """One curve, and the floor where there is one."""
+    """One curve."""
     points = [
         (line["step"], value)
         for line in lines

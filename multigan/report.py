@@ -28,6 +28,7 @@ class Evaluation:
         classes: Of each class, some of the metrics.
         warnings: What to know before one trusts a figure.
         verdict: What the figures say, in words.
+        steps: Of training that the generator had seen, where that is known.
     """
 
     protocol: dict[str, Any]
@@ -36,6 +37,7 @@ class Evaluation:
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     verdict: list[str] = field(default_factory=list)
+    steps: int | None = None
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -103,6 +105,6 @@ def verdict(generated: dict[str, float], floor: dict[str, float]) -> list[str]:
             values = f"{words(name)} {generated[name]:.3f}, where real samples have {floor[name]:.3f}"
             lines.append(f"{meaning}: {values}")
     share, usual = generated["close_to_training"], floor["close_to_training"]
-    if share > 10 * max(usual, RARE):
+    if share > usual + max(0.1, (1 - usual) / 5):
         lines.append(f"copied, it seems: {share:.0%} are as close to a training sample as {usual:.1%} of new ones are")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -114,7 +115,8 @@ class Results:
             seed=training.seed,
             quiet=True,
         )
-        metrics = [name for name in self.evaluator.floor if not name.endswith("_deviation")]
+        untold = () if getattr(self.modality.config, "conditional", False) else ("class_accuracy",)
+        metrics = [name for name in self.evaluator.floor if not name.endswith("_deviation") and name not in untold]
         if training.best_metric not in metrics:
             raise UserError(f"best_metric is {training.best_metric!r}: expected one of {', '.join(metrics)}")
 
@@ -134,7 +136,7 @@ class Results:
         evaluation = self.evaluator.evaluate(generator, found, quick=True)
         value = evaluation.generated[training.best_metric]
         sign = -1 if training.best_metric in LESS else 1
-        better = self.state.best is None or sign * value > sign * self.state.best[1]
+        better = math.isfinite(value) and (self.state.best is None or sign * value > sign * self.state.best[1])
         if better:
             self.state.best = step, value
         if not self.accelerator.is_main_process:
@@ -150,6 +152,7 @@ class Results:
         )
         if better:
             generator.save(self.folder / "best")
+            evaluation.write(self.folder / "best")
 
     def generator(self) -> TrainedGenerator:
         """The averaged generator, its statistics set, with what is to be known of it."""

@@ -130,8 +130,9 @@ class Run:
         loss = game.rules.objective.discriminator
         chance, least = loss(torch.zeros(1), torch.zeros(1)).item(), 0.0
         if self.training.label_smoothing or self.training.label_smoothing_fake:  # one that has won is not sure of it
-            sure = torch.linspace(0, 20, 2001)
-            least = min(loss(real_logit, -fake_logit) for real_logit, fake_logit in zip(sure, sure, strict=True)).item()
+            zero, logits = torch.zeros(1), torch.linspace(-20, 20, 4001)[:, None]
+            sides = min(loss(x, zero) for x in logits) + min(loss(zero, x) for x in logits)
+            least = sides.item() - chance
         scaled = self.accelerator.scaler is not None
         return health.Health(health.spread(real), chance, least, drops_expected=scaled)
 
@@ -200,6 +201,8 @@ class Run:
         played = max(number - training.warmup_steps, 0)
         for generator in (game.generator, state.average):
             self.modality.on_step(generator, played)
+        if number == training.warmup_steps:  # a warm-up is no orbit to be damped
+            game.memory.begin({"generator": game.generator, "discriminator": game.discriminator})
         draw = number + state.returns * DETOUR
         warming_up = number < training.warmup_steps
         share = rate_at(
@@ -235,7 +238,9 @@ class Run:
                 f"{problem}, at step {step}, after {returns} times back to a checkpoint: {advice}; the model and the "
                 f"checkpoints in {self.folder} are from before"
             )
+        best = self.state.best  # best/ stays as it is
         self.state.restore(*checkpoint.load(path))
+        self.state.best = best
         self.state.returns, self.state.health.streak = returns + 1, 0
         note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
         self.accelerator.wait_for_everyone()  # all have read it

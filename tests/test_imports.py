@@ -32,7 +32,7 @@ MAY_IMPORT = {
         "plots",
         "errors",
     },
-    "evaluation": {"__init__", "data", "errors", "files", "metrics", "modality", "pretrained", "report"},
+    "evaluation": {"__init__", "data", "engine", "errors", "files", "metrics", "modality", "pretrained", "report"},
     "report": {"errors", "files"},
     "plots": {"metrics", "report"},
     "wiring": {"config", "data", "engine", "pretrained", "errors", "modality"},

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default="comparison.png", show_default=True, help="A PNG.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="generated/comparison.png", show_default=True, help="A PNG."
+)
 def compare(runs: tuple[Path, ...], out: Path) -> None:
     """Put evaluated runs side by side: a table of their figures, what differs in their settings, and a picture.
 
@@ -41,6 +43,8 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         click.echo(f"{aligned(different)}\n")
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     cells = [["", *columns]]
+    if any(evaluation.steps for evaluation in found.values()):
+        cells.append(["steps", *(str(one.steps or "") for one in found.values()), *[""] * len(floors)])
     for name in names:
         values = [column.get(name) for column in columns.values()]
         cells.append([words(name), *("" if value is None else number(value) for value in values)])
@@ -49,6 +53,7 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         click.echo("\nwhat differs in their settings:")
         click.echo(aligned([["", *found], *settings]))
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         plots.comparison(found, out)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error

@@ -88,9 +88,9 @@ def evaluate(
         seed,
     )
     found = evaluator.generated(generator)
-    evaluation = evaluator.evaluate(generator, found)
     if not PartialState().is_main_process:
         return
+    evaluation = evaluator.evaluate(generator, found)
     click.echo(show(evaluation))
     home = Path(model) if Path(model).is_dir() else None
     folder = out or home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load
-from multigan.errors import NoSplitError
+from multigan.errors import NoSplitError, UserError
 from multigan.modality import Modality
 
 HELD_OUT = ("test", "validation")
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples are spread evenly
 
 
 class Rows(NamedTuple):
@@ -30,9 +30,12 @@ class Rows(NamedTuple):
         return len(self.numbers)
 
     def encoded(self, start: int, stop: int) -> Tensor:
-        """Those at places ``start`` to ``stop``, as the modality encodes them; of long ones, their beginnings."""
+        """Those at places ``start`` to ``stop``, as the modality encodes them.
+
+        Of long ones a piece, from where training takes its pieces: its place depends on the row alone.
+        """
         numbers = self.numbers[start:stop]
-        return torch.from_numpy(self.data.read(numbers, numpy.zeros(len(numbers))))
+        return torch.from_numpy(self.data.read(numbers, numbers * GOLDEN % 1 * self.data.piece_anywhere))
 
     @property
     def labels(self) -> Tensor | None:
@@ -104,6 +107,10 @@ def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tup
         return held_out, read(held_out)
     for name in HELD_OUT:
         if held_out is None and name != split:
-            with contextlib.suppress(NoSplitError):
+            try:
                 return name, read(name)
+            except NoSplitError:
+                continue
+            except UserError as error:
+                raise UserError(f"split {name!r}, held out: {error}; --held_out names another") from error
     return f"half of {split}", None

@@ -147,6 +147,11 @@ class Memory:
     adaptive: AdaptiveAugmentation | None = None
     noise: float = 0.0
 
+    def begin(self, players: dict[str, nn.Module]) -> None:
+        """Begin the averages of the weights with the weights as they now are."""
+        for player, history in self.histories.items():
+            history.begin(players[player])
+
     def after_phase(self, metrics: dict[str, Tensor], phase: int, batch_size: int, mean: Mean) -> dict[str, Tensor]:
         """Remember a phase of the discriminator; returns what there is to see of it."""
         sign = metrics.pop("d_sign")
@@ -199,7 +204,9 @@ def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
 
 
 def normalize_spectrally(network: nn.Module) -> None:
-    """Divide each weight matrix of a network by its largest singular value: Miyato et al. 2018, arXiv:1802.05957.
+    """Divide the weights of linear and convolutional layers by their largest singular values.
+
+    Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are.
 
     The estimate of that value is improved by `refine_spectra` alone, once a phase, and not with every pass through the
     network: so it is the same whatever number of micro-batches and processes the batch is shared out over.

@@ -156,9 +156,9 @@ class Game:
             real_logits = self.wrapped_discriminator(real, *batch.beside)
             fake_logits = self.wrapped_discriminator(fake, *batch.beside)
             loss = self.rules.objective.discriminator(real_logits, fake_logits)
-            if self.memory.lecam is not None:
-                loss = loss + self.memory.lecam.loss(real_logits, fake_logits)
             penalty = self.penalty(real, fake, batch)
+            if self.memory.lecam is not None:
+                penalty = penalty + self.memory.lecam.loss(real_logits, fake_logits)
             self.backward(loss + penalty, len(micro_batches))
             add(
                 metrics,
@@ -196,7 +196,7 @@ class Game:
             value = self.wrapped_generator(*self.batches(number, rows), through=loss)
             self.backward(value, len(parts))
             add(metrics, len(parts), warmup_loss=value)
-        return metrics | self.update("generator", self.generator, self.generator_optimizer)
+        return metrics | self.update("generator", self.generator, self.generator_optimizer, damped=False)
 
     def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
         """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
@@ -292,7 +292,7 @@ class Game:
         """
         self.accelerator.backward(loss * (1 + 0 * loss.detach()) / parts)
 
-    def update(self, player: str, network: nn.Module, optimizer: Any) -> Metrics:
+    def update(self, player: str, network: nn.Module, optimizer: Any, damped: bool = True) -> Metrics:
         """Step one optimizer with the gradients gathered so far; returns their norm, before clipping.
 
         With a gradient that is not finite the step is dropped, for this player alone, and counted; under fp16 the loss
@@ -300,7 +300,7 @@ class Game:
         """
         # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
         self.accelerator.unscale_gradients(optimizer)
-        history = self.memory.histories.get(player)
+        history = self.memory.histories.get(player) if damped else None
         if history is not None:
             history.pull(network)
         gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]

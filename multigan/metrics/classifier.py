@@ -1,6 +1,6 @@
 """A small classifier trained on a dataset's own labels: it judges classes, and its features measure samples."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ def train_classifier(
     device: torch.device = CPU,
     quiet: bool | None = True,
 ) -> Classifier:
-    """Train a classifier with Adam at a rate that falls to zero; the same inputs give the same classifier.
+    """Train a classifier with Adam at a rate that falls to zero; on a processor the same inputs give the same one.
 
     Args:
         features: Builds the feature network.
@@ -70,19 +70,6 @@ def train_classifier(
                 optimizer.step()
                 schedule.step()
     return network.eval()
-
-
-@torch.no_grad()
-def accuracy(network: Classifier, batches: Iterable[Tensor], labels: Tensor) -> float:
-    """The share of samples that the classifier takes for what they should be; ``labels`` is ``(N,)``."""
-    guesses = torch.cat([network(batch).argmax(1) for batch in batches])
-    return (guesses == labels).double().mean().item()
-
-
-@torch.no_grad()
-def features(network: Classifier, batches: Iterable[Tensor]) -> Tensor:
-    """The features of samples, ``(N, F)``."""
-    return torch.cat([network.features(batch) for batch in batches])
 
 
 def inception_score(logits: Tensor) -> float:

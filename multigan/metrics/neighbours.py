@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 2**24  # distances held at a time: 128 megabytes
+SAME = 1e-5  # of the usual length of features: nearer ones are of the same sample, and differ by rounding
 
 
 class Neighbours(NamedTuple):
@@ -77,6 +78,8 @@ def blocks(points: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Distances ``(b, M)`` of some points ``(N, F)`` after others from all of ``(M, F)``, and which points they are."""
     # In single precision, points far from zero or near one another would be at no distance or at a wrong one.
     others, size = others.double(), max(1, BLOCK // len(others))
+    rounding = SAME * others.square().sum(1).mean().sqrt()
     for start in range(0, len(points), size):
         rows = slice(start, start + size)
-        yield rows, torch.cdist(points[rows].double(), others)
+        distances = torch.cdist(points[rows].double(), others)
+        yield rows, distances.masked_fill_(distances < rounding, 0)

@@ -109,7 +109,7 @@ def encoder(name: str, example: Any, present: Present, device: torch.device) -> 
     try:
         prepare = loader.from_pretrained(name, trust_remote_code=False)
         load: Any = AutoModel.from_pretrained
-        network, loading = load(name, trust_remote_code=False, output_loading_info=True)
+        network, loading = load(name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         raise UserError(f"no encoder {name!r} of {kind} to be had: {first_line(error)}") from error
     if kind == "text" and prepare.pad_token is None:
@@ -123,6 +123,11 @@ def encoder(name: str, example: Any, present: Present, device: torch.device) -> 
         inputs = INPUTS[kind](prepare, present(samples.cpu())).to(device)
         return pooled(forward(**inputs), inputs.get("attention_mask"), has_pooler).float()
 
+    try:
+        with torch.no_grad():
+            pooled(forward(**INPUTS[kind](prepare, [example]).to(device)), None, has_pooler)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UserError(f"the encoder {name!r} does not take {kind} alone: {first_line(error)}") from error
     settings = prepare.init_kwargs if kind == "text" else prepare.to_dict()
     shown = {key: str(settings[key]) for key in ("size", "resample", "sampling_rate") if settings.get(key) is not None}
     return Space(

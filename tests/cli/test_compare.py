@@ -1,6 +1,7 @@
 """Holds `multigan compare`: a table of figures, what differs in how they were come by, and a picture."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -44,8 +45,8 @@ def test_figures_stand_in_columns_beside_what_real_data_has(command, runs, tmp_p
     assert table["class accuracy"] == ["0.125"], "nothing where there is no figure"
     (line,) = (line for line in found.out.splitlines() if line.split() == ["one", "other", "real"])
     assert line.index("other") > line.index("one")
-    assert "wrote: comparison.png" in found.out
-    with Image.open(tmp_path / "comparison.png") as picture:
+    assert "wrote: generated/comparison.png" in found.out
+    with Image.open(tmp_path / "generated" / "comparison.png") as picture:
         low, high = picture.convert("L").getextrema()
         assert low < high
 
@@ -87,7 +88,7 @@ def test_nothing_evaluated_is_one_line(command, tmp_path, monkeypatch, named):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bare").mkdir()
     assert "multigan evaluate" in command("compare", *named).error
-    assert not (tmp_path / "comparison.png").exists()
+    assert not (tmp_path / "generated" / "comparison.png").exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"figures": 1}', json.dumps({"protocol": {}})])
@@ -101,12 +102,13 @@ def test_damaged_settings_are_one_line(command, runs, tmp_path):
     assert "config.yaml" in command("compare", "one").error
 
 
-@pytest.mark.parametrize("out", ["nowhere/picture.png", "picture.abc"])
+@pytest.mark.parametrize("out", ["file/picture.png", "picture.abc"])
 def test_picture_that_cannot_be_written_is_one_line(command, runs, out):
     one = runs("one")
+    Path("file").touch()
     assert out in command("compare", one, "--out", out).error
 
 
 def test_picture_goes_where_it_is_told(command, runs, tmp_path):
     assert command("compare", runs("one"), "--out", tmp_path / "picture.png").code == 0
-    assert (tmp_path / "picture.png").is_file() and not (tmp_path / "comparison.png").exists()
+    assert (tmp_path / "picture.png").is_file() and not (tmp_path / "generated" / "comparison.png").exists()

@@ -65,8 +65,8 @@ def load(generator: Any, name: str) -> None:
 
     decoder = generator.decoder
     with to_be_had(name):
-        load: Any = AutoModelForCausalLM.from_pretrained
-        found, loading = load(name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
+        fetch: Any = AutoModelForCausalLM.from_pretrained
+        found, loading = fetch(name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
         if missing := sorted({*loading["missing_keys"], *loading["mismatched_keys"]}):
             raise ValueError(f"weights are missing: {', '.join(map(str, missing[:3]))}")
         decoder.load_state_dict(found.state_dict())
