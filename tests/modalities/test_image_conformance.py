@@ -1,5 +1,7 @@
 """The built-in modality passes what a stranger's must."""
 
+import pytest
+
 from multigan.testing import ModalityConformance
 
 SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 8, "rotation": 10.0, "shift": 0.1}
@@ -16,6 +18,10 @@ class TestConditionalDCGAN(ModalityConformance):
     model = {**SMALL, "conditional": True}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
 
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
 
 class TestFullyConnected(ModalityConformance):
     modality = "image"
@@ -26,3 +32,7 @@ class TestFullyConnected(ModalityConformance):
         "generator_width": 16,
         "discriminator_width": 16,
     }
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
