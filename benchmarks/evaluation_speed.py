@@ -77,7 +77,7 @@ def main() -> None:
         rows = Rows(data, numbers[:count])
         rates.append(timed(f"features of {count:,} real", count, lambda rows=rows: evaluator.real(rows, "real")))
     rates.append(timed("the bare generator", options.count, made))
-    evaluator.train, evaluator.count = Rows(data, numbers), options.count
+    evaluator.held_out, evaluator.count = Rows(data, numbers), options.count
     rates.append(timed("generated, and their features", options.count, lambda: evaluator.generated(generator)))
     print(f"\nreal: {rates[2] / rates[0]:.2f} of the bare feature network")
     slower = min(rates[0], rates[3])
