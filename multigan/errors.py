@@ -18,3 +18,8 @@ class NoSplitError(UserError):
 
 class BrokenSamplesError(UserError):
     """What was generated is not finite numbers."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, without what follows its first line; its name, where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -45,9 +45,8 @@ def find(model: str | Path) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"no run or model {name!r}: not a folder here, and not to be had from the hub ({reason})"
+            f"no run or model {name!r}: not a folder here, and not to be had from the hub ({first_line(error)})"
         ) from error
 
 

@@ -87,7 +87,7 @@ class Results:
         from multigan import plots
 
         lines = read_metrics(self.folder)
-        if self.accelerator.is_main_process and len(lines) >= FEWEST:
+        if len(lines) >= FEWEST:
             plots.curves(lines, self.folder / CURVES)
             if (self.folder / CURVES).is_file():
                 self.show(self.folder / CURVES, "curves")

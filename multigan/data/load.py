@@ -10,7 +10,7 @@ import pyarrow
 from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset
-from multigan.errors import NoSplitError, UserError
+from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
 BUILDERS = {
@@ -203,8 +203,3 @@ def from_library(
         problem = NoSplitError if "Unknown split" in str(error) else UserError
         raise problem(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
     return loaded
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message without what follows its first line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from multigan.engine.meeting import meeting_place
 from multigan.engine.step import Player
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 
 SUPPORTED = {DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU}
 # What accelerate's launcher says in the environment, the values that can be trained with, and why the others cannot.
@@ -226,7 +226,3 @@ def check_weights(accelerator: Accelerator, networks: Mapping[str, nn.Module]) -
 def is_loss_of_a_process(error: RuntimeError) -> bool:
     """Whether an error is that another process has gone, or does not answer in time."""
     return isinstance(error, torch.distributed.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -11,7 +11,7 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 
 Extract = Callable[[Tensor], Tensor]
 Present = Callable[[Tensor], list[Any]]
@@ -167,10 +167,6 @@ def pooled(output: Any, mask: Tensor | None, has_pooler: bool) -> Tensor:
     if mask is None or mask.shape != hidden.shape[:2]:
         return hidden.mean(1)
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def weights_hash(network: nn.Module, without: Iterable[str] = ()) -> str:

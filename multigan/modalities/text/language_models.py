@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 
 
 @dataclass(frozen=True)
@@ -97,5 +97,4 @@ def to_be_had(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, AttributeError, RuntimeError, ImportError, LookupError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"no causal language model {name!r} to be had: {reason}") from error
+        raise UserError(f"no causal language model {name!r} to be had: {first_line(error)}") from error
