@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d
 
 from multigan.data.held_out import Rows
 from multigan.evaluation import READ, Evaluator, Found, samples_of
+from multigan.feature_space import class_names
 from multigan.modalities.image import Image, ImageConfig
 from multigan.report import LESS, number, words
 
@@ -53,7 +54,7 @@ def generators(evaluator: Evaluator) -> dict[str, Found]:
     """What each of them makes, where the classes asked for are those of the held-out pictures."""
     train, asked = evaluator.train, evaluator.held_out.labels
     assert asked is not None and train.labels is not None
-    labels, classes = train.labels, len(evaluator.class_names)
+    labels, classes = train.labels, len(class_names(evaluator.modality))
     first = torch.stack([(labels == number).nonzero()[0, 0] for number in range(classes)])
 
     def real(numbers: numpy.ndarray, name: str) -> Found:

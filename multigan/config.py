@@ -5,12 +5,8 @@ Each layer goes over the one before: defaults, the modality's own defaults, a re
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import difflib
 import math
-import re
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +17,7 @@ from multigan import registry
 from multigan.errors import UserError
 from multigan.files import write_text
 from multigan.modality import Modality
+from multigan.typed import to_plain, typed_values
 
 # Where a run is kept is not part of what it is, so these are left out of config.yaml.
 PLACES = ("output", "resume")
@@ -217,116 +214,11 @@ def typed_fields(fields: Mapping[str, Any], plugin: type[Modality], prefix: str 
     return typed_values(fields, all_hints(plugin), prefix)
 
 
-def typed_values(fields: Mapping[str, Any], hints: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values under their names, each of which has a type in ``hints``: see `typed_fields`."""
-    values = {}
-    for name, value in fields.items():
-        hint = hints.get(prefix + name)
-        if hint is None:
-            raise UserError(f"unknown setting {prefix}{name}{nearest(prefix + name, list(hints))}")
-        try:
-            values[name] = typed(value, hint)
-        except TypeError as error:
-            raise UserError(f"{prefix}{name} is {to_plain(value)!r}: expected {describe(hint)}") from error
-    return values
-
-
 def all_hints(plugin: type[Modality]) -> dict[str, Any]:
     """The type of every setting by its name on the command line."""
     hints = typing.get_type_hints(TrainingConfig)
     del hints["model"]
     return hints | {f"model.{name}": hint for name, hint in typing.get_type_hints(plugin.Config).items()}
-
-
-def typed(value: Any, kind: Any) -> Any:
-    """A value as one of a type as dataclass fields have them.
-
-    Raises:
-        TypeError: It is of another type.
-    """
-    inner = typing.get_args(kind)
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        for option in inner:
-            with contextlib.suppress(TypeError):
-                return typed(value, option)
-    elif typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
-        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-        if len(kinds) == len(value):
-            return tuple(typed(entry, kind) for entry, kind in zip(value, kinds, strict=True))
-    elif kind is float and (type(value) in (int, float) or isinstance(value, str)):
-        with contextlib.suppress(ValueError):  # to YAML, 1e-4 without a point is a word
-            return float(value)
-    elif kind is Any or type(value) is kind or value in inner:
-        return value
-    raise TypeError
-
-
-def describe(kind: Any) -> str:
-    """A type in words: "int or null"."""
-    inner = typing.get_args(kind)
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return " or ".join(describe(option) for option in inner)
-    if typing.get_origin(kind) is Literal:
-        return f"one of {', '.join(inner)}"
-    if typing.get_origin(kind) is tuple:
-        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{describe(inner[0])}"
-    return {type(None): "null", bool: "true or false"}.get(kind, str(kind.__name__))
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """``; did you mean NAME?`` where one of the names, or its part after the dot, is near."""
-    by_last = {known.rpartition(".")[2]: known for known in reversed(names)}
-    close = difflib.get_close_matches(name.rpartition(".")[2], by_last, 1)
-    return f"; did you mean {by_last[close[0]]}?" if close else "; --help lists them all"
-
-
-def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:
-    """A configuration from flags and a file over a recipe's.
-
-    ``--resume RUN`` puts the configuration of that run in the recipe's place.
-
-    Raises:
-        UserError: Anything in the file or the flags that cannot be used, in one line.
-        SystemExit: After ``--help`` or ``--print_config``.
-    """
-    import argparse
-
-    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
-
-    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    files.add_argument("--config", action="append", default=[])
-    files.add_argument("--resume")
-    found, flags = files.parse_known_args(arguments)
-    if found.resume is not None:
-        if not (Path(found.resume) / CONFIG_FILE).is_file():
-            raise UserError(f"--resume takes a run folder, and {found.resume} is none: it has no {CONFIG_FILE} in it")
-        found.config.insert(0, str(Path(found.resume) / CONFIG_FILE))
-    for file in found.config:
-        recipe = merge(recipe, load_file(Path(file)))
-
-    class Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
-        """A recipe's story keeps its lines."""
-
-    plugin = registry.load(recipe.modality)
-    parser = ArgumentParser(
-        prog=program,
-        usage=f"{program} [FLAGS]",
-        description=description,
-        formatter_class=Help,
-        allow_abbrev=False,
-        exit_on_error=False,
-    )
-    # Read above, where its values become defaults; here for --help, and for --print_config.
-    parser.add_argument("--config", action="config", help="A YAML file of settings; flags go over it.")
-    parser.add_class_arguments(TrainingConfig, skip={"model"})
-    parser.add_class_arguments(plugin.Config, "model")
-    parser.set_defaults(flatten(dataclasses.asdict(recipe)))
-    try:
-        values = parser.parse_args(flags).as_dict()
-    except ArgumentError as error:
-        raise UserError(explain(str(error), plugin)) from error
-    del values["config"]
-    return merge(recipe, {**values, "resume": found.resume})
 
 
 def merge(recipe: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
@@ -364,25 +256,6 @@ def load_file(file: Path) -> dict[str, Any]:
     return values
 
 
-def explain(message: str, plugin: type[Modality]) -> str:
-    """The parser's error about a flag as one line in the words of the user."""
-    hints = all_hints(plugin)
-    bare = re.search(r"argument --(\S+): expected one argument", message)
-    if bare and bare[1] in hints:
-        return f"{bare[1]} has no value: expected {describe(hints[bare[1]])}"
-    unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
-    if unknown:
-        return f"unknown setting {unknown[1]}{nearest(unknown[1], list(hints))}"
-    wrong = re.search(
-        r'Parser key "([^"]+)":.*[Gg]iven value: (.*)|Parser key "([^"]+)":.*Got value: (.*)', message, re.S
-    )
-    name, given = (wrong[1] or wrong[3], wrong[2] or wrong[4]) if wrong else ("", "")
-    if name in hints:
-        given = given.strip("'")
-        return f"{name} is {given!r}: expected {describe(hints[name])}"
-    return " ".join(message.split())
-
-
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """``{"model": {"width": 1}} -> {"model.width": 1}``."""
     flat: dict[str, Any] = {}
@@ -394,12 +267,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def plain(config: Any) -> dict[str, Any]:
     """A configuration as plain values that YAML and JSON can hold."""
     return {key: to_plain(value) for key, value in dataclasses.asdict(config).items()}
-
-
-def to_plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: to_plain(entry) for key, entry in value.items()}
-    return [to_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
 def write(config: TrainingConfig, folder: Path) -> None:

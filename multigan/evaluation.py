@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from multigan import __version__
-from multigan.data.cache import cache_home, hashed
+from multigan import __version__, feature_space
 from multigan.data.held_out import Pair, Rows, open_pair
 from multigan.engine import distributed
 from multigan.errors import BrokenSamplesError, UserError
-from multigan.files import network_tensors
-from multigan.metrics import spaces
-from multigan.metrics.classifier import Classifier, inception_score, train_classifier
+from multigan.metrics.classifier import inception_score
 from multigan.metrics.frechet import frechet_distance
 from multigan.metrics.kernel import kernel_distance
-from multigan.metrics.neighbours import nearest, neighbours
+from multigan.metrics.neighbours import nearest, neighbours, radii
 from multigan.modality import Modality
 from multigan.pretrained import BATCH, TrainedGenerator
 from multigan.report import RARE, Evaluation, verdict
@@ -35,7 +27,6 @@ from multigan.report import RARE, Evaluation, verdict
 K = 5  # neighbours
 READ = BATCH  # real samples whose features are taken at a time: as generated ones, to differ by nothing else
 FEW = 1000  # samples that a modality's own metrics are of
-SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most
 MOST = 4096  # features: a covariance of more takes minutes
 ROOM = 2**31  # bytes of generated samples kept to train a classifier on
 VERSION = 2  # of the definitions here: figures of another one are others
@@ -99,6 +90,8 @@ class Evaluator:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         self.modality = modality.judged_as()
         self.device, self.seed, self.asked = PartialState().device, seed, count
+        # Distances are in double precision, which not every device has.
+        self.home = self.device if self.device.type == "cuda" else torch.device("cpu")
         self.quiet = quiet if PartialState().is_main_process else True
 
         problem = None
@@ -127,6 +120,7 @@ class Evaluator:
             "multigan": __version__,
             "torch": torch.__version__.partition("+")[0],
         }
+        self.radii = radii(self.reference.features, K)
         held = self.real(self.held_out, "held out")
         distances, _ = nearest(held.features, self.reference.features)
         self.near = torch.quantile(distances, RARE, interpolation="higher")
@@ -143,77 +137,7 @@ class Evaluator:
                 f"there are {self.count} samples to compare with (held out: {self.held_out_name}), too few for {K} "
                 f"neighbours: expected at least {K + 1} of each"
             )
-        self.space = self.find_space(features)
-
-    def find_space(self, name: str) -> spaces.Space:
-        """The feature space of that name."""
-        has_network = type(self.modality).classifier is not Modality.classifier
-        labels, classes = self.known.labels, self.class_names
-        if name == "auto":
-            name = "classifier" if has_network and labels is not None else "random" if has_network else "samples"
-        if name == "samples":
-            return spaces.plain()
-        if name in ("classifier", "random") and not has_network:
-            raise UserError(
-                f"modality {type(self.modality).__name__} has no feature network: take the features samples"
-            )
-        if name == "random":
-            return spaces.untrained(self.modality.classifier, self.device)
-        if name == "classifier":
-            if labels is None or len(classes) < 2:
-                raise UserError("the dataset has no labels to train a classifier on: take the features random")
-            return self.classifier_space(labels)
-        if name == "inception":
-            return spaces.inception(self.modality.present, self.device)
-        example = self.modality.present(self.modality.to_sample(self.train.encoded(0, 1)))[0]
-        return spaces.encoder(name, example, self.modality.present, self.device)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return tuple(getattr(self.modality.config, "classes", ()))
-
-    def classifier_space(self, labels: Tensor) -> spaces.Space:
-        """A classifier of all training rows, from the cache where it has been trained before."""
-        kind = f"{type(self.modality).__module__}:{type(self.modality).__qualname__}"
-        parts = [VERSION, kind, self.modality.encoding(), self.train.data.digest]
-        file = cache_home() / f"classifier-{hashed([*parts, len(labels), self.seed, __version__])}.safetensors"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock"):
-            judge = self.known_classifier(file)
-            if judge is None:
-                judge = self.classifier(self.known.encoded(0, len(self.known)), labels, self.modality.to_sample)
-                aside = file.with_suffix(".writing")
-                save_file(network_tensors(judge), aside)
-                aside.replace(file)
-        judge.eval().requires_grad_(False).to(self.device)
-        stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
-        return spaces.Space("classifier", judge.features, stamp, last=judge.last)
-
-    def known_classifier(self, file: Path) -> Classifier | None:
-        """One that has been trained before; None where there is none, or it is damaged."""
-        with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
-            weights = load_file(file)
-            judge = Classifier(self.modality.classifier(), len(self.class_names))
-            with torch.no_grad():
-                judge(self.modality.to_sample(self.train.encoded(0, 2)))  # tells how many features there are
-            judge.load_state_dict(weights)
-            return judge
-        return None
-
-    def classifier(self, samples: Tensor, labels: Tensor, prepare: Callable[[Tensor], Tensor]) -> Classifier:
-        """One that is trained on samples as they are kept, and their labels."""
-        passes = min(PASSES, max(1, SEEN // len(samples)))
-        return train_classifier(
-            self.modality.classifier,
-            samples,
-            labels,
-            len(self.class_names),
-            prepare,
-            passes,
-            seed=self.seed,
-            device=self.device,
-            quiet=self.quiet,
-        )
+        self.space = feature_space.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
 
     # --- features ---
 
@@ -234,19 +158,19 @@ class Evaluator:
         made = model.batches(self.count, self.seed, labels, blocks=own)
         samples = ((number, model.modality.to_judged(batch)) for number, batch in zip(own, made, strict=True))
         wanted = None if labels is None else torch.tensor(labels)
-        return self.found(ahead(samples), len(blocks), wanted, "generating")
+        return self.found(samples, len(blocks), wanted, "generating")
 
     def wanted(self, model: TrainedGenerator) -> list[int] | None:
         """The classes that a model is asked for: those of the real samples held out, for the floor to be one."""
         labels = self.held_out.labels
         return labels.tolist() if model.classes and labels is not None else None
 
-    def found(self, samples: Iterable[tuple[int, Tensor]], blocks: int, labels: Tensor | None, name: str) -> Found:
+    def found(self, samples: Iterator[tuple[int, Tensor]], blocks: int, labels: Tensor | None, name: str) -> Found:
         """Features of samples that come in numbered blocks, those of this process; gathered from all of them."""
         features: dict[int, Tensor | None] = {}
         finite: dict[int, Tensor] = {}
         mine = len(range(PartialState().process_index, blocks, PartialState().num_processes))
-        for number, block in tqdm(samples, name, mine, unit=" blocks", disable=self.quiet, leave=False):
+        for number, block in tqdm(ahead(samples), name, mine, unit=" blocks", disable=self.quiet, leave=False):
             good = block.flatten(1).isfinite().all(1)
             with torch.no_grad():
                 features[number] = self.space.extract(block[good].to(self.device)).float().cpu() if good.any() else None
@@ -260,7 +184,8 @@ class Evaluator:
             raise BrokenSamplesError(
                 f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest"
             )
-        return Found(torch.cat(known), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
+        features_of_all = torch.cat(known).to(self.home)
+        return Found(features_of_all, kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
 
     # --- figures ---
 
@@ -274,7 +199,7 @@ class Evaluator:
             "frechet_distance": frechet_distance(real, fake),
             "kernel_distance": kernel.mean,
             "kernel_distance_deviation": kernel.deviation,
-            **neighbours(real, fake, K)._asdict(),
+            **neighbours(real, fake, K, self.radii)._asdict(),
         }
         if self.space.last is not None:
             with torch.no_grad():
@@ -290,7 +215,7 @@ class Evaluator:
         if found.labels is None or self.reference.labels is None:
             return {}
         classes = {}
-        for number, name in enumerate(self.class_names):
+        for number, name in enumerate(feature_space.class_names(self.modality)):
             real, fake = self.reference.of_class(number), found.of_class(number)
             if min(len(real), len(fake)) <= K:
                 continue
@@ -357,7 +282,15 @@ class Evaluator:
             good = judged.flatten(1).isfinite().all(1)
             samples.append(judged[good])
             labels.append(wanted[number * BATCH : number * BATCH + len(judged)][good])
-        judge = self.classifier(torch.cat(samples), torch.cat(labels), lambda batch: batch)
+        judge = feature_space.train(
+            self.modality,
+            torch.cat(samples),
+            torch.cat(labels),
+            lambda batch: batch,
+            self.seed,
+            self.device,
+            self.quiet,
+        )
         guesses = [
             judge(self.modality.to_sample(held.encoded(start, start + READ).to(self.device))).argmax(1).detach().cpu()
             for start in range(0, len(held), READ)

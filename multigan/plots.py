@@ -44,7 +44,7 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
     axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # of a single feature there is one
     for cloud, color in ((fake, "C0"), (real, "C1")):  # as of the bars
-        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T, s=4, alpha=0.5, color=color)
+        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
     figure.savefig(file)
 

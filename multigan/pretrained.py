@@ -21,11 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import __version__, registry
-from multigan.config import plain, typed_fields, typed_values
+from multigan.config import plain, typed_fields
 from multigan.errors import UserError
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.modality import Modality
 from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
+from multigan.typed import typed_values
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
 # differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.

@@ -9,13 +9,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from multigan import config, configure
+from multigan.cli import flags
 from multigan.config import TrainingConfig
 from multigan.errors import UserError
 from multigan.modalities.image import RESOLUTIONS, Image, ImageConfig
 
 
 def parse(*arguments, recipe=None):
-    return config.parse([str(argument) for argument in arguments], recipe or configure("image"), "multigan train", "")
+    return flags.parse([str(argument) for argument in arguments], recipe or configure("image"), "multigan train", "")
 
 
 def message(*arguments):
@@ -185,8 +186,8 @@ def test_missing_configuration_of_a_run_is_named(tmp_path):
 
 def test_resume_takes_the_configuration_of_the_run_and_flags_go_over_it(tmp_path):
     config.write(configure("image", steps=11, seed=12, model={"resolution": 64}), tmp_path)
-    for flags in (["--resume", tmp_path], [f"--resume={tmp_path}"]):
-        found = parse(*flags, "--steps", 20)
+    for resume in (["--resume", tmp_path], [f"--resume={tmp_path}"]):
+        found = parse(*resume, "--steps", 20)
         assert (found.steps, found.seed, found.model.resolution) == (20, 12, 64)
         assert found.resume == str(tmp_path) and found.output is None
 

@@ -14,7 +14,7 @@ import transformers
 from torch import nn
 from torch.nn.functional import one_hot
 
-from multigan import config, configure, pretrained, report, run
+from multigan import config, configure, feature_space, pretrained, report, run
 from multigan.errors import UserError
 from multigan.evaluation import Evaluator
 from multigan.modalities.audio import Audio, AudioConfig
@@ -289,7 +289,7 @@ def test_setting_up_leaves_the_global_random_state_alone(features):
 def test_classifier_comes_from_the_cache_the_second_time(monkeypatch):
     first = evaluator(seed=5)
     with monkeypatch.context() as patch:
-        patch.setattr(Evaluator, "classifier", None)  # it cannot be trained again
+        patch.setattr(feature_space, "train", None)  # it cannot be trained again
         torch.manual_seed(9)
         again = evaluator(seed=5)
     assert again.protocol == first.protocol and again.floor == first.floor

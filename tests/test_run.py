@@ -15,6 +15,7 @@ from PIL import Image as Picture
 from safetensors.torch import load_file
 
 from multigan import config, configure, files, run
+from multigan.cli.flags import parse
 from multigan.engine import checkpoint, distributed, step
 from multigan.errors import UserError
 from multigan.modalities.image import Image
@@ -150,7 +151,7 @@ def test_run_without_a_name_gets_a_new_folder_under_runs(tmp_path, monkeypatch):
 )
 def test_written_configuration_runs_again_to_the_same_weights(tmp_path, fields):
     first = run.train(tiny(tmp_path / "first", **fields))
-    again = config.parse(
+    again = parse(
         ["--config", str(first / "config.yaml"), "--output", str(tmp_path / "again")], configure("image"), "", ""
     )
     second = run.train(again)

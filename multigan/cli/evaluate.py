@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from multigan.evaluation import Evaluator, Found
     from multigan.pretrained import TrainedGenerator
     from multigan.report import Evaluation
 
@@ -63,7 +64,6 @@ def evaluate(
     """
     from accelerate import PartialState
 
-    from multigan import plots
     from multigan.engine import distributed
     from multigan.errors import UserError
     from multigan.evaluation import Evaluator
@@ -98,18 +98,12 @@ def evaluate(
         click.echo("not written: name a folder with --out")
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        evaluation.write(folder)
-        plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
-        pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))
-        labels = ["generated", "training"] * (len(pairs) // 2)
-        pictures = evaluator.modality.preview(pairs, folder / "closest", labels)
+        files = write(evaluation, evaluator, generator, found, folder)
         if home:
             write_card(generator, evaluation, find(model))
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
-    names = ", ".join(file.name for file in pictures)
-    click.echo(f"\nwrote: evaluation.json, evaluation.png and {names} into {folder}")
+    click.echo(f"\nwrote: {', '.join(file.name for file in files)} into {folder}")
 
 
 def show(evaluation: Evaluation) -> str:
@@ -125,6 +119,20 @@ def show(evaluation: Evaluation) -> str:
     parts += [f"\nnote: {line}" for line in evaluation.warnings]
     parts += [f"\nverdict: {line}" for line in evaluation.verdict]
     return "\n".join(parts)
+
+
+def write(
+    evaluation: Evaluation, evaluator: Evaluator, generator: TrainedGenerator, found: Found, folder: Path
+) -> list[Path]:
+    """The figures, their picture, and the samples that are closest to training samples: the files."""
+    from multigan import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = evaluation.write(folder)
+    plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
+    pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))
+    labels = ["generated", "training"] * (len(pairs) // 2)
+    return [figures, folder / "evaluation.png", *evaluator.modality.preview(pairs, folder / "closest", labels)]
 
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:

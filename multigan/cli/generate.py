@@ -101,8 +101,8 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
     """
     import yaml
 
-    from multigan.config import nearest
     from multigan.errors import UserError
+    from multigan.typed import nearest
 
     options: dict[str, Any] = {}
     words = list(more)

@@ -40,7 +40,7 @@ def train(modality: str | None, flags: tuple[str, ...]) -> None:
 
 def train_with_flags(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> None:
     """Train as a recipe says, under a file and flags."""
-    from multigan.config import parse
+    from multigan.cli.flags import parse
 
     config = parse(arguments, recipe, program, description)
     # Of a weight of one channel, whose two layouts are the same; no user can do anything about it.

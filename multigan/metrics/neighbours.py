@@ -29,7 +29,7 @@ class Neighbours(NamedTuple):
     coverage: float
 
 
-def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
+def neighbours(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor | None = None) -> Neighbours:
     """Precision, recall, density and coverage.
 
     A manifold is the union of the balls around its points, each reaching to the point's k-th nearest neighbour in its
@@ -39,13 +39,15 @@ def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
         real: Features ``(N, F)``.
         fake: Features ``(M, F)``.
         k: Which neighbour sets the radius.
+        real_radii: `radii` of the real ones, where they are known.
 
     Raises:
         ValueError: A set has k points or fewer.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"{min(len(real), len(fake))} samples are too few for {k} neighbours")
-    real_radii, fake_radii = radii(real, k), radii(fake, k)
+    real_radii = radii(real, k) if real_radii is None else real_radii
+    fake_radii = radii(fake, k)
     held = inside = torch.zeros((), dtype=torch.int64, device=real.device)
     recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)

@@ -19,6 +19,7 @@ from launching import (
 from outcome import last
 
 from multigan import config, configure
+from multigan.cli.flags import parse
 
 AT_ONCE = 10  # seconds, for a closed connection to be noticed; half a second where the machine has nothing else to do
 TIMEOUT = 15  # --timeout, for a process that keeps its connections and says nothing
@@ -137,7 +138,7 @@ def as_if_run(folder, *flags):
     """What a run with these flags leaves before its first checkpoint."""
     folder.mkdir()
     arguments = [*TRAINING, *flags]
-    config.write(config.parse([*map(str, arguments[4:])], configure("image"), "multigan", ""), folder)
+    config.write(parse([*map(str, arguments[4:])], configure("image"), "multigan", ""), folder)
     (folder / "metrics.jsonl").write_text('{"step": 5}\n')
     return folder
 

@@ -1,0 +1,81 @@
+"""From flags and files to a configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from multigan import registry
+from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge
+from multigan.errors import UserError
+from multigan.modality import Modality
+from multigan.typed import describe, nearest
+
+
+def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:
+    """A configuration from flags and a file over a recipe's.
+
+    ``--resume RUN`` puts the configuration of that run in the recipe's place.
+
+    Raises:
+        UserError: Anything in the file or the flags that cannot be used, in one line.
+        SystemExit: After ``--help`` or ``--print_config``.
+    """
+    import argparse
+
+    from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+
+    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    files.add_argument("--config", action="append", default=[])
+    files.add_argument("--resume")
+    found, flags = files.parse_known_args(arguments)
+    if found.resume is not None:
+        if not (Path(found.resume) / CONFIG_FILE).is_file():
+            raise UserError(f"--resume takes a run folder, and {found.resume} is none: it has no {CONFIG_FILE} in it")
+        found.config.insert(0, str(Path(found.resume) / CONFIG_FILE))
+    for file in found.config:
+        recipe = merge(recipe, load_file(Path(file)))
+
+    class Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """A recipe's story keeps its lines."""
+
+    plugin = registry.load(recipe.modality)
+    parser = ArgumentParser(
+        prog=program,
+        usage=f"{program} [FLAGS]",
+        description=description,
+        formatter_class=Help,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    # Read above, where its values become defaults; here for --help, and for --print_config.
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags go over it.")
+    parser.add_class_arguments(TrainingConfig, skip={"model"})
+    parser.add_class_arguments(plugin.Config, "model")
+    parser.set_defaults(flatten(dataclasses.asdict(recipe)))
+    try:
+        values = parser.parse_args(flags).as_dict()
+    except ArgumentError as error:
+        raise UserError(explain(str(error), plugin)) from error
+    del values["config"]
+    return merge(recipe, {**values, "resume": found.resume})
+
+
+def explain(message: str, plugin: type[Modality]) -> str:
+    """The parser's error about a flag as one line in the words of the user."""
+    hints = all_hints(plugin)
+    bare = re.search(r"argument --(\S+): expected one argument", message)
+    if bare and bare[1] in hints:
+        return f"{bare[1]} has no value: expected {describe(hints[bare[1]])}"
+    unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
+    if unknown:
+        return f"unknown setting {unknown[1]}{nearest(unknown[1], list(hints))}"
+    wrong = re.search(
+        r'Parser key "([^"]+)":.*[Gg]iven value: (.*)|Parser key "([^"]+)":.*Got value: (.*)', message, re.S
+    )
+    name, given = (wrong[1] or wrong[3], wrong[2] or wrong[4]) if wrong else ("", "")
+    if name in hints:
+        given = given.strip("'")
+        return f"{name} is {given!r}: expected {describe(hints[name])}"
+    return " ".join(message.split())

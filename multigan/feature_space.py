@@ -1,0 +1,125 @@
+"""The feature space that samples of a modality are compared in, by the name that the user gives."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from multigan import __version__
+from multigan.data.cache import cache_home, hashed
+from multigan.data.held_out import Rows
+from multigan.errors import UserError
+from multigan.files import network_tensors
+from multigan.metrics import spaces
+from multigan.metrics.classifier import Classifier, train_classifier
+from multigan.modality import Modality
+
+VERSION = 2  # of the classifiers: those of another one are trained anew
+SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most
+
+
+def find(
+    name: str, modality: Modality, known: Rows, seed: int, device: torch.device, quiet: bool | None
+) -> spaces.Space:
+    """The feature space of a name.
+
+    Args:
+        name: auto, classifier, random, samples, inception, or an encoder of transformers by name or folder.
+        modality: Of the samples.
+        known: Real samples that a classifier may be trained on.
+        seed: Of the classifier.
+        device: Where features are worked out.
+        quiet: Whether no progress bar is shown; None shows one on a terminal.
+
+    Raises:
+        UserError: It cannot be had, or the modality or the data lacks what it takes.
+    """
+    has_network = type(modality).classifier is not Modality.classifier
+    if name == "auto":
+        name = "classifier" if has_network and known.labels is not None else "random" if has_network else "samples"
+    if name == "samples":
+        return spaces.plain()
+    if name in ("classifier", "random") and not has_network:
+        raise UserError(f"modality {type(modality).__name__} has no feature network: take the features samples")
+    if name == "random":
+        return spaces.untrained(modality.classifier, device)
+    if name == "classifier":
+        return classifier(modality, known, seed, device, quiet)
+    if name == "inception":
+        return spaces.inception(modality.present, device)
+    example = modality.present(modality.to_sample(known.encoded(0, 1)))[0]
+    return spaces.encoder(name, example, modality.present, device)
+
+
+def class_names(modality: Modality) -> tuple[str, ...]:
+    """The classes that a modality has found in its data."""
+    return tuple(getattr(modality.config, "classes", ()))
+
+
+def classifier(modality: Modality, known: Rows, seed: int, device: torch.device, quiet: bool | None) -> spaces.Space:
+    """The features of a classifier of real samples, from the cache where it has been trained before.
+
+    Raises:
+        UserError: The samples have no labels.
+    """
+    labels, classes = known.labels, class_names(modality)
+    if labels is None or len(classes) < 2:
+        raise UserError("the dataset has no labels to train a classifier on: take the features random")
+    kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
+    parts = [VERSION, kind, modality.encoding(), known.data.digest, len(labels), seed, __version__]
+    file = cache_home() / f"classifier-{hashed(parts)}.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        judge = trained_before(file, modality, known)
+        if judge is None:
+            samples = known.encoded(0, len(known))
+            judge = train(modality, samples, labels, modality.to_sample, seed, device, quiet)
+            aside = file.with_suffix(".writing")
+            save_file(network_tensors(judge), aside)
+            aside.replace(file)
+    judge.eval().requires_grad_(False).to(device)
+    stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
+    return spaces.Space("classifier", judge.features, stamp, last=judge.last)
+
+
+def trained_before(file: Path, modality: Modality, known: Rows) -> Classifier | None:
+    """The classifier in a file; None where there is none, or it is damaged."""
+    with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
+        weights = load_file(file)
+        judge = Classifier(modality.classifier(), len(class_names(modality)))
+        with torch.no_grad():
+            judge(modality.to_sample(known.encoded(0, 2)))  # tells how many features there are
+        judge.load_state_dict(weights)
+        return judge
+    return None
+
+
+def train(
+    modality: Modality,
+    samples: Tensor,
+    labels: Tensor,
+    prepare: Callable[[Tensor], Tensor],
+    seed: int,
+    device: torch.device,
+    quiet: bool | None,
+) -> Classifier:
+    """A classifier of samples as they are kept, of which ``prepare`` makes ``(B, *S)``, and their labels ``(N,)``."""
+    passes = min(PASSES, max(1, SEEN // len(samples)))
+    return train_classifier(
+        modality.classifier,
+        samples,
+        labels,
+        len(class_names(modality)),
+        prepare,
+        passes,
+        seed=seed,
+        device=device,
+        quiet=quiet,
+    )
