@@ -1,7 +1,7 @@
 """Activation functions."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 LEAK = 0.2
 
@@ -12,4 +12,6 @@ def leaky_relu(samples: Tensor) -> Tensor:
     The second derivative of a leaky ReLU is zero, but PyTorch's own does not say so: for a gradient penalty, zeros are
     sent back through the whole network. As a product the gradients are the same, without that work.
     """
-    return samples * torch.where(samples.detach() > 0, samples.new_ones(()), samples.new_full((), LEAK))
+    if not torch.is_grad_enabled():
+        return nn.functional.leaky_relu(samples, LEAK)
+    return samples * (samples.detach() > 0).to(samples.dtype).clamp_min_(LEAK)

@@ -26,6 +26,12 @@ def test_values_are_those_of_pytorch(dtype):
     assert found.dtype == dtype and torch.equal(found, pytorchs(samples))
 
 
+def test_values_are_the_same_where_no_gradient_is_wanted():
+    samples = random(1000)
+    with torch.no_grad():
+        assert torch.equal(leaky_relu(samples), pytorchs(samples))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_stays_and_is_close(dtype):
     samples = random(1000).to(dtype)
