@@ -1,6 +1,6 @@
 """What measuring costs: features, neighbours, and an evaluation in the middle of a training run.
 
-    OMP_NUM_THREADS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
+    OMP_NUM_THBATCHS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
 
 Pictures are of noise, 32 x 32, from a cache as any dataset is; the features are the 128 of the modality's network. The
 bare rate is the same network over the same pictures in memory, nothing else. Neighbours are precision, recall, density
@@ -19,10 +19,11 @@ from PIL import Image as Picture
 from multigan import TrainedGenerator
 from multigan.data.cache import cached
 from multigan.data.held_out import Rows
-from multigan.evaluation import READ, Evaluator
+from multigan.evaluation import Evaluator
 from multigan.metrics.frechet import frechet_distance
 from multigan.metrics.neighbours import neighbours
 from multigan.modalities.image import Image, ImageConfig
+from multigan.pretrained import BATCH
 
 DIMENSIONS = 128
 
@@ -59,12 +60,12 @@ def main() -> None:
     generator = TrainedGenerator("image", modality, modality.generator().eval().requires_grad_(False))
     data = cached(noise(), modality, skip_corrupt=False)
     numbers = numpy.arange(options.count) % len(data)
-    extract, batch = evaluator.space.extract, modality.to_sample(Rows(data, numbers).encoded(0, READ))
+    extract, batch = evaluator.space.extract, modality.to_sample(Rows(data, numbers).encoded(0, BATCH))
     print(f"| {options.count:,} samples | a second | most memory, MB |\n|---|---|---|")
 
     def bare() -> None:
         with torch.no_grad():
-            for _ in range(options.count // READ):
+            for _ in range(options.count // BATCH):
                 extract(batch)
 
     def made() -> None:

@@ -1,6 +1,6 @@
 """Whether the metrics tell bad generators from good ones: of each, what it makes is known to be wrong in one way.
 
-    OMP_NUM_THREADS=1 uv run benchmarks/known_bad.py [--dataset digits] [--count 10000] [--features classifier]
+    OMP_NUM_THBATCHS=1 uv run benchmarks/known_bad.py [--dataset digits] [--count 10000] [--features classifier]
 
 Real pictures stand in for what a generator makes: one of each class again and again, those trained on, half of the
 classes, others than were asked for, blurred ones; and noise. New ones, held out, stand in for a perfect generator: it
@@ -15,9 +15,10 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from multigan.data.held_out import Rows
-from multigan.evaluation import READ, Evaluator, Found, samples_of
+from multigan.evaluation import Evaluator, Found, own_blocks
 from multigan.feature_space import class_names
 from multigan.modalities.image import Image, ImageConfig
+from multigan.pretrained import BATCH
 from multigan.report import LESS, number, words
 
 SEEN = 0.1  # of the floor
@@ -62,13 +63,11 @@ def generators(evaluator: Evaluator) -> dict[str, Found]:
         return found._replace(labels=asked)
 
     def changed(change: object, name: str) -> Found:
-        blocks = range(-(-evaluator.count // READ))
-
         def block(number: int) -> torch.Tensor:
-            encoded = evaluator.held_out.encoded(number * READ, (number + 1) * READ)
+            encoded = evaluator.held_out.encoded(number * BATCH, (number + 1) * BATCH)
             return change(evaluator.modality.to_sample(encoded), number)
 
-        return evaluator.found(samples_of(blocks, block), len(blocks), asked, name)
+        return evaluator.found(map(block, own_blocks(evaluator.count)), evaluator.count, asked, name)
 
     def noise(samples: torch.Tensor, number: int) -> torch.Tensor:
         return torch.rand(samples.shape, generator=torch.Generator().manual_seed(number)) * 2 - 1
@@ -77,7 +76,8 @@ def generators(evaluator: Evaluator) -> dict[str, Found]:
         return avg_pool2d(samples, 5, 1, 2, count_include_pad=False)
 
     of_class = [numpy.flatnonzero(labels.numpy() == number) for number in range(classes)]
-    half = numpy.array([train.numbers[of_class[int(one) % (classes // 2)][i % 50]] for i, one in enumerate(asked)])
+    few = [of_class[int(one) % (classes // 2)] for one in asked]
+    half = numpy.array([train.numbers[rows[i % min(50, len(rows))]] for i, rows in enumerate(few)])
     return {
         "one picture a class": real(train.numbers[first[asked].numpy()], "one a class"),
         "those trained on": evaluator.real(train, "copies"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -25,7 +25,6 @@ from multigan.pretrained import BATCH, TrainedGenerator
 from multigan.report import RARE, Evaluation, verdict
 
 K = 5  # neighbours
-READ = BATCH  # real samples whose features are taken at a time: as generated ones, to differ by nothing else
 FEW = 1000  # samples that a modality's own metrics are of
 MOST = 4096  # features: a covariance of more takes minutes
 ROOM = 2**31  # bytes of generated samples kept to train a classifier on
@@ -144,48 +143,45 @@ class Evaluator:
     def real(self, rows: Rows, name: str) -> Found:
         """Features of real samples."""
 
-        def samples(number: int) -> Tensor:
-            return self.modality.to_sample(rows.encoded(number * READ, (number + 1) * READ).to(self.device))
+        def block(number: int) -> Tensor:
+            return self.modality.to_sample(rows.encoded(number * BATCH, (number + 1) * BATCH).to(self.device))
 
-        blocks = range(-(-len(rows) // READ))
-        return self.found(samples_of(blocks, samples), len(blocks), rows.labels, name)
+        return self.found(map(block, own_blocks(len(rows))), len(rows), rows.labels, name)
 
     def generated(self, model: TrainedGenerator) -> Found:
         """Features of generated samples, as many as there are real ones and, told the class, of the same classes."""
         labels = self.wanted(model)
-        blocks = range(-(-self.count // BATCH))
-        own = blocks[PartialState().process_index :: PartialState().num_processes]
-        made = model.batches(self.count, self.seed, labels, blocks=own)
-        samples = ((number, model.modality.to_judged(batch)) for number, batch in zip(own, made, strict=True))
+        made = model.batches(self.count, self.seed, labels, blocks=own_blocks(self.count))
         wanted = None if labels is None else torch.tensor(labels)
-        return self.found(samples, len(blocks), wanted, "generating")
+        return self.found(ahead(map(model.modality.to_judged, made)), self.count, wanted, "generating")
 
     def wanted(self, model: TrainedGenerator) -> list[int] | None:
         """The classes that a model is asked for: those of the real samples held out, for the floor to be one."""
         labels = self.held_out.labels
         return labels.tolist() if model.classes and labels is not None else None
 
-    def found(self, samples: Iterator[tuple[int, Tensor]], blocks: int, labels: Tensor | None, name: str) -> Found:
-        """Features of samples that come in numbered blocks, those of this process; gathered from all of them."""
+    def found(self, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str) -> Found:
+        """Features of samples that come in blocks, those of this process; gathered from all of them."""
         features: dict[int, Tensor | None] = {}
         finite: dict[int, Tensor] = {}
-        mine = len(range(PartialState().process_index, blocks, PartialState().num_processes))
-        for number, block in tqdm(ahead(samples), name, mine, unit=" blocks", disable=self.quiet, leave=False):
-            good = block.flatten(1).isfinite().all(1)
+        own = own_blocks(count)
+        progress = tqdm(own, name, unit=" blocks", disable=self.quiet, leave=False)
+        for number, samples in zip(progress, blocks, strict=True):
+            good = samples.flatten(1).isfinite().all(1)
+            samples = samples if good.all() else samples[good]
             with torch.no_grad():
-                features[number] = self.space.extract(block[good].to(self.device)).float().cpu() if good.any() else None
-            finite[number] = good.cpu()
+                known = self.space.extract(samples.to(self.device)).float().cpu() if len(samples) else None
+            features[number], finite[number] = known, good.cpu()
         for part, good in gather_object([(features, finite)]):
             features, finite = features | part, finite | good
-        known = [one for number in range(blocks) if (one := features[number]) is not None]
-        kept = torch.cat([finite[number] for number in range(blocks)])
+        kept = torch.cat([finite[number] for number in sorted(finite)])
         broken = int((~kept).sum())
         if len(kept) - broken <= K:
             raise BrokenSamplesError(
                 f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest"
             )
-        features_of_all = torch.cat(known).to(self.home)
-        return Found(features_of_all, kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
+        known_of_all = torch.cat([one for number in sorted(features) if (one := features[number]) is not None])
+        return Found(known_of_all.to(self.home), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
 
     # --- figures ---
 
@@ -266,8 +262,8 @@ class Evaluator:
     def presented(self, rows: Rows, count: int) -> list[Any]:
         """Real samples as people see them."""
         shown: list[Any] = []
-        for start in range(0, count, READ):
-            shown += self.modality.present(self.modality.to_sample(rows.encoded(start, min(start + READ, count))))
+        for start in range(0, count, BATCH):
+            shown += self.modality.present(self.modality.to_sample(rows.encoded(start, min(start + BATCH, count))))
         return shown
 
     def trained_on_generated(self, model: TrainedGenerator) -> float:
@@ -292,8 +288,8 @@ class Evaluator:
             self.quiet,
         )
         guesses = [
-            judge(self.modality.to_sample(held.encoded(start, start + READ).to(self.device))).argmax(1).detach().cpu()
-            for start in range(0, len(held), READ)
+            judge(self.modality.to_sample(held.encoded(start, start + BATCH).to(self.device))).argmax(1).detach().cpu()
+            for start in range(0, len(held), BATCH)
         ]
         return (torch.cat(guesses) == held.labels).double().mean().item()
 
@@ -329,10 +325,12 @@ class Evaluator:
         return lines
 
 
-def samples_of(blocks: range, samples: Callable[[int], Tensor]) -> Iterator[tuple[int, Tensor]]:
-    """The blocks of this process, numbered."""
-    for number in blocks[PartialState().process_index :: PartialState().num_processes]:
-        yield number, samples(number)
+def own_blocks(count: int) -> range:
+    """The numbers of this process's blocks of so many samples: as large as the batches that are generated.
+
+    What is real comes in the same, for the features to differ by nothing else.
+    """
+    return range(-(-count // BATCH))[PartialState().process_index :: PartialState().num_processes]
 
 
 def ahead(items: Iterator[Any]) -> Iterator[Any]:

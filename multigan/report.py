@@ -86,8 +86,8 @@ def words(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three figures, or three places."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    """Three figures, or three places; a zero has no sign."""
+    return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def verdict(generated: dict[str, float], floor: dict[str, float]) -> list[str]:

@@ -50,7 +50,15 @@ def test_data_that_repeats_itself_is_not_taken_for_copies():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.12345, "0.123"), (-0.5, "-0.500"), (9.9994, "9.999"), (12.345, "12.3"), (1234.56, "1,234.6"), (3, "3.000")],
+    [
+        (0.12345, "0.123"),
+        (-0.5, "-0.500"),
+        (9.9994, "9.999"),
+        (12.345, "12.3"),
+        (1234.56, "1,234.6"),
+        (3, "3.000"),
+        (-1e-6, "0.000"),
+    ],
 )
 def test_numbers_have_three_places_or_one(value, shown):
     assert number(value) == shown
