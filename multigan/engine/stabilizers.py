@@ -214,8 +214,23 @@ def normalize_spectrally(network: nn.Module) -> None:
     for module in list(network.modules()):
         if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             parametrizations.spectral_norm(module)
+            chain: Any = module.parametrizations["weight"]  # type: ignore[index]
+            chain[0] = WithoutAutocast(chain[0])
     for spectrum, _ in spectra(network):
         spectrum.eval()
+
+
+class WithoutAutocast(nn.Module):
+    """What a weight is made by, in the weight's own precision: on CUDA, autocast would round the singular value."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A weight -> one of the same shape."""
+        with torch.autocast(weight.device.type, enabled=False):
+            return self.inner(weight)  # type: ignore[no-any-return]
 
 
 def refine_spectra(network: nn.Module) -> None:

@@ -326,6 +326,18 @@ def test_passes_leave_the_estimate_alone_and_refining_moves_it():
     assert not torch.equal(network(samples), outputs[0])
 
 
+def test_the_singular_value_is_worked_out_in_the_precision_of_the_weight(monkeypatch):
+    network = nn.Sequential(nn.Linear(5, 4))
+    stabilizers.normalize_spectrally(network)
+    product, asked = torch.mv, []
+    # Of a processor's autocast, products with vectors are no part; of CUDA's they are.
+    monkeypatch.setattr(torch, "mv", lambda *both: (asked.append(torch.is_autocast_enabled("cpu")), product(*both))[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.ones(2, 5)).dtype == torch.bfloat16
+        stabilizers.refine_spectra(network)
+    assert asked and not any(asked)
+
+
 # --- lazy penalties ---
 
 
