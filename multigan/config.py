@@ -47,6 +47,7 @@ class TrainingConfig:
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between evaluations, as of `multigan evaluate`; 0 is never. The best generator is kept.
         evaluate_samples: Samples in an evaluation, generated and real.
+        evaluate_held_out: The split to hold it against; null takes test or validation, else half of the training data.
         evaluate_features: auto, classifier, random, samples, inception, or an encoder of transformers.
         best_metric: The metric that tells which generator is the best.
         timeout: Seconds that a process waits for one that does not answer, before it ends with an error.
@@ -98,6 +99,7 @@ class TrainingConfig:
     checkpoint_every: int = 500
     evaluate_every: int = 0
     evaluate_samples: int = 2000
+    evaluate_held_out: str | None = None
     evaluate_features: str = "auto"
     best_metric: str = "frechet_distance"
     timeout: int = 600

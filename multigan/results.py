@@ -110,6 +110,7 @@ class Results:
             training.subset,
             training.split,
             training.skip_corrupt,
+            training.evaluate_held_out,
             count=training.evaluate_samples,
             features=training.evaluate_features,
             seed=training.seed,

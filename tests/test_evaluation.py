@@ -11,6 +11,7 @@ import numpy
 import pytest
 import torch
 import transformers
+from PIL import Image as Picture
 from torch import nn
 from torch.nn.functional import one_hot
 
@@ -440,6 +441,21 @@ def test_best_is_by_the_metric_that_is_named(tmp_path, metric, better):
     values = {step: figures[metric] for step, figures in measurements(folder).items()}
     assert len(set(values.values())) > 1
     assert values[pretrained.load(folder / "best").training["steps"]] == better(values.values())
+
+
+def test_the_split_to_hold_it_against_can_be_named(tmp_path):
+    for number, split in enumerate(("train", "test", "validation")):
+        for label in ("bright", "dark"):
+            folder = tmp_path / "pictures" / split / label
+            folder.mkdir(parents=True)
+            for grey in range(20):
+                Picture.new("L", (16, 16), 10 * grey + number).save(folder / f"{grey}.png")
+    options = {"dataset": str(tmp_path / "pictures"), "steps": 2}
+    for name, taken in ((None, "test"), ("validation", "validation"), ("train", "half of train")):
+        folder = run.train(tiny(tmp_path / taken, evaluate_held_out=name, **options))
+        assert report.read(folder).protocol["held_out"] == taken
+    with pytest.raises(UserError, match="no split 'dev'"):
+        run.train(tiny(tmp_path / "none", evaluate_held_out="dev", **options))
 
 
 def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path):

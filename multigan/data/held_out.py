@@ -112,5 +112,7 @@ def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tup
             except NoSplitError:
                 continue
             except UserError as error:
-                raise UserError(f"split {name!r}, held out: {error}; --held_out names another") from error
+                raise UserError(
+                    f"split {name!r}, held out: {error}; name another with --held_out (of training, --evaluate_held_out)"
+                ) from error
     return f"half of {split}", None
