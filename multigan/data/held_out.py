@@ -112,7 +112,6 @@ def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tup
             except NoSplitError:
                 continue
             except UserError as error:
-                raise UserError(
-                    f"split {name!r}, held out: {error}; name another with --held_out (of training, --evaluate_held_out)"
-                ) from error
+                known = f"split {name!r}, held out: {error}"
+                raise UserError(f"{known}; name another with --held_out (of training, --evaluate_held_out)") from error
     return f"half of {split}", None
