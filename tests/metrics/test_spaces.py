@@ -1,5 +1,6 @@
 """Holds the feature spaces: encoders of transformers as they come, and what cannot be had in one line."""
 
+import importlib
 import urllib.error
 
 import numpy
@@ -11,6 +12,7 @@ from torch import nn
 from multigan.errors import UserError
 from multigan.evaluation import Evaluator
 from multigan.metrics import spaces
+from multigan.metrics.frechet import frechet_distance
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig
 
@@ -201,6 +203,61 @@ def test_inception_without_a_network_is_one_line(problem, monkeypatch):
     with pytest.raises(UserError, match="the weights of Inception cannot be fetched") as caught:
         spaces.inception(pictures, CPU)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_inception_is_that_of_torch_fidelity(tmp_path, monkeypatch):
+    # The weights are random, for there is no network: what is held are the pictures' range, their resizing, the layer
+    # and the distance, from samples to the figure, by torch-fidelity's own run over the same pictures.
+    torch_fidelity = pytest.importorskip("torch_fidelity")
+    module = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    own = module.FeatureExtractorInceptionV3
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "load_state_dict_from_url", lambda *arguments, **options: {})
+        patch.setattr(own, "load_state_dict", lambda self, weights: None)
+        torch.manual_seed(0)
+        network = own("inception-v3-compat", ["2048"])
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):  # as they are drawn at first, next to nothing comes out of 94 in a row
+            nn.init.kaiming_normal_(layer.weight)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    monkeypatch.setattr(module, "load_state_dict_from_url", lambda *arguments, **options: network.state_dict())
+    space = spaces.inception(pictures, CPU)
+
+    def color(count, seed):
+        return torch.rand(count, 1, 24, 32, generator=torch.Generator().manual_seed(seed)) ** (1 + seed)
+
+    real, fake = color(40, 0), color(40, 1)
+    with torch.no_grad():
+        ours = frechet_distance(space.extract(real), space.extract(fake))
+
+    def theirs_of(samples):
+        return [torch.from_numpy(numpy.array(picture.convert("RGB"))).permute(2, 0, 1) for picture in pictures(samples)]
+
+    theirs = torch_fidelity.calculate_metrics(
+        input1=Pictures(theirs_of(real)),
+        input2=Pictures(theirs_of(fake)),
+        fid=True,
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,  # no workers
+        verbose=False,
+        feature_extractor_weights_path=str(tmp_path / "weights.pth"),
+    )["frechet_inception_distance"]
+    assert ours == pytest.approx(theirs, rel=1e-4) and ours > 1e-3
+
+
+class Pictures(torch.utils.data.Dataset):
+    """As torch-fidelity takes them: ``(3, H, W)`` bytes."""
+
+    def __init__(self, pictures):
+        self.pictures = pictures
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, number):
+        return self.pictures[number]
 
 
 def test_inception_without_torch_fidelity_is_one_line(monkeypatch):
