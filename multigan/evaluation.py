@@ -89,7 +89,7 @@ class Evaluator:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         self.modality = modality.judged_as()
         self.device, self.seed, self.asked = PartialState().device, seed, count
-        # Distances are in double precision, which not every device has.
+        # Distances are in double precision and sounds come of complex numbers, which not every device has.
         self.home = self.device if self.device.type == "cuda" else torch.device("cpu")
         self.quiet = quiet if PartialState().is_main_process else True
 
@@ -152,8 +152,9 @@ class Evaluator:
         """Features of generated samples, as many as there are real ones and, told the class, of the same classes."""
         labels = self.wanted(model)
         made = model.batches(self.count, self.seed, labels, blocks=own_blocks(self.count))
+        judged = (model.modality.to_judged(batch.to(self.home)) for batch in made)
         wanted = None if labels is None else torch.tensor(labels)
-        return self.found(ahead(map(model.modality.to_judged, made)), self.count, wanted, "generating")
+        return self.found(ahead(judged), self.count, wanted, "generating")
 
     def wanted(self, model: TrainedGenerator) -> list[int] | None:
         """The classes that a model is asked for: those of the real samples held out, for the floor to be one."""
