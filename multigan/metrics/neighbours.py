@@ -78,10 +78,15 @@ def nearest(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 def blocks(points: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Distances ``(b, M)`` of some points ``(N, F)`` after others from all of ``(M, F)``, and which points they are."""
-    # In single precision, points far from zero or near one another would be at no distance or at a wrong one.
-    others, size = others.double(), max(1, BLOCK // len(others))
-    rounding = SAME * others.square().sum(1).mean().sqrt()
+    # In single precision, or far from zero, points near one another would be at no distance or at a wrong one. Squares
+    # by |x|^2 - 2 x.y + |y|^2 and not by cdist, which copies all the others for every block.
+    center = others.mean(0, dtype=torch.float64).round()  # of whole numbers, equal distances stay equal
+    others, size = others - center, max(1, BLOCK // len(others))
+    squares = torch.einsum("nf,nf->n", others, others)
+    rounding = SAME * squares.mean().sqrt()
     for start in range(0, len(points), size):
         rows = slice(start, start + size)
-        distances = torch.cdist(points[rows].double(), others)
+        some = points[rows] - center
+        distances = torch.addmm(squares, some, others.T, alpha=-2).add_(some.square().sum(1, keepdim=True))
+        distances = distances.clamp_min_(0).sqrt_()
         yield rows, distances.masked_fill_(distances < rounding, 0)

@@ -173,3 +173,13 @@ def test_equals_brute_force(seed, real, fake, dimensions, spread, k):
     every = numpy.linalg.norm(b[:, None] - a[None], axis=2)
     assert distances.numpy() == pytest.approx(every.min(1), abs=1e-6)
     assert every[numpy.arange(fake), places.numpy()] == pytest.approx(every.min(1), abs=1e-6)
+
+
+def test_an_offset_of_a_million_changes_nothing():
+    # As of coordinates or prices, where samples are compared as they are.
+    real, fake = cloud(200, 0), cloud(200, 1) + 8
+    assert neighbours(real.double() + 1e6, fake.double() + 1e6) == neighbours(real, fake)
+    before = real.double() + 1e6
+    kept = before.clone()
+    nearest(fake, before)
+    assert torch.equal(before, kept)
