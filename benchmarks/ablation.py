@@ -27,6 +27,7 @@ import torch
 from multigan_ring import Ring
 
 from multigan import configure, load, run
+from multigan.engine.health import DivergedError
 from multigan.errors import UserError
 from multigan.evaluation import Evaluator
 from multigan.modalities.image import Image, ImageConfig, digits
@@ -136,7 +137,8 @@ def on_digits(data: str, objective: str, settings: dict[str, Any], steps: int, s
             if folder is not None:
                 generator = load(folder)
                 rows.append(evaluator().compare(evaluator().generated(generator)))
-    return shown({name: statistics.mean(row[name] for row in rows) for name in SHOWN}) if rows else "diverged"
+    lost = f" ({seeds - len(rows)} of {seeds} diverged)" if len(rows) < seeds else ""
+    return (shown({name: statistics.mean(row[name] for row in rows) for name in SHOWN}) if rows else "") + lost
 
 
 def shown(figures: dict[str, float]) -> str:
@@ -147,10 +149,13 @@ def shown(figures: dict[str, float]) -> str:
 def trained(modality: str, room: str, **settings: Any) -> Path | None:
     """The folder of a run; None where it diverged."""
     quiet = {"tracker": "none", "sample_every": 10**6, "checkpoint_every": 500, "log_every": 500}
+    training = configure(modality, output=str(Path(room) / "run"), **{**quiet, **settings})
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            return run.train(configure(modality, output=str(Path(room) / "run"), **{**quiet, **settings}))
-        except UserError:
+            return run.train(training)
+        except UserError as error:
+            if not isinstance(error.__context__, DivergedError):
+                raise
             return None
 
 

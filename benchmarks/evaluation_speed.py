@@ -1,6 +1,6 @@
 """What measuring costs: features, neighbours, and an evaluation in the middle of a training run.
 
-    OMP_NUM_THBATCHS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
+    OMP_NUM_THREADS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
 
 Pictures are of noise, 32 x 32, from a cache as any dataset is; the features are the 128 of the modality's network. The
 bare rate is the same network over the same pictures in memory, nothing else. Neighbours are precision, recall, density
@@ -48,6 +48,8 @@ def noise() -> datasets.Dataset:
 def timed(what: str, count: int, work: object) -> float:
     began = time.perf_counter()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     rate = count / (time.perf_counter() - began)
     print(f"| {what} | {rate:,.0f} | {memory():,.0f} |", flush=True)
     return rate
@@ -65,7 +67,9 @@ def main() -> None:
     generator = TrainedGenerator("image", modality, modality.generator().eval().requires_grad_(False))
     data = cached(noise(), modality, skip_corrupt=False)
     numbers = numpy.arange(options.count) % len(data)
-    extract, batch = evaluator.space.extract, modality.to_sample(Rows(data, numbers).encoded(0, BATCH))
+    batch = modality.to_sample(Rows(data, numbers).encoded(0, BATCH)).to(evaluator.device)
+    generator.network.to(evaluator.device)
+    extract = evaluator.space.extract
     print(f"| {options.count:,} samples | a second | most memory, MB |\n|---|---|---|")
 
     def bare() -> None:

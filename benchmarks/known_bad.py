@@ -1,6 +1,6 @@
 """Whether the metrics tell bad generators from good ones: of each, what it makes is known to be wrong in one way.
 
-    OMP_NUM_THBATCHS=1 uv run benchmarks/known_bad.py [--dataset digits] [--count 10000] [--features classifier]
+    OMP_NUM_THREADS=1 uv run benchmarks/known_bad.py [--dataset digits] [--count 10000] [--features classifier]
 
 Real pictures stand in for what a generator makes: one of each class again and again, those trained on, half of the
 classes, others than were asked for, blurred ones; and noise. New ones, held out, stand in for a perfect generator: it

@@ -26,9 +26,10 @@ from multigan.report import RARE, Evaluation, verdict
 
 K = 5  # neighbours
 FEW = 1000  # samples that a modality's own metrics are of
+SEARCHED = 100_000  # training samples in which copies are sought, at most
 MOST = 4096  # features: a covariance of more takes minutes
 ROOM = 2**31  # bytes of generated samples kept to train a classifier on
-VERSION = 2  # of the definitions here: figures of another one are others
+VERSION = 3  # of the definitions here: figures of another one are others
 
 
 class Found(NamedTuple):
@@ -38,13 +39,19 @@ class Found(NamedTuple):
         features: ``(N, F)``, of those that are finite.
         numbers: ``(N,)``: which samples these are.
         labels: ``(N,)`` or None: what class they are, or should be.
-        broken: How many were not finite.
+        broken: How many were not finite, or had features that are not.
     """
 
     features: Tensor
     numbers: Tensor
     labels: Tensor | None
     broken: int = 0
+
+    def first(self, count: int) -> Found:
+        """Of the first samples alone."""
+        few = int((self.numbers < count).sum())
+        labels = None if self.labels is None else self.labels[:few]
+        return Found(self.features[:few], self.numbers[:few], labels, count - few)
 
     def of_class(self, number: int) -> Tensor:
         assert self.labels is not None
@@ -65,6 +72,9 @@ class Evaluator:
         count: Samples of each kind, or as many as there are.
         features: auto, classifier, random, samples, inception, or an encoder of transformers by name or folder.
         seed: Decides which real samples are taken, and what is generated.
+        search_all: Whether copies are sought among all that was trained on, and not only among the samples compared
+            with. In a space of foreign weights they never are.
+        quiet: Whether no progress bar is shown; None shows one on a terminal.
 
     Raises:
         UserError: No such data or features, labels that are missing, or too few samples.
@@ -81,6 +91,7 @@ class Evaluator:
         count: int = 10_000,
         features: str = "auto",
         seed: int = 0,
+        search_all: bool = True,
         quiet: bool | None = None,
     ) -> None:
         if count < 2:
@@ -95,12 +106,15 @@ class Evaluator:
 
         problem = None
         try:
-            self.prepare(open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed), features)
+            pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
+            self.prepare(pair, features, search_all)
         except UserError as error:  # of one host, perhaps
             problem = error
         distributed.check_all_well(problem)
         distributed.check_same(self.space.stamp)
-        self.reference = self.real(self.train, "real")
+        # Copies are sought among all that was trained on, of which the first are the reference.
+        self.every = self.real(Rows(self.every_row.data, self.every_row.numbers[: self.searched]), "real")
+        self.reference = self.every.first(self.count)
         if self.reference.features.shape[1] > MOST:
             raise UserError(
                 f"{self.reference.features.shape[1]} features are too many to compare: expected {MOST} at most"
@@ -113,6 +127,7 @@ class Evaluator:
             "digest": self.train.data.digest,
             "held_out_digest": self.held_out.data.digest,
             "count": self.count,
+            "searched": self.searched,
             "neighbours": K,
             "seed": seed,
             **self.space.stamp,
@@ -121,15 +136,15 @@ class Evaluator:
         }
         self.radii = radii(self.reference.features, K)
         held = self.real(self.held_out, "held out")
-        distances, _ = nearest(held.features, self.reference.features)
+        distances, _ = nearest(held.features, self.every.features)
         self.near = torch.quantile(distances, RARE, interpolation="higher")
-        self.floor = self.compare(held)
+        self.floor, self.floor_by_class, self.held_broken = self.compare(held), self.by_class(held), held.broken
 
     # --- where it is compared ---
 
-    def prepare(self, pair: Pair, features: str) -> None:
+    def prepare(self, pair: Pair, features: str, search_all: bool) -> None:
         """What needs no other process: the rows, and the feature space."""
-        self.train, self.held_out, self.known, self.held_out_name = pair
+        self.train, self.held_out, self.known, self.every_row, self.held_out_name = pair
         self.count = len(self.train)
         if self.count <= K:
             raise UserError(
@@ -137,6 +152,8 @@ class Evaluator:
                 f"neighbours: expected at least {K + 1} of each"
             )
         self.space = feature_space.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
+        # A network that is not ours takes long.
+        self.searched = min(SEARCHED, len(self.every_row)) if search_all and self.space.ours else self.count
 
     # --- features ---
 
@@ -168,11 +185,14 @@ class Evaluator:
         own = own_blocks(count)
         progress = tqdm(own, name, unit=" blocks", disable=self.quiet, leave=False)
         for number, samples in zip(progress, blocks, strict=True):
-            good = samples.flatten(1).isfinite().all(1)
+            good = samples.flatten(1).isfinite().all(1).cpu()
             samples = samples if good.all() else samples[good]
-            with torch.no_grad():
-                known = self.space.extract(samples.to(self.device)).float().cpu() if len(samples) else None
-            features[number], finite[number] = known, good.cpu()
+            features[number], finite[number] = None, good
+            if len(samples):
+                with torch.no_grad():
+                    extracted = self.space.extract(samples.to(self.device)).float().cpu()
+                fine = extracted.isfinite().all(1)
+                features[number], good[good.clone()] = extracted[fine], fine
         for part, good in gather_object([(features, finite)]):
             features, finite = features | part, finite | good
         kept = torch.cat([finite[number] for number in sorted(finite)])
@@ -202,9 +222,9 @@ class Evaluator:
             with torch.no_grad():
                 logits = self.space.last(fake.to(self.device)).cpu()
             values["inception_score"] = inception_score(logits)
-            if found.labels is not None:
+            if found.labels is not None and self.space.own_classes:
                 values["class_accuracy"] = (logits.argmax(1) == found.labels).double().mean().item()
-        distances, _ = nearest(fake, real)
+        distances, _ = nearest(fake, self.every.features)
         return values | {"close_to_training": (distances <= self.near).double().mean().item()}
 
     def by_class(self, found: Found) -> dict[str, dict[str, float]]:
@@ -217,7 +237,7 @@ class Evaluator:
             if min(len(real), len(fake)) <= K:
                 continue
             values = neighbours(real, fake, K)._asdict()
-            if self.space.last is not None:
+            if self.space.last is not None and self.space.own_classes:
                 with torch.no_grad():
                     guesses = self.space.last(fake.to(self.device)).argmax(1)
                 values["class_accuracy"] = (guesses == number).double().mean().item()
@@ -239,6 +259,7 @@ class Evaluator:
             for values, more in zip((generated, floor), self.further(model), strict=True):
                 values.update(more)
         evaluation = Evaluation(self.protocol, generated, floor, self.by_class(found))
+        evaluation.floor_of_classes = self.floor_by_class
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
         evaluation.verdict = verdict(generated, floor)
@@ -248,7 +269,7 @@ class Evaluator:
         """Metrics that need samples and not features: of the generated ones, and the floor."""
         generated: dict[str, float] = {}
         floor: dict[str, float] = {}
-        if model.classes and self.space.last is not None:
+        if model.classes and self.space.own_classes:
             name = "accuracy_trained_on_generated"
             generated[name], floor[name] = self.trained_on_generated(model), self.floor["class_accuracy"]
         if type(self.modality).figures is not Modality.figures:
@@ -275,7 +296,7 @@ class Evaluator:
         count = min(len(wanted), max(2, ROOM // (first.numel() * first.element_size())))
         samples, labels = [], []
         for number, batch in enumerate(model.batches(count, self.seed, wanted[:count].tolist())):
-            judged = model.modality.to_judged(batch)
+            judged = model.modality.to_judged(batch.to(self.home)).cpu()
             good = judged.flatten(1).isfinite().all(1)
             samples.append(judged[good])
             labels.append(wanted[number * BATCH : number * BATCH + len(judged)][good])
@@ -296,15 +317,15 @@ class Evaluator:
 
     def closest(self, model: TrainedGenerator, found: Found, count: int) -> Tensor:
         """The generated samples that are nearest to a training sample, each followed by that: ``(2 count, *S)``."""
-        distances, places = nearest(found.features, self.reference.features)
+        distances, places = nearest(found.features, self.every.features)
         labels = self.wanted(model)
         pairs = []
         for number in distances.argsort()[:count].tolist():
             block, row = divmod(int(found.numbers[number]), BATCH)
             batch = next(model.batches(self.count, self.seed, labels, blocks=[block]))
-            place = int(places[number])
-            pairs.append(model.modality.to_judged(batch)[row])
-            pairs.append(self.modality.to_sample(self.train.encoded(place, place + 1))[0])
+            place = int(self.every.numbers[int(places[number])])
+            pairs.append(model.modality.to_judged(batch.to(self.home))[row].cpu())
+            pairs.append(self.modality.to_sample(self.every_row.encoded(place, place + 1))[0])
         return torch.stack(pairs)
 
     def warnings(self, model: TrainedGenerator) -> list[str]:
@@ -312,6 +333,10 @@ class Evaluator:
         lines = []
         if self.count < self.asked:
             lines.append(f"{self.count:,} and not {self.asked:,} of each: there are no more real ones")
+        if self.searched < len(self.every_row):
+            lines.append(f"copies were sought among {self.searched:,} of {len(self.every_row):,} training samples")
+        if broken := self.reference.broken + self.held_broken:
+            lines.append(f"{broken} real samples are not finite numbers, or their features, and are left out")
         dimensions = self.reference.features.shape[1]
         if self.count < 2 * dimensions:
             lines.append(

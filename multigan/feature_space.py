@@ -43,7 +43,8 @@ def find(
     """
     has_network = type(modality).classifier is not Modality.classifier
     if name == "auto":
-        name = "classifier" if has_network and known.labels is not None else "random" if has_network else "samples"
+        classified = known.labels is not None and len(class_names(modality)) >= 2
+        name = "samples" if not has_network else "classifier" if classified else "random"
     if name == "samples":
         return spaces.plain()
     if name in ("classifier", "random") and not has_network:
@@ -52,9 +53,11 @@ def find(
         return spaces.untrained(modality.classifier, device)
     if name == "classifier":
         return classifier(modality, known, seed, device, quiet)
-    if name == "inception":
-        return spaces.inception(modality.present, device)
     example = modality.present(modality.to_sample(known.encoded(0, 1)))[0]
+    if name == "inception":
+        if not hasattr(example, "convert"):
+            raise UserError(f"inception is for pictures, not for modality {type(modality).__name__}")
+        return spaces.inception(modality.present, device)
     return spaces.encoder(name, example, modality.present, device)
 
 
@@ -71,7 +74,8 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
     """
     labels, classes = known.labels, class_names(modality)
     if labels is None or len(classes) < 2:
-        raise UserError("the dataset has no labels to train a classifier on: take the features random")
+        known_of = "no labels" if labels is None else f"{len(classes)} classes that the model knows, and not two,"
+        raise UserError(f"the dataset has {known_of} to train a classifier on: take the features random")
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
     parts = [VERSION, kind, modality.encoding(), known.data.digest, len(labels), seed, __version__]
     file = cache_home() / f"classifier-{hashed(parts)}.safetensors"
@@ -81,12 +85,13 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
         if judge is None:
             samples = known.encoded(0, len(known))
             judge = train(modality, samples, labels, modality.to_sample, seed, device, quiet)
-            aside = file.with_suffix(".writing")
-            save_file(network_tensors(judge), aside)
-            aside.replace(file)
+            with contextlib.suppress(OSError, SafetensorError):  # of a full disk: it is trained again the next time
+                aside = file.with_suffix(".writing")
+                save_file(network_tensors(judge), aside)
+                aside.replace(file)
     judge.eval().requires_grad_(False).to(device)
     stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
-    return spaces.Space("classifier", judge.features, stamp, last=judge.last)
+    return spaces.Space("classifier", judge.features, stamp, last=judge.last, own_classes=True)
 
 
 def trained_before(file: Path, modality: Modality, known: Rows) -> Classifier | None:

@@ -227,7 +227,7 @@ class Modality(ABC):
         return self
 
     def to_judged(self, samples: Tensor) -> Tensor:
-        """Samples ``(B, *S)`` as those of `judged_as`."""
+        """Samples ``(B, *S)``, on any device, as those of `judged_as`, on the same."""
         return samples
 
     def figures(self, made: list[Any], train: list[Any], held_out: list[Any]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from multigan.metrics.frechet import moments
-from multigan.report import Evaluation, number, words
+from multigan.report import DRAWN, Evaluation, number, words
 
 SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "accuracy_trained_on_generated")
 SHOWN = 2000  # points of each cloud
@@ -109,14 +109,15 @@ def comparison(runs: Mapping[str, Evaluation], file: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name, found in runs.items():
         left.scatter(found.generated["recall"], found.generated["precision"], label=name)
-    floor = next(iter(runs.values())).floor
-    left.scatter(floor["recall"], floor["precision"], marker="*", s=120, color="0.3", label="real")
+    floors = {tuple(found.floor[name] for name in DRAWN): None for found in runs.values()}
+    for place, (precision, recall, distance) in enumerate(floors):  # one, where all are measured in one way
+        left.scatter(recall, precision, marker="*", s=120, color="0.3", label=None if place else "real")
+        right.axvline(distance, color="0.3", linestyle=":")
     left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     left.legend(fontsize=8)
     values = [found.generated["frechet_distance"] for found in runs.values()]
     bars = right.barh(list(runs), values)
     right.bar_label(bars, [number(value) for value in values], fontsize=8, padding=2)
-    right.axvline(floor["frechet_distance"], color="0.3", linestyle=":")
     right.invert_yaxis()
     right.set_title("Frechet distance; dotted: real", fontsize=10)
     figure.savefig(file)

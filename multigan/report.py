@@ -13,6 +13,7 @@ from multigan.files import write_text
 EVALUATION = "evaluation.json"
 LOW = 0.5  # of what real data has, under which a figure is spoken of
 RARE = 0.01  # the share of held-out samples that count as close to a training sample
+DRAWN = ("precision", "recall", "frechet_distance")  # of every evaluation
 # Less is better; of all others more is, or as much as real data has.
 LESS = ("frechet_distance", "kernel_distance", "close_to_training", "non_finite_samples", "copied")
 
@@ -29,6 +30,7 @@ class Evaluation:
         warnings: What to know before one trusts a figure.
         verdict: What the figures say, in words.
         steps: Of training that the generator had seen, where that is known.
+        floor_of_classes: As ``classes``, of real samples.
     """
 
     protocol: dict[str, Any]
@@ -38,6 +40,7 @@ class Evaluation:
     warnings: list[str] = field(default_factory=list)
     verdict: list[str] = field(default_factory=list)
     steps: int | None = None
+    floor_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -47,23 +50,27 @@ class Evaluation:
 
     def table(self) -> str:
         """The figures beside the floor, as lines of a table."""
-        names = list(self.generated)
+        names = list(self.generated | self.floor)
         width = max(len(words(name)) for name in names)
         lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
         for name in names:
-            floor = number(self.floor[name]) if name in self.floor else ""
-            lines.append(f"{words(name):{width}}  {number(self.generated[name]):>10}  {floor:>10}")
+            made, floor = (number(values[name]) if name in values else "" for values in (self.generated, self.floor))
+            lines.append(f"{words(name):{width}}  {made:>10}  {floor:>10}")
         return "\n".join(lines)
 
     def class_table(self) -> str:
-        """The figures of each class, as lines of a table."""
+        """The figures of each class, and of real samples of it, as lines of a table."""
         if not self.classes:
             return ""
         names = list(next(iter(self.classes.values())))
         width = max(map(len, self.classes))
         lines = [f"{'':{width}}  " + "  ".join(f"{words(name):>14}" for name in names)]
         for label, values in self.classes.items():
-            lines.append(f"{label:{width}}  " + "  ".join(f"{number(values[name]):>14}" for name in names))
+            floor = self.floor_of_classes.get(label, {})
+            cells = [
+                " / ".join(number(figures[name]) for figures in (values, floor) if name in figures) for name in names
+            ]
+            lines.append(f"{label:{width}}  " + "  ".join(f"{cell:>14}" for cell in cells))
         return "\n".join(lines)
 
 
@@ -74,10 +81,16 @@ def read(folder: Path) -> Evaluation:
         UserError: There is none, or it is damaged.
     """
     try:
-        return Evaluation(**json.loads((folder / EVALUATION).read_text()))
+        found = Evaluation(**json.loads((folder / EVALUATION).read_text()))
+        for figures in (found.generated, found.floor):
+            if not isinstance(found.protocol, dict) or not all(
+                isinstance(figures[name], int | float) for name in DRAWN
+            ):
+                raise ValueError
+        return found
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {EVALUATION}: multigan evaluate {folder} makes one") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder / EVALUATION} is damaged: multigan evaluate {folder} makes another") from error
 
 
@@ -86,7 +99,9 @@ def words(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three figures, or three places; a zero has no sign."""
+    """Three places, two figures of what is small, and one place of what is large; a zero has no sign."""
+    if 1e-4 <= abs(value) < 1e-2:
+        return f"{value:.2g}"
     return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 

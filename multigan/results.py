@@ -114,6 +114,7 @@ class Results:
             count=training.evaluate_samples,
             features=training.evaluate_features,
             seed=training.seed,
+            search_all=False,
             quiet=True,
         )
         untold = () if getattr(self.modality.config, "conditional", False) else ("class_accuracy",)
@@ -168,6 +169,7 @@ class Results:
         facts = {
             "name": self.folder.name,
             **self.trained_on,
+            **({"held_out": training.evaluate_held_out} if training.evaluate_held_out else {}),
             "steps": state.step,
             "batch_size": training.batch_size,
             "objective": ", ".join([training.objective, *penalties]),

@@ -42,7 +42,7 @@ def typed(value: Any, kind: Any) -> Any:
         if len(kinds) == len(value):
             return tuple(typed(entry, kind) for entry, kind in zip(value, kinds, strict=True))
     elif kind is float and (type(value) in (int, float) or isinstance(value, str)):
-        with contextlib.suppress(ValueError):  # to YAML, 1e-4 without a point is a word
+        with contextlib.suppress(ValueError, OverflowError):  # to YAML, 1e-4 without a point is a word
             return float(value)
     elif kind is Any or type(value) is kind or value in inner:
         return value
@@ -55,7 +55,7 @@ def describe(kind: Any) -> str:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " or ".join(describe(option) for option in inner)
     if typing.get_origin(kind) is Literal:
-        return f"one of {', '.join(inner)}"
+        return f"one of {', '.join(map(str, inner))}"
     if typing.get_origin(kind) is tuple:
         return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{describe(inner[0])}"
     return {type(None): "null", bool: "true or false"}.get(kind, str(kind.__name__))

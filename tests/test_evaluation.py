@@ -388,6 +388,46 @@ def test_model_of_other_data_is_warned_of(judge):
     assert not any("other data" in line for line in judge.evaluate(model, judge.generated(model), True).warnings)
 
 
+def test_copies_are_sought_among_all_that_was_trained_on():
+    every = evaluator(count=60)
+    copies = every.every_row.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
+    found = judged(every, copies, conditional=False)
+    assert every.protocol["searched"] == 2 * COUNT - 60
+    assert found.generated["close_to_training"] == 1 and any("copied" in line for line in found.verdict)
+    few = evaluator(count=60, search_all=False)
+    found = judged(few, copies, conditional=False)
+    assert few.protocol["searched"] == 60 and found.generated["close_to_training"] < 0.2
+    assert "copies were sought among 60 of 420 training samples" in found.warnings
+
+
+def test_samples_whose_features_are_not_finite_are_counted(judge):
+    samples = fresh(judge)
+    samples[7] = 3e38
+    found = judged(judge, samples, conditional=False)
+    assert found.generated["non_finite_samples"] == 1 and found.verdict[0].startswith("broken: 1 samples")
+
+
+def test_each_class_has_its_floor(judge):
+    found = judged(judge, fresh(judge))
+    assert set(found.floor_of_classes) == set(found.classes) == {f"class {number}" for number in range(CLASSES)}
+    for name, floor in found.floor_of_classes.items():
+        assert set(floor) == set(found.classes[name])
+    mean = numpy.mean([floor["class_accuracy"] for floor in found.floor_of_classes.values()])
+    assert mean == pytest.approx(found.floor["class_accuracy"], abs=0.02)
+
+
+def test_auto_takes_random_features_where_a_classifier_would_have_one_class():
+    unlabelled = modality()
+    unlabelled.config = dataclasses.replace(unlabelled.config, classes=())
+    for features in ("auto", "random"):
+        assert Evaluator(unlabelled, "clusters", features=features, count=50, quiet=True).space.name == "random"
+
+
+def test_inception_is_for_pictures():
+    with pytest.raises(UserError, match="inception is for pictures, not for modality Points"):
+        evaluator(features="inception")
+
+
 # --- within a run ---
 
 TINY = {"resolution": 16, "architecture": "gan", "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
@@ -431,7 +471,7 @@ def test_run_is_measured_at_its_steps_and_after_the_last(whole, tmp_path):
 def test_best_is_the_model_of_the_best_step(whole):
     best, step = pretrained.load(whole / "best"), best_step(whole)
     assert best.training["steps"] == step
-    again = Evaluator(best.modality, "digits", count=40, features="random", quiet=True)
+    again = Evaluator(best.modality, "digits", count=40, features="random", search_all=False, quiet=True)
     assert again.evaluate(best, again.generated(best), quick=True).generated == measurements(whole)[step]
 
 
@@ -454,6 +494,7 @@ def test_the_split_to_hold_it_against_can_be_named(tmp_path):
     for name, taken in ((None, "test"), ("validation", "validation"), ("train", "half of train")):
         folder = run.train(tiny(tmp_path / taken, evaluate_held_out=name, **options))
         assert report.read(folder).protocol["held_out"] == taken
+        assert pretrained.load(folder).training.get("held_out") == name
     with pytest.raises(UserError, match="no split 'dev'"):
         run.train(tiny(tmp_path / "none", evaluate_held_out="dev", **options))
 

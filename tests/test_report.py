@@ -1,5 +1,7 @@
 """Holds what is said of figures: the verdict, the tables, and the file."""
 
+import json
+
 import pytest
 
 from multigan.errors import UserError
@@ -58,6 +60,8 @@ def test_data_that_repeats_itself_is_not_taken_for_copies():
         (1234.56, "1,234.6"),
         (3, "3.000"),
         (-1e-6, "0.000"),
+        (0.00042, "0.00042"),
+        (-0.00512, "-0.0051"),
     ],
 )
 def test_numbers_have_three_places_or_one(value, shown):
@@ -67,11 +71,12 @@ def test_numbers_have_three_places_or_one(value, shown):
 def example():
     return Evaluation(
         {"count": 10},
-        {"frechet_distance": 1234.5, "recall": 0.25, "copied": 0.5},
-        {"frechet_distance": 2.0, "recall": 0.75},
+        {"frechet_distance": 1234.5, "recall": 0.25, "precision": 1.0, "copied": 0.5},
+        {"frechet_distance": 2.0, "recall": 0.75, "precision": 0.5, "class_accuracy": 0.25},
         {"cat": {"recall": 0.5}, "elephant": {"recall": 1.0}},
         ["note"],
         ["said"],
+        floor_of_classes={"cat": {"recall": 0.75}},
     )
 
 
@@ -80,11 +85,13 @@ def test_tables_are_aligned():
         "                   generated        real",
         "frechet distance     1,234.5       2.000",
         "recall                 0.250       0.750",
+        "precision              1.000       0.500",
         "copied                 0.500            ",
+        "class accuracy                     0.250",
     ]
     assert example().class_table().splitlines() == [
         "                  recall",
-        "cat                0.500",
+        "cat        0.500 / 0.750",
         "elephant           1.000",
     ]
     assert Evaluation({}, {}, {}).class_table() == ""
@@ -93,9 +100,6 @@ def test_tables_are_aligned():
 def test_what_is_written_is_read_again(tmp_path):
     assert example().write(tmp_path) == tmp_path / "evaluation.json"
     assert read(tmp_path) == example()
-    other = Evaluation({}, {"recall": 1.0}, {})
-    other.write(tmp_path)
-    assert read(tmp_path) == other
 
 
 def test_folder_without_an_evaluation_says_how_to_get_one(tmp_path):
@@ -103,7 +107,20 @@ def test_folder_without_an_evaluation_says_how_to_get_one(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"a": 1}', b"\xff"])
+FIGURES = {"precision": 1.0, "recall": 0.5, "frechet_distance": 2.0}
+WRONG = [
+    json.dumps({"protocol": protocol, "generated": generated, "floor": floor}).encode()
+    for protocol, generated, floor in (
+        ({}, {}, {}),
+        (1, FIGURES, FIGURES),
+        ({}, {**FIGURES, "recall": None}, FIGURES),
+        ({}, FIGURES, {"recall": 1.0}),
+        ({}, FIGURES, [1]),
+    )
+]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"a": 1}', b"\xff", *WRONG])
 def test_damaged_evaluation_is_one_line(tmp_path, content):
     (tmp_path / "evaluation.json").write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):

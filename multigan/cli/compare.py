@@ -28,6 +28,7 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     from multigan.errors import UserError
     from multigan.report import EVALUATION, number, read, words
 
+    out = out if out.suffix else out.with_suffix(".png")
     found = {str(run): read(run) for run in runs if (run / EVALUATION).is_file()}
     left_out = [str(run) for run in runs if str(run) not in found]
     if not found:

@@ -23,7 +23,9 @@ TIMEOUT = 3600  # seconds that a process waits for the others
 @click.option("--subset", help="The configuration of a hub dataset that has several.")
 @click.option("--split", help="The split it was trained on. [default: as in training]")
 @click.option(
-    "--held_out", help="A split it was not trained on. [default: test or validation, else half of the training data]"
+    "--held_out",
+    help="A split it was not trained on. [default: as in training, else test or validation, else half of the training "
+    "data]",
 )
 @click.option(
     "--skip_corrupt", is_flag=True, help="Leave out real samples that cannot be used. [default: as in training]"
@@ -82,7 +84,7 @@ def evaluate(
         subset or (None if dataset else known.get("subset")),
         split or known.get("split", "train"),
         skip_corrupt or bool(known.get("rows_left_out")),
-        held_out,
+        held_out or (None if dataset else known.get("held_out")),
         count,
         features,
         seed,
@@ -115,7 +117,7 @@ def show(evaluation: Evaluation) -> str:
     )
     parts = [head, evaluation.table()]
     if evaluation.classes:
-        parts += ["", evaluation.class_table()]
+        parts += ["\nof each class, generated / real:", evaluation.class_table()]
     parts += [f"\nnote: {line}" for line in evaluation.warnings]
     parts += [f"\nverdict: {line}" for line in evaluation.verdict]
     return "\n".join(parts)

@@ -46,12 +46,14 @@ class Rows(NamedTuple):
 class Pair(NamedTuple):
     """As many of both, and what the second are: a split, or half of one.
 
-    ``known`` is all that may be learned from: the first, and more where the second leave more.
+    ``known`` is all that may be learned from: the first, and more where the second leave more. ``every`` is all that
+    was trained on but for what is held out, the first before the others.
     """
 
     train: Rows
     held_out: Rows
     known: Rows
+    every: Rows
     name: str
 
 
@@ -95,10 +97,12 @@ def open_pair(
     if other is None:
         half = min(count, len(train) // 2)
         numbers = order(train)
-        first = Rows(train, numbers[:half])
-        return Pair(first, Rows(train, numbers[half : 2 * half]), first, name)
+        first, second, rest = numpy.split(numbers, (half, 2 * half))
+        every = Rows(train, numpy.concatenate([first, rest]))
+        return Pair(Rows(train, first), Rows(train, second), Rows(train, first), every, name)
     least, numbers = min(count, len(train), len(other)), order(train)
-    return Pair(Rows(train, numbers[:least]), Rows(other, order(other)[:least]), Rows(train, numbers[:count]), name)
+    known, every = Rows(train, numbers[:count]), Rows(train, numbers)
+    return Pair(Rows(train, numbers[:least]), Rows(other, order(other)[:least]), known, every, name)
 
 
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:

@@ -109,7 +109,7 @@ class AdaptiveAugmentation:
         target: Of r.
         samples: That p takes from 0 to 1 at most.
         probability: p, a scalar.
-        signs: The sum of the means of the signs since p last moved, and of how many phases, ``(2,)``.
+        signs: Since p last moved, the sum of the signs and how many samples they are of, ``(2,)``.
     """
 
     target: float

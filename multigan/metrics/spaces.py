@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy
@@ -27,6 +29,7 @@ class Space:
         stamp: What another needs to measure in the same space: plain values.
         ours: Whether the features are of any size, and are brought to one for the kernel distance.
         last: Features ``(B, F)`` -> logits ``(B, classes)``, where there is a classifier.
+        own_classes: Whether those classes are the dataset's own.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Space:
     stamp: dict[str, Any]
     ours: bool = True
     last: nn.Module | None = None
+    own_classes: bool = False
 
 
 def plain() -> Space:
@@ -83,8 +87,17 @@ def inception(present: Present, device: torch.device) -> Space:
         (features,) = network(torch.from_numpy(numpy.stack(pictures)).permute(0, 3, 1, 2).to(device))
         return features  # type: ignore[no-any-return]
 
-    stamp = {"features": "inception", "weights": weights_hash(network), "resize": "299 x 299, as TensorFlow 1 does it"}
-    return Space("inception", extract, stamp, ours=False)
+    stamp = {
+        "features": "inception",
+        "weights": weights_hash(network),
+        "resize": "299 x 299, as TensorFlow 1 does it",
+        "torch_fidelity": version("torch-fidelity"),
+    }
+    # The score is of its logits without their offsets, as in the first implementation.
+    classes, features = network.fc.weight.shape
+    last = nn.Linear(features, classes, bias=False, device=device).requires_grad_(False)
+    last.weight.copy_(network.fc.weight)
+    return Space("inception", extract, stamp, ours=False, last=last)
 
 
 def encoder(name: str, example: Any, present: Present, device: torch.device) -> Space:
@@ -133,7 +146,13 @@ def encoder(name: str, example: Any, present: Present, device: torch.device) -> 
     return Space(
         name,
         extract,
-        {"features": name, "weights": weights_hash(network, loading["missing_keys"]), **shown},
+        {
+            "features": name,
+            "weights": weights_hash(network, loading["missing_keys"]),
+            "preparation": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16],
+            "transformers": version("transformers"),
+            **shown,
+        },
         ours=False,
     )
 
@@ -143,7 +162,8 @@ def sounds(prepare: Any, made: list[dict[str, Any]]) -> Any:
     from torchaudio.functional import resample
 
     rate = prepare.sampling_rate
-    waves = [torch.as_tensor(one["array"]).float().reshape(len(one["array"]), -1).mean(1) for one in made]
+    waves = [torch.as_tensor(one["array"]).float() for one in made]
+    waves = [wave.mean(0) if wave.dim() == 2 else wave for wave in waves]  # (2, T), of stereo
     waves = [resample(wave, one["sampling_rate"], rate) for wave, one in zip(waves, made, strict=True)]
     return prepare([wave.numpy() for wave in waves], sampling_rate=rate, return_tensors="pt", padding=True)
 

@@ -121,6 +121,14 @@ def test_damaged_test_split_is_not_passed_over(pair, splits):
         pair(splits)
 
 
+def test_every_row_but_those_held_out_is_searched_for_copies(pair, splits, parquet):
+    found = pair(splits, count=5)
+    assert sorted(greys(found.every)) == list(range(20)) and greys(found.every)[:5] == greys(found.train)
+    found = pair(splits, held_out="train", count=5)
+    assert greys(found.every)[:5] == greys(found.train) and len(found.every) == 15
+    assert sorted([*greys(found.every), *greys(found.held_out)]) == list(range(20))
+
+
 def test_the_training_split_itself_is_not_held_out_of_training(pair, splits):
     found = pair(splits, held_out="train")
     assert found.name == "half of train" and not set(found.train.numbers) & set(found.held_out.numbers)

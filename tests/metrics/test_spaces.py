@@ -12,7 +12,9 @@ from torch import nn
 from multigan.errors import UserError
 from multigan.evaluation import Evaluator
 from multigan.metrics import spaces
+from multigan.metrics.classifier import inception_score
 from multigan.metrics.frechet import frechet_distance
+from multigan.modalities.audio.output import present
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig
 
@@ -154,8 +156,8 @@ def test_sounds_come_at_the_rate_of_the_encoder_with_their_channels_mixed(rate):
     from transformers import Wav2Vec2FeatureExtractor
 
     prepare = Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=False)
-    both = numpy.stack([numpy.full(16000, 0.2), numpy.full(16000, 0.6)], 1)
-    values = spaces.sounds(prepare, [{"array": both, "sampling_rate": 16000}])["input_values"]
+    both = present(torch.tensor([0.2, 0.6])[None, :, None].expand(1, 2, 16000), 16000)
+    values = spaces.sounds(prepare, both)["input_values"]
     assert values.shape == (1, rate)
     assert values[0, 200:-200].numpy() == pytest.approx(0.4, abs=0.01)
 
@@ -220,6 +222,7 @@ def test_inception_is_that_of_torch_fidelity(tmp_path, monkeypatch):
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):  # as they are drawn at first, next to nothing comes out of 94 in a row
             nn.init.kaiming_normal_(layer.weight)
+    network.fc.weight.mul_(100)  # or all classes are as likely as any other
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     monkeypatch.setattr(module, "load_state_dict_from_url", lambda *arguments, **options: network.state_dict())
     space = spaces.inception(pictures, CPU)
@@ -229,22 +232,27 @@ def test_inception_is_that_of_torch_fidelity(tmp_path, monkeypatch):
 
     real, fake = color(40, 0), color(40, 1)
     with torch.no_grad():
-        ours = frechet_distance(space.extract(real), space.extract(fake))
+        features = space.extract(fake)
+        ours = frechet_distance(space.extract(real), features)
+        score = inception_score(space.last(features))
 
     def theirs_of(samples):
         return [torch.from_numpy(numpy.array(picture.convert("RGB"))).permute(2, 0, 1) for picture in pictures(samples)]
 
     theirs = torch_fidelity.calculate_metrics(
-        input1=Pictures(theirs_of(real)),
-        input2=Pictures(theirs_of(fake)),
+        input1=Pictures(theirs_of(fake)),
+        input2=Pictures(theirs_of(real)),
         fid=True,
+        isc=True,
+        isc_splits=1,
         cuda=False,
         cache=False,
         save_cpu_ram=True,  # no workers
         verbose=False,
         feature_extractor_weights_path=str(tmp_path / "weights.pth"),
-    )["frechet_inception_distance"]
-    assert ours == pytest.approx(theirs, rel=1e-4) and ours > 1e-3
+    )
+    assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5) and ours > 1e-3
+    assert score == pytest.approx(theirs["inception_score_mean"], rel=1e-5) and score > 1.001
 
 
 class Pictures(torch.utils.data.Dataset):
