@@ -222,7 +222,6 @@ def test_inception_is_that_of_torch_fidelity(tmp_path, monkeypatch):
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):  # as they are drawn at first, next to nothing comes out of 94 in a row
             nn.init.kaiming_normal_(layer.weight)
-    network.fc.weight.mul_(100)  # or all classes are as likely as any other
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     monkeypatch.setattr(module, "load_state_dict_from_url", lambda *arguments, **options: network.state_dict())
     space = spaces.inception(pictures, CPU)
@@ -252,7 +251,8 @@ def test_inception_is_that_of_torch_fidelity(tmp_path, monkeypatch):
         feature_extractor_weights_path=str(tmp_path / "weights.pth"),
     )
     assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5) and ours > 1e-3
-    assert score == pytest.approx(theirs["inception_score_mean"], rel=1e-5) and score > 1.001
+    # All but 1, of random weights: what is above it is compared.
+    assert score - 1 == pytest.approx(theirs["inception_score_mean"] - 1, rel=1e-3) and score > 1 + 1e-6
 
 
 class Pictures(torch.utils.data.Dataset):
