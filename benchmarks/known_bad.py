@@ -53,7 +53,7 @@ def fit(modality: Image, dataset: str) -> None:
 
 def generators(evaluator: Evaluator) -> dict[str, Found]:
     """What each of them makes, where the classes asked for are those of the held-out pictures."""
-    train, asked = evaluator.train, evaluator.held_out.labels
+    train, every, asked = evaluator.train, evaluator.trained_on, evaluator.held_out.labels
     assert asked is not None and train.labels is not None
     labels, classes = train.labels, len(class_names(evaluator.modality))
     first = torch.stack([(labels == number).nonzero()[0, 0] for number in range(classes)])
@@ -80,7 +80,7 @@ def generators(evaluator: Evaluator) -> dict[str, Found]:
     half = numpy.array([train.numbers[rows[i % min(50, len(rows))]] for i, rows in enumerate(few)])
     return {
         "one picture a class": real(train.numbers[first[asked].numpy()], "one a class"),
-        "those trained on": evaluator.real(train, "copies"),
+        "those trained on": evaluator.real(Rows(every.data, every.numbers[-evaluator.count :]), "copies"),
         "half of the classes": real(half, "half"),
         "classes in disorder": real(train.numbers, "disorder"),
         "blurred": changed(blurred, "blurred"),

@@ -113,8 +113,8 @@ class Evaluator:
         distributed.check_all_well(problem)
         distributed.check_same(self.space.stamp)
         # Copies are sought among all that was trained on, of which the first are the reference.
-        self.every = self.real(Rows(self.every_row.data, self.every_row.numbers[: self.searched]), "real")
-        self.reference = self.every.first(self.count)
+        self.searched_in = self.real(Rows(self.trained_on.data, self.trained_on.numbers[: self.searched]), "real")
+        self.reference = self.searched_in.first(self.count)
         if self.reference.features.shape[1] > MOST:
             raise UserError(
                 f"{self.reference.features.shape[1]} features are too many to compare: expected {MOST} at most"
@@ -136,7 +136,7 @@ class Evaluator:
         }
         self.radii = radii(self.reference.features, K)
         held = self.real(self.held_out, "held out")
-        distances, _ = nearest(held.features, self.every.features)
+        distances, _ = nearest(held.features, self.searched_in.features)
         self.near = torch.quantile(distances, RARE, interpolation="higher")
         self.floor, self.floor_by_class, self.held_broken = self.compare(held), self.by_class(held), held.broken
 
@@ -144,7 +144,7 @@ class Evaluator:
 
     def prepare(self, pair: Pair, features: str, search_all: bool) -> None:
         """What needs no other process: the rows, and the feature space."""
-        self.train, self.held_out, self.known, self.every_row, self.held_out_name = pair
+        self.train, self.held_out, self.known, self.trained_on, self.held_out_name = pair
         self.count = len(self.train)
         if self.count <= K:
             raise UserError(
@@ -153,7 +153,7 @@ class Evaluator:
             )
         self.space = feature_space.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
         # A network that is not ours takes long.
-        self.searched = min(SEARCHED, len(self.every_row)) if search_all and self.space.ours else self.count
+        self.searched = min(SEARCHED, len(self.trained_on)) if search_all and self.space.ours else self.count
 
     # --- features ---
 
@@ -224,7 +224,7 @@ class Evaluator:
             values["inception_score"] = inception_score(logits)
             if found.labels is not None and self.space.own_classes:
                 values["class_accuracy"] = (logits.argmax(1) == found.labels).double().mean().item()
-        distances, _ = nearest(fake, self.every.features)
+        distances, _ = nearest(fake, self.searched_in.features)
         return values | {"close_to_training": (distances <= self.near).double().mean().item()}
 
     def by_class(self, found: Found) -> dict[str, dict[str, float]]:
@@ -317,15 +317,15 @@ class Evaluator:
 
     def closest(self, model: TrainedGenerator, found: Found, count: int) -> Tensor:
         """The generated samples that are nearest to a training sample, each followed by that: ``(2 count, *S)``."""
-        distances, places = nearest(found.features, self.every.features)
+        distances, places = nearest(found.features, self.searched_in.features)
         labels = self.wanted(model)
         pairs = []
         for number in distances.argsort()[:count].tolist():
             block, row = divmod(int(found.numbers[number]), BATCH)
             batch = next(model.batches(self.count, self.seed, labels, blocks=[block]))
-            place = int(self.every.numbers[int(places[number])])
+            place = int(self.searched_in.numbers[int(places[number])])
             pairs.append(model.modality.to_judged(batch.to(self.home))[row].cpu())
-            pairs.append(self.modality.to_sample(self.every_row.encoded(place, place + 1))[0])
+            pairs.append(self.modality.to_sample(self.trained_on.encoded(place, place + 1))[0])
         return torch.stack(pairs)
 
     def warnings(self, model: TrainedGenerator) -> list[str]:
@@ -333,8 +333,8 @@ class Evaluator:
         lines = []
         if self.count < self.asked:
             lines.append(f"{self.count:,} and not {self.asked:,} of each: there are no more real ones")
-        if self.searched < len(self.every_row):
-            lines.append(f"copies were sought among {self.searched:,} of {len(self.every_row):,} training samples")
+        if self.searched < len(self.trained_on):
+            lines.append(f"copies were sought among {self.searched:,} of {len(self.trained_on):,} training samples")
         if broken := self.reference.broken + self.held_broken:
             lines.append(f"{broken} real samples are not finite numbers, or their features, and are left out")
         dimensions = self.reference.features.shape[1]

@@ -390,7 +390,7 @@ def test_model_of_other_data_is_warned_of(judge):
 
 def test_copies_are_sought_among_all_that_was_trained_on():
     every = evaluator(count=60)
-    copies = every.every_row.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
+    copies = every.trained_on.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
     found = judged(every, copies, conditional=False)
     assert every.protocol["searched"] == 2 * COUNT - 60
     assert found.generated["close_to_training"] == 1 and any("copied" in line for line in found.verdict)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 2**24  # distances held at a time: 128 megabytes
+TIE = 1 + 1e-9  # what a distance may be over a radius that it equals: of copies both are one, rounded in two ways
 SAME = 1e-5  # of the usual length of features: nearer ones are of the same sample, and differ by rounding
 
 
@@ -46,8 +47,8 @@ def neighbours(real: Tensor, fake: Tensor, k: int = 5, real_radii: Tensor | None
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"{min(len(real), len(fake))} samples are too few for {k} neighbours")
-    real_radii = radii(real, k) if real_radii is None else real_radii
-    fake_radii = radii(fake, k)
+    real_radii = TIE * (radii(real, k) if real_radii is None else real_radii)
+    fake_radii = TIE * radii(fake, k)
     held = inside = torch.zeros((), dtype=torch.int64, device=real.device)
     recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)

@@ -183,3 +183,9 @@ def test_an_offset_of_a_million_changes_nothing():
     kept = before.clone()
     nearest(fake, before)
     assert torch.equal(before, kept)
+
+
+def test_ties_of_copies_are_ties():
+    # Of copies in another order each ball holds its own five neighbours and the point itself: 6 / 5.
+    points = cloud(200, 3)
+    assert neighbours(points, points.flip(0)).density == pytest.approx(6 / 5)
