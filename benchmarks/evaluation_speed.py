@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -82,18 +83,22 @@ def main() -> None:
             for _ in generator.batches(options.count, 0):
                 pass
 
-    rates = [timed("the bare feature network", options.count, bare)]
-    for count in (options.count // 10, options.count):
-        rows = Rows(data, numbers[:count])
-        rates.append(timed(f"features of {count:,} real", count, lambda rows=rows: evaluator.real(rows, "real")))
-    rates.append(timed("the bare generator", options.count, made))
-    evaluator.held_out, evaluator.count = Rows(data, numbers), options.count
-    rates.append(timed("generated, and their features", options.count, lambda: evaluator.generated(generator)))
-    print(f"\nreal: {rates[2] / rates[0]:.2f} of the bare feature network")
-    slower = min(rates[0], rates[3])
-    one_after_other = 1 / (1 / rates[0] + 1 / rates[3])
+    rows = {count: Rows(data, numbers[:count]) for count in (options.count // 10, options.count)}
+    first = options.count // 10
+    timed(f"features of {first:,} real", first, lambda: evaluator.real(rows[first], "real"))
+    ratios = []
+    for _ in range(3):  # in turn, for a machine is not as fast all the time
+        network = timed("the bare feature network", options.count, bare)
+        real = f"features of {options.count:,} real"
+        ratios.append(timed(real, options.count, lambda: evaluator.real(rows[options.count], "real")) / network)
+    generating = timed("the bare generator", options.count, made)
+    evaluator.held_out, evaluator.count = rows[options.count], options.count
+    both = timed("generated, and their features", options.count, lambda: evaluator.generated(generator))
+    print(f"\nreal: {statistics.median(ratios):.2f} of the bare feature network, the median of three")
+    one_after_other = 1 / (1 / network + 1 / generating)
     print(
-        f"generated: {rates[4] / slower:.2f} of the slower of both, {rates[4] / one_after_other:.2f} of one after other"
+        f"generated: {both / min(network, generating):.2f} of the slower of both, "
+        f"{both / one_after_other:.2f} of one after other"
     )
     clouds = [torch.randn(options.neighbours, DIMENSIONS, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     print(f"\n| two clouds of {options.neighbours:,} | seconds | most memory, MB |\n|---|---|---|")

@@ -185,14 +185,12 @@ class Evaluator:
         own = own_blocks(count)
         progress = tqdm(own, name, unit=" blocks", disable=self.quiet, leave=False)
         for number, samples in zip(progress, blocks, strict=True):
-            good = samples.flatten(1).isfinite().all(1).cpu()
-            samples = samples if good.all() else samples[good]
+            samples, good = finite_ones(samples)
             features[number], finite[number] = None, good
             if len(samples):
                 with torch.no_grad():
                     extracted = self.space.extract(samples.to(self.device)).float().cpu()
-                fine = extracted.isfinite().all(1)
-                features[number], good[good.clone()] = extracted[fine], fine
+                features[number], good[good.clone()] = finite_ones(extracted)
         for part, good in gather_object([(features, finite)]):
             features, finite = features | part, finite | good
         kept = torch.cat([finite[number] for number in sorted(finite)])
@@ -357,6 +355,14 @@ def own_blocks(count: int) -> range:
     What is real comes in the same, for the features to differ by nothing else.
     """
     return range(-(-count // BATCH))[PartialState().process_index :: PartialState().num_processes]
+
+
+def finite_ones(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Of ``(B, ...)`` those that are finite, and which they are: ``(B,)`` on the CPU."""
+    if values.sum().isfinite():  # of all at once, which is quicker
+        return values, torch.ones(len(values), dtype=torch.bool)
+    good = values.flatten(1).isfinite().all(1)
+    return values[good], good.cpu()
 
 
 def ahead(items: Iterator[Any]) -> Iterator[Any]:
