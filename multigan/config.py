@@ -168,7 +168,7 @@ class TrainingConfig:
         steps = self.learning_rate_steps
         expected = "how many steps the rates fall in" if falls else "null, with the constant schedule"
         check(self, "learning_rate_steps", (steps is not None and steps >= 1) if falls else steps is None, expected)
-        check(self, "evaluate_samples", self.evaluate_samples >= 2, "at least 2")
+        check(self, "evaluate_samples", self.evaluate_samples >= 6, "at least 6, for 5 neighbours of each")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")
         check(self, "betas", all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to under 1")

@@ -25,6 +25,7 @@ from multigan.pretrained import BATCH, TrainedGenerator
 from multigan.report import RARE, Evaluation, verdict
 
 K = 5  # neighbours
+SURE = 0.8  # of real samples: a classifier that is right of fewer has not learned much
 FEW = 1000  # samples that a modality's own metrics are of
 SEARCHED = 100_000  # training samples in which copies are sought, at most
 MOST = 4096  # features: a covariance of more takes minutes
@@ -94,8 +95,8 @@ class Evaluator:
         search_all: bool = True,
         quiet: bool | None = None,
     ) -> None:
-        if count < 2:
-            raise UserError(f"n is {count}: expected at least 2")
+        if count <= K:
+            raise UserError(f"n is {count}: expected at least {K + 1}, for {K} neighbours of each")
         if not 0 <= seed < 2**63:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
         self.modality = modality.judged_as()
@@ -342,7 +343,12 @@ class Evaluator:
                 "compare it with the floor, or take the kernel distance"
             )
         if self.protocol["held_out"].startswith("half of"):
-            lines.append("there is no split to hold out: the model has learned from the samples of the floor, too")
+            lines.append("half of the training data is held out: the model has learned from the floor's samples, too")
+        if self.floor.get("class_accuracy", 1) < SURE:
+            lines.append(
+                f"the classifier is right of {self.floor['class_accuracy']:.0%} of real samples only, so its features "
+                "tell little: hold these figures against those of --features random"
+            )
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:
             lines.append("the model was trained on other data than it is held against")

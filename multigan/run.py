@@ -178,6 +178,8 @@ class Run:
             modality = f"--modality {training.modality} " if ":" in training.modality else ""
             command = f"multigan generate {modality}--model {shlex.quote(str(self.folder))}"
             print(f"run folder: {self.folder}\ngenerate:   {command}")
+            if self.state.best:
+                print(f"the best:   {command}/best (step {self.state.best[0]})")
         return self.folder
 
     def play_until(self, total: int, hooks: list[loop.Every], bar: Any, stop: Stop) -> None:

@@ -325,7 +325,7 @@ def test_seed_decides_the_real_samples():
 def test_training_and_held_out_rows_are_disjoint(judge):
     assert not set(judge.train.numbers.tolist()) & set(judge.held_out.numbers.tolist())
     assert judge.protocol["held_out"] == "half of train" and judge.count == COUNT
-    assert any("no split to hold out" in line for line in judged(judge, fresh(judge)).warnings)
+    assert any("half of the training data is held out" in line for line in judged(judge, fresh(judge)).warnings)
 
 
 def test_closeness_counts_one_in_a_hundred_of_held_out_samples(judge):
@@ -358,7 +358,7 @@ def test_features_of_samples_are_the_samples():
         ({"held_out": "dev"}, "'dev'"),
         ({"split": "dev"}, "'dev'"),
         ({"count": 1}, "n is 1"),
-        ({"count": 5}, "there are 5 samples to compare with"),
+        ({"count": 5}, "n is 5: expected at least 6"),
         ({"features": "nobody/nothing"}, "nobody/nothing"),
         ({"features": "./nowhere"}, "./nowhere"),
     ],
@@ -421,6 +421,12 @@ def test_auto_takes_random_features_where_a_classifier_would_have_one_class():
     unlabelled.config = dataclasses.replace(unlabelled.config, classes=())
     for features in ("auto", "random"):
         assert Evaluator(unlabelled, "clusters", features=features, count=50, quiet=True).space.name == "random"
+
+
+def test_a_classifier_that_knows_little_is_named(judge, monkeypatch):
+    assert not any("the classifier is right" in line for line in judged(judge, fresh(judge)).warnings)
+    monkeypatch.setitem(judge.floor, "class_accuracy", 0.63)
+    assert any("the classifier is right of 63% of real" in line for line in judged(judge, fresh(judge)).warnings)
 
 
 def test_inception_is_for_pictures():

@@ -29,12 +29,15 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     from multigan.report import EVALUATION, number, read, words
 
     out = out if out.suffix else out.with_suffix(".png")
+    for folder in runs:
+        if not folder.exists():
+            raise UserError(f"{folder}: no such folder")
     found = {str(run): read(run) for run in runs if (run / EVALUATION).is_file()}
     left_out = [str(run) for run in runs if str(run) not in found]
     if not found:
         raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
     for run in left_out:
-        click.echo(f"not evaluated: {run}", err=True)
+        click.echo(f"not evaluated: {run} (multigan evaluate {run})", err=True)
     floors = {f"real, {run}": evaluation.floor for run, evaluation in found.items()}
     if all(floor == next(iter(floors.values())) for floor in floors.values()):
         floors = {"real": next(iter(floors.values()))}
@@ -52,7 +55,7 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     click.echo(aligned(cells))
     if settings := different_settings(list(found)):
         click.echo("\nwhat differs in their settings:")
-        click.echo(aligned([["", *found], *settings]))
+        click.echo(aligned(settings))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         plots.comparison(found, out)
@@ -81,14 +84,12 @@ def differences(found: dict[str, Evaluation]) -> list[list[str]]:
 
 
 def different_settings(runs: list[str]) -> list[list[str]]:
-    """Rows of what differs in the settings of runs that have any."""
+    """A table of what differs in the settings of those runs that have any: of a model alone they are not known."""
     from multigan.config import CONFIG_FILE, flatten, load_file
 
-    settings: list[dict[str, Any]] = []
-    for run in runs:
-        file = Path(run) / CONFIG_FILE
-        settings.append(flatten(load_file(file)) if file.is_file() else {})
-    return rows_of_differences(settings)
+    settings = {run: flatten(load_file(file)) for run in runs if (file := Path(run) / CONFIG_FILE).is_file()}
+    rows = rows_of_differences(list(settings.values()))
+    return [["", *settings], *rows] if rows else []
 
 
 def rows_of_differences(all_values: list[dict[str, Any]]) -> list[list[str]]:

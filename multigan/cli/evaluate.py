@@ -77,6 +77,13 @@ def evaluate(
     known = generator.training
     if dataset is None and "dataset" not in known:
         raise UserError(f"{model} does not say what it was trained on: give a --dataset")
+    home = Path(model) if Path(model).is_dir() else None
+    folder = out or home
+    try:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # before the work, not after it
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     generator.network.to(PartialState().device)
     evaluator = Evaluator(
         generator.modality,
@@ -94,8 +101,6 @@ def evaluate(
         return
     evaluation = evaluator.evaluate(generator, found)
     click.echo(show(evaluation))
-    home = Path(model) if Path(model).is_dir() else None
-    folder = out or home
     if folder is None:
         click.echo("not written: name a folder with --out")
         return
@@ -119,7 +124,8 @@ def show(evaluation: Evaluation) -> str:
     if evaluation.classes:
         parts += ["\nof each class, generated / real:", evaluation.class_table()]
     parts += [f"\nnote: {line}" for line in evaluation.warnings]
-    parts += [f"\nverdict: {line}" for line in evaluation.verdict]
+    said = evaluation.verdict or ["no alarm: no figure is less than half of what real samples have"]
+    parts += [f"\nverdict: {line}" for line in said]
     return "\n".join(parts)
 
 
@@ -129,7 +135,6 @@ def write(
     """The figures, their picture, and the samples that are closest to training samples: the files."""
     from multigan import plots
 
-    folder.mkdir(parents=True, exist_ok=True)
     figures = evaluation.write(folder)
     plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
     pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))

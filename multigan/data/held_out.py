@@ -108,7 +108,10 @@ def open_pair(
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
     """The split that was asked for, or one of a usual name, or none."""
     if held_out not in (None, split):
-        return held_out, read(held_out)
+        try:
+            return held_out, read(held_out)
+        except NoSplitError as error:
+            raise UserError(str(error).replace("--split", "--held_out")) from error
     for name in HELD_OUT:
         if held_out is None and name != split:
             try:

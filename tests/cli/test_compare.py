@@ -77,13 +77,17 @@ def test_different_settings_are_listed(command, runs):
 
 def test_runs_that_are_not_evaluated_are_named_and_left_out(command, runs, tmp_path):
     (tmp_path / "bare").mkdir()
-    found = command("compare", runs("one"), "bare", "nowhere")
+    found = command("compare", runs("one"), "bare")
     assert found.code == 0
-    assert found.err.splitlines() == ["not evaluated: bare", "not evaluated: nowhere"]
+    assert found.err.splitlines() == ["not evaluated: bare (multigan evaluate bare)"]
     assert "bare" not in found.out
 
 
-@pytest.mark.parametrize("named", [[], ["bare"], ["nowhere"]])
+def test_a_folder_that_is_not_there_is_one_line(command, runs):
+    assert "nowhere: no such folder" in command("compare", runs("one"), "nowhere").error
+
+
+@pytest.mark.parametrize("named", [[], ["bare"]])
 def test_nothing_evaluated_is_one_line(command, tmp_path, monkeypatch, named):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bare").mkdir()
