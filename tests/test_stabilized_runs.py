@@ -104,6 +104,7 @@ def test_with_all_on_a_resumed_run_is_the_uninterrupted_one(tmp_path, micro_batc
     assert 0 < max(line["augmentation_probability"] for line in metrics(whole)) <= 1
 
 
+@pytest.mark.slow
 def test_with_all_on_two_processes_are_one_and_resume_as_one(tmp_path):
     training = tiny(**ALL, discriminator_steps=3, micro_batches=2, sample_every=100)
     with testing.double_precision():

@@ -1,4 +1,4 @@
-"""Holds what `benchmarks/claims.py` measures: a part of it here, and all of it among the slow tests."""
+"""Holds what `benchmarks/claims.py` measures: in part, and in full."""
 
 import math
 import subprocess
@@ -45,6 +45,7 @@ def assert_all_recipes_and_objectives(rows):
     assert not missing
 
 
+@pytest.mark.slow
 def test_what_is_claimed_holds():
     rows = measured("--quick")
     assert {row[0] for row in rows} == CLAIMS

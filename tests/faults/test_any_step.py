@@ -77,6 +77,7 @@ intervals = st.fixed_dictionaries({"log_every": st.integers(1, STEPS), "checkpoi
 few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @few
 @given(stops=stops_of_a_run, fields=intervals)
 @example(stops=[5], fields={"log_every": 7, "checkpoint_every": 100})  # a pass ends, a line of metrics is half full

@@ -101,6 +101,7 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_full_disk_stops_the_run_with_one_line_and_with_room_it_goes_on_to_the_same_end(disk, whole, tmp_path):
     one, model = pages(whole / "checkpoints" / "step-4"), pages(whole / "model")
     # Beside config.yaml and metrics.jsonl there is room for one checkpoint, the model and half a checkpoint.
