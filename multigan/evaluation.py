@@ -139,7 +139,8 @@ class Evaluator:
         held = self.real(self.held_out, "held out")
         distances, _ = nearest(held.features, self.searched_in.features)
         self.near = torch.quantile(distances, RARE, interpolation="higher")
-        self.floor, self.floor_by_class, self.held_broken = self.compare(held), self.by_class(held), held.broken
+        self.floor, self.floor_by_class = self.compare(held, distances), self.by_class(held)
+        self.held_broken = held.broken
 
     # --- where it is compared ---
 
@@ -205,8 +206,13 @@ class Evaluator:
 
     # --- figures ---
 
-    def compare(self, found: Found) -> dict[str, float]:
-        """Metrics of samples beside the training rows."""
+    def compare(self, found: Found, distances: Tensor | None = None) -> dict[str, float]:
+        """Metrics of samples beside the training rows.
+
+        Args:
+            found: What is known of the samples.
+            distances: ``(N,)``, of each to the nearest of all training rows searched, where they are known.
+        """
         real, fake = self.reference.features, found.features
         # A cube makes much of the size of features, which is any in a space of our own.
         scale = real.square().mean().sqrt() if self.space.ours else 1.0
@@ -223,7 +229,8 @@ class Evaluator:
             values["inception_score"] = inception_score(logits)
             if found.labels is not None and self.space.own_classes:
                 values["class_accuracy"] = (logits.argmax(1) == found.labels).double().mean().item()
-        distances, _ = nearest(fake, self.searched_in.features)
+        if distances is None:
+            distances, _ = nearest(fake, self.searched_in.features)
         return values | {"close_to_training": (distances <= self.near).double().mean().item()}
 
     def by_class(self, found: Found) -> dict[str, dict[str, float]]:
@@ -295,10 +302,9 @@ class Evaluator:
         count = min(len(wanted), max(2, ROOM // (first.numel() * first.element_size())))
         samples, labels = [], []
         for number, batch in enumerate(model.batches(count, self.seed, wanted[:count].tolist())):
-            judged = model.modality.to_judged(batch.to(self.home)).cpu()
-            good = judged.flatten(1).isfinite().all(1)
-            samples.append(judged[good])
-            labels.append(wanted[number * BATCH : number * BATCH + len(judged)][good])
+            judged, good = finite_ones(model.modality.to_judged(batch.to(self.home)).cpu())
+            samples.append(judged)
+            labels.append(wanted[number * BATCH : number * BATCH + len(good)][good])
         judge = feature_space.train(
             self.modality,
             torch.cat(samples),
