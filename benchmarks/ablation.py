@@ -26,11 +26,12 @@ import numpy
 import torch
 from multigan_ring import Ring
 
-from multigan import configure, load, run
+from multigan import configure, load
 from multigan.engine.health import DivergedError
 from multigan.errors import UserError
-from multigan.evaluation import Evaluator
+from multigan.evaluation.evaluator import Evaluator
 from multigan.modalities.image import Image, ImageConfig, digits
+from multigan.training import run
 from recipes.image_cgan import CONFIG as DIGITS
 
 OBJECTIVES = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic")

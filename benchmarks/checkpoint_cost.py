@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from multigan import configure
 from multigan.engine import checkpoint
-from multigan.run import Run
+from multigan.training.run import Run
 
 
 def main() -> None:

@@ -35,14 +35,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from multigan import config, configure
-from multigan.engine import checkpoint, distributed
-from multigan.engine.draws import Draws
+from multigan.engine import checkpoint, distributed, launch
 from multigan.engine.ema import update_average
 from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.rng import Draws
 from multigan.engine.step import Game, Rules
 from multigan.modalities.image.augmentation import affine
 from multigan.modalities.image.networks import FullyConnectedDiscriminator, FullyConnectedGenerator
-from multigan.run import Run
+from multigan.training.run import Run
 
 ROOT = Path(__file__).parents[1]
 STEPS, STOP = 10, 5
@@ -97,7 +97,7 @@ def start(precision: str = "no") -> Accelerator:
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
     os.environ["ACCELERATE_MIXED_PRECISION"] = precision
-    return distributed.start("none", ROOT)
+    return launch.start("none", ROOT)
 
 
 def batches(number: int, rows: slice) -> tuple[Tensor, Tensor]:

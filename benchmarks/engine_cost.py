@@ -21,7 +21,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from multigan import configure
 from multigan.data.cache import cached
-from multigan.run import Run
+from multigan.training.run import Run
 
 
 def bare(generator: nn.Module, discriminator: nn.Module, pictures: torch.Tensor, batch: int) -> Callable[[], None]:

@@ -22,14 +22,15 @@ import numpy
 import torch
 from PIL import Image as Picture
 
-from multigan import TrainedGenerator, configure, run
+from multigan import TrainedGenerator, configure
 from multigan.data.cache import cached
-from multigan.data.held_out import Rows
-from multigan.evaluation import Evaluator
-from multigan.metrics.frechet import frechet_distance
-from multigan.metrics.neighbours import neighbours
+from multigan.evaluation.evaluator import Evaluator
+from multigan.evaluation.held_out import Rows
+from multigan.evaluation.metrics.frechet import frechet_distance
+from multigan.evaluation.metrics.neighbours import neighbours
+from multigan.generation.generator import BATCH
 from multigan.modalities.image import Image, ImageConfig
-from multigan.pretrained import BATCH
+from multigan.training import run
 
 DIMENSIONS = 128
 

@@ -31,7 +31,8 @@ from typing import Any
 import xxhash
 from safetensors.torch import load_file
 
-from multigan import TrainingConfig, config, configure, run
+from multigan import TrainingConfig, config, configure
+from multigan.training import run
 
 POLL = 0.0002  # seconds between looks at the folder
 STARTING = 1.0  # a kill while the run starts comes within so many seconds

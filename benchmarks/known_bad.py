@@ -14,12 +14,12 @@ import numpy
 import torch
 from torch.nn.functional import avg_pool2d
 
-from multigan.data.held_out import Rows
-from multigan.evaluation import Evaluator, Found, own_blocks
-from multigan.feature_space import class_names
+from multigan.evaluation.evaluator import Evaluator, Found, own_blocks
+from multigan.evaluation.features import class_names
+from multigan.evaluation.held_out import Rows
+from multigan.evaluation.report import LESS, number, words
+from multigan.generation.generator import BATCH
 from multigan.modalities.image import Image, ImageConfig
-from multigan.pretrained import BATCH
-from multigan.report import LESS, number, words
 
 SEEN = 0.1  # of the floor
 

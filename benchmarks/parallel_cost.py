@@ -18,9 +18,9 @@ from accelerate.utils import broadcast_object_list
 from interleaved import medians, table
 
 from multigan import configure
-from multigan.engine import distributed
+from multigan.engine import distributed, launch
 from multigan.errors import UserError
-from multigan.run import Run
+from multigan.training.run import Run
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
-    distributed.check_launch(600)
+    launch.check_launch(600)
     with tempfile.TemporaryDirectory() as own:
         (folder,) = broadcast_object_list([own])
         model = {"resolution": 64, "generator_width": 64, "discriminator_width": 64}

@@ -21,8 +21,8 @@ from multigan import TrainedGenerator
 from multigan.data.batches import from_cache
 from multigan.data.cache import Cached
 from multigan.data.sampler import Sampler
+from multigan.generation.generator import BATCH as GENERATED
 from multigan.modalities.audio import Audio, AudioConfig
-from multigan.pretrained import BATCH as GENERATED
 
 RATE, PIECE, RECORDINGS, BATCH, BATCHES = 16_000, 16_384, 100, 64, 50
 

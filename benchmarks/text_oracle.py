@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from multigan import TrainedGenerator, configure, load, run
+from multigan import TrainedGenerator, configure, load
 from multigan.modalities.text import Text, tokenization
+from multigan.training import run
 
 VOCABULARY, LENGTH, UNITS, SENTENCES, JUDGED = 5000, 20, 32, 10_000, 2000
 

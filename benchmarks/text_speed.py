@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy, one_hot, softplus
 from multigan import TrainedGenerator, configure
 from multigan.modalities.text import Text
 from multigan.modalities.text.generators import RelationalGenerator
-from multigan.run import Run
+from multigan.training.run import Run
 
 VOCABULARY, LENGTH, BATCH, WIDTH, CRITIC_STEPS = 5000, 20, 64, 128, 5
 COPY = BATCH * LENGTH * VOCABULARY * 4 / 1e6  # megabytes of one tensor of a batch

@@ -28,7 +28,7 @@ from multigan import configure
 from multigan.engine.penalties import wgan_gp
 from multigan.modalities.audio import Audio
 from multigan.modalities.audio.networks import WaveDiscriminator, WaveGenerator
-from multigan.run import Run
+from multigan.training.run import Run
 
 LENGTH, WIDTH, BATCH, LATENT, LEVELS = 16384, 32, 16, 100, 5
 

@@ -5,27 +5,36 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from multigan.version import __version__
 
 if TYPE_CHECKING:
     from multigan.config import TrainingConfig, configure
     from multigan.errors import UserError
+    from multigan.generation.generator import TrainedGenerator, load
     from multigan.modality import Modality
-    from multigan.pretrained import TrainedGenerator, load
-    from multigan.run import train
+    from multigan.training.run import train
 
 # Loaded when first used, so that `import multigan` and `multigan --help` do not wait for torch.
 _HOMES = {
     "Modality": "modality",
-    "TrainedGenerator": "pretrained",
+    "TrainedGenerator": "generation.generator",
     "TrainingConfig": "config",
     "UserError": "errors",
     "configure": "config",
-    "load": "pretrained",
-    "train": "run",
+    "load": "generation.generator",
+    "train": "training.run",
 }
 
-__all__ = ["Modality", "TrainedGenerator", "TrainingConfig", "UserError", "configure", "load", "train"]
+__all__ = [
+    "Modality",
+    "TrainedGenerator",
+    "TrainingConfig",
+    "UserError",
+    "__version__",
+    "configure",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return __all__

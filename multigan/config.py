@@ -17,7 +17,7 @@ from multigan import registry
 from multigan.errors import UserError
 from multigan.files import write_text
 from multigan.modality import Modality
-from multigan.typed import to_plain, typed_values
+from multigan.validation import to_plain, typed_values
 
 # Where a run is kept is not part of what it is, so these are left out of config.yaml.
 PLACES = ("output", "resume")

@@ -216,7 +216,7 @@ class Modality(ABC):
     def classifier(self) -> nn.Module:
         """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``.
 
-        A linear layer over them is trained with it on the dataset's labels; see `multigan.metrics.classifier`.
+        A linear layer over them is trained with it on the dataset's labels; see `multigan.evaluation.classifier`.
         """
         raise TypeError(f"{type(self).__name__} has no classifier")
 

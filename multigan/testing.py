@@ -26,11 +26,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from multigan import TrainingConfig, configure, load, registry, run
+from multigan import TrainingConfig, configure, load, registry
 from multigan.config import plain
 from multigan.data.cache import Cached, cached
+from multigan.generation.generator import TrainedGenerator
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator
+from multigan.training import run
 
 SAVED = ("generator", "discriminator", "average", "generator_optimizer", "discriminator_optimizer")
 

@@ -138,7 +138,7 @@ def test_every_part_has_a_rule():
         ("data/load.py", "from multigan import registry", "data/load.py:1 imports multigan.registry"),
         ("run.py", "from multigan.modalities.image import Image", "run.py:1 imports multigan.modalities.image"),
         ("run.py", "from multigan.cli import main", "run.py:1 imports multigan.cli"),
-        ("pretrained.py", "from multigan import run", "pretrained.py:1 imports multigan.run"),
+        ("pretrained.py", "from multigan import run", "pretrained.py:1 imports multigan.training.run"),
         (
             "modalities/audio/data.py",
             "from multigan.modalities import image",
@@ -172,7 +172,7 @@ def test_planted_import_is_caught(tmp_path, file, text, offence):
             "import torch\nfrom multigan.engine import penalties\nfrom multigan.errors import UserError",
         ),
         ("wiring.py", "from multigan import __version__, config\nfrom multigan.data.cache import cached"),
-        ("cli/train.py", "from multigan.run import train"),
+        ("cli/train.py", "from multigan.training.run import train"),
         (
             "modalities/audio/__init__.py",
             "from multigan.modality import Modality\nfrom multigan.networks.convolutional import up\n"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from multigan import __version__
 from multigan.errors import LostProcessError, UserError
+from multigan.version import __version__
 
 if TYPE_CHECKING:
     from multigan.config import TrainingConfig

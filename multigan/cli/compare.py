@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from multigan.report import Evaluation
+    from multigan.evaluation.report import Evaluation
 
 
 @click.command()
@@ -24,9 +24,9 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     \b
     multigan compare runs/*
     """
-    from multigan import plots
     from multigan.errors import UserError
-    from multigan.report import EVALUATION, number, read, words
+    from multigan.evaluation import plots
+    from multigan.evaluation.report import EVALUATION, number, read, words
 
     out = out if out.suffix else out.with_suffix(".png")
     for folder in runs:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from multigan.evaluation import Evaluator, Found
-    from multigan.pretrained import TrainedGenerator
-    from multigan.report import Evaluation
+    from multigan.evaluation.evaluator import Evaluator, Found
+    from multigan.evaluation.report import Evaluation
+    from multigan.generation.generator import TrainedGenerator
 
 PAIRS = 16  # of a sample and the training sample that is nearest to it, in the picture
 TIMEOUT = 3600  # seconds that a process waits for the others
@@ -66,13 +66,13 @@ def evaluate(
     """
     from accelerate import PartialState
 
-    from multigan.engine import distributed
+    from multigan.engine import launch
     from multigan.errors import UserError
-    from multigan.evaluation import Evaluator
-    from multigan.model_folder import find
-    from multigan.pretrained import load
+    from multigan.evaluation.evaluator import Evaluator
+    from multigan.generation.generator import load
+    from multigan.generation.model_folder import find
 
-    distributed.check_launch(TIMEOUT)
+    launch.check_launch(TIMEOUT)
     generator = load(model, modality)
     known = generator.training
     if dataset is None and "dataset" not in known:
@@ -133,7 +133,7 @@ def write(
     evaluation: Evaluation, evaluator: Evaluator, generator: TrainedGenerator, found: Found, folder: Path
 ) -> list[Path]:
     """The figures, their picture, and the samples that are closest to training samples: the files."""
-    from multigan import plots
+    from multigan.evaluation import plots
 
     figures = evaluation.write(folder)
     plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
@@ -155,6 +155,6 @@ def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path
 
 def line(figures: dict[str, Any]) -> str:
     """Figures in a line."""
-    from multigan.report import number, words
+    from multigan.evaluation.report import number, words
 
     return ", ".join(f"{words(name)} {number(value)}" for name, value in figures.items())

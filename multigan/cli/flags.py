@@ -10,7 +10,7 @@ from multigan import registry
 from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge
 from multigan.errors import UserError
 from multigan.modality import Modality
-from multigan.typed import describe, nearest
+from multigan.validation import describe, nearest
 
 
 def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:

@@ -55,8 +55,8 @@ def generate(
 
     from multigan import registry
     from multigan.errors import UserError
-    from multigan.model_folder import newest
-    from multigan.pretrained import load
+    from multigan.generation.generator import load
+    from multigan.generation.model_folder import newest
 
     if model is None:
         if modality is None:
@@ -102,7 +102,7 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
     import yaml
 
     from multigan.errors import UserError
-    from multigan.typed import nearest
+    from multigan.validation import nearest
 
     options: dict[str, Any] = {}
     words = list(more)

@@ -16,8 +16,8 @@ def info(model: str) -> None:
 
     MODEL is a run folder, a model folder or a hub id.
     """
-    from multigan.model_folder import WEIGHTS, find, read_config
-    from multigan.run_folder import read_metrics
+    from multigan.generation.model_folder import WEIGHTS, find, read_config
+    from multigan.training.run_folder import read_metrics
 
     folder = find(model)
     values = read_config(folder)

@@ -45,6 +45,6 @@ def train_with_flags(arguments: list[str], recipe: TrainingConfig, program: str,
     config = parse(arguments, recipe, program, description)
     # Of a weight of one channel, whose two layouts are the same; no user can do anything about it.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-    from multigan.run import train
+    from multigan.training.run import train
 
     train(config)

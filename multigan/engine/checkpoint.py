@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from multigan import __version__
 from multigan.errors import UserError
 from multigan.files import ASIDE, cpu_copy, written_whole
+from multigan.version import __version__
 
 FORMAT = 3
 KEPT = 3

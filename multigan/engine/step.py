@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from multigan.engine import penalties
-from multigan.engine.draws import Draws
 from multigan.engine.objectives import Objective
+from multigan.engine.rng import Draws
 from multigan.engine.stabilizers import Memory, refine_spectra
 
 Metrics = dict[str, Tensor]

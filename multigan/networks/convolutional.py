@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.activations import LEAK, leaky_relu
-from multigan.networks.judgement import Judgement
+from multigan.networks.heads import Judgement
 from multigan.networks.normalization import GhostBatchNorm2d
 
 FIRST_SIDE = 4

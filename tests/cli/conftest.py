@@ -17,7 +17,8 @@ def train(command):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A run folder of a tiny class-conditional model."""
-    from multigan import configure, run
+    from multigan import configure
+    from multigan.training import run
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     model = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4, "conditional": True}

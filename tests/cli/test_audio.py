@@ -39,7 +39,8 @@ def train(command, tmp_path):
 @pytest.fixture(scope="module", params=["wavegan", "specgan"])
 def trained(request, sounds, tmp_path_factory):
     """A run folder of a tiny class-conditional model."""
-    from multigan import configure, run
+    from multigan import configure
+    from multigan.training import run
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     model = {"architecture": request.param, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4}

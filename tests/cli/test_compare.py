@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from multigan.report import Evaluation
+from multigan.evaluation.report import Evaluation
 
 GENERATED = {"frechet_distance": 12.34567, "precision": 0.5, "recall": 0.25}
 FLOOR = {"frechet_distance": 1.5, "precision": 0.9, "recall": 0.875}

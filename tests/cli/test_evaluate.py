@@ -100,7 +100,7 @@ def test_model_folder_is_measured_as_its_run_is(evaluate, mine, tmp_path):
 
 
 def test_starter_model_is_measured_and_left_alone(command, tmp_path, monkeypatch):
-    from multigan.model_folder import find
+    from multigan.generation.model_folder import find
 
     monkeypatch.chdir(tmp_path)
     folder = find("starter/image")

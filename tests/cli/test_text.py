@@ -54,7 +54,8 @@ def train(command, tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run folder of a tiny class-conditional model."""
-    from multigan import configure, run
+    from multigan import configure
+    from multigan.training import run
 
     room = tmp_path_factory.mktemp("trained")
     model = {"generator_width": 4, "discriminator_width": 8, "conditional": True, "label_column": "kind"}

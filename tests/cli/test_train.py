@@ -47,9 +47,12 @@ def test_resume_from_the_command_line(train, command, tmp_path):
 @pytest.mark.parametrize(
     ("interrupted", "says"),
     [
-        ("multigan.wiring.open_data", ""),
-        ("multigan.run.Run.play", "; begin again, with {} deleted or another --output: it has no checkpoint yet"),
-        ("multigan.results.Results.preview", "; --resume {} goes on after step [12]"),
+        ("multigan.training.build.open_data", ""),
+        (
+            "multigan.training.run.Run.play",
+            "; begin again, with {} deleted or another --output: it has no checkpoint yet",
+        ),
+        ("multigan.training.results.Results.preview", "; --resume {} goes on after step [12]"),
     ],
     ids=["no folder", "no checkpoint", "a checkpoint"],
 )

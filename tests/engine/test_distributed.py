@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from multigan.engine import distributed
+from multigan.engine import distributed, launch
 from multigan.errors import UserError
 
 
@@ -47,10 +47,10 @@ def test_adam_is_the_textbook_one():
 
 def test_unknown_and_missing_trackers_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"no tracker 'tensorbord'.*tensorboard"):
-        distributed.start("tensorbord", tmp_path)
+        launch.start("tensorbord", tmp_path)
     monkeypatch.setattr(distributed, "get_available_trackers", lambda: [])
     with pytest.raises(UserError, match="not installed"):
-        distributed.start("wandb", tmp_path)
+        launch.start("wandb", tmp_path)
 
 
 def test_processes_launched_for_gpus_that_are_not_there_are_refused(monkeypatch):
@@ -60,4 +60,4 @@ def test_processes_launched_for_gpus_that_are_not_there_are_refused(monkeypatch)
     with pytest.raises(
         UserError, match=r"2 processes were launched for GPUs.*ACCELERATE_USE_CPU=true accelerate launch"
     ):
-        distributed.check_launch(10)
+        launch.check_launch(10)

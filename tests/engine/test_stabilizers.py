@@ -11,8 +11,8 @@ from test_step import BATCH, RATE, batches, build, networks, numbers_of, sgd, we
 from torch import nn
 
 from multigan.engine import distributed, stabilizers
-from multigan.engine.draws import Draws
 from multigan.engine.objectives import OBJECTIVES, smoothed
+from multigan.engine.rng import Draws
 from multigan.engine.stabilizers import AdaptiveAugmentation, HistoricalAverage, LeCam, Memory, noise_at, rate_at
 from multigan.engine.step import add
 from multigan.testing import double_precision

@@ -9,8 +9,8 @@ from accelerate.utils import AutocastKwargs
 from torch import nn
 
 from multigan.engine import distributed
-from multigan.engine.draws import Draws
 from multigan.engine.objectives import OBJECTIVES, Objective
+from multigan.engine.rng import Draws
 from multigan.engine.step import Game, Rules, frozen
 
 BATCH, LATENT, CLASSES = 8, 3, 2
@@ -66,7 +66,7 @@ def sgd(network):
 
 
 def build(accelerator, objective="non_saturating", optimizer=sgd, **rules):
-    """A game of the two networks, wired as `multigan.run` wires it."""
+    """A game of the two networks, wired as `multigan.training.run` wires it."""
     generator, discriminator = networks()
     wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizer(generator))
     wrapped_discriminator, discriminator_optimizer = distributed.prepare(

@@ -19,7 +19,7 @@ import torch
 from test_step import Discriminator, batches, build, distance, sgd, weights, with_loss_scale
 from torch import nn
 
-from multigan.engine import distributed, penalties, step
+from multigan.engine import distributed, launch, penalties, step
 from multigan.engine.checkpoint import optimizer_tensors, restore_optimizer
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.step import Game, Rules
@@ -290,4 +290,4 @@ def test_accumulation_of_accelerate_is_refused(accelerate, monkeypatch, tmp_path
     part = length(accelerate())
     assert part == pytest.approx(whole / 4), "accelerate divides by it, and our own mean would be a quarter"
     with pytest.raises(UserError, match="--micro_batches"):
-        distributed.start("none", tmp_path)
+        launch.start("none", tmp_path)

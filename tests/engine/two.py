@@ -17,9 +17,9 @@ from test_step import BATCH, CPU, LATENT, build, sgd
 from torch import nn
 from torch.nn.functional import softplus
 
-from multigan.engine import distributed, penalties
-from multigan.engine.draws import Draws
+from multigan.engine import distributed, launch, penalties
 from multigan.engine.objectives import OBJECTIVES
+from multigan.engine.rng import Draws
 from multigan.engine.step import Game, Player
 from multigan.errors import UserError
 from multigan.networks import convolutional
@@ -168,7 +168,7 @@ def with_penalty(accelerator):
         game = turned(build(accelerator, r1=0.5), kind)
         yield f"penalty, error {name}", error(build(accelerator, r1=0.5), game)
         yield f"penalty, drift {name}", drift(game)
-    static = distributed.start("none", Path())
+    static = launch.start("none", Path())
     static.ddp_handler = dataclasses.replace(accelerator.ddp_handler, static_graph=True)
     for name, kind in (("static", Game), ("static and through", PenaltyThroughTheWrapper)):
         game = turned(build(static, r1=0.5), kind)
@@ -207,7 +207,7 @@ def lost_loss(accelerator):
 
 def main():
     torch.set_default_dtype(torch.float64)
-    accelerator = distributed.start("none", Path())
+    accelerator = launch.start("none", Path())
     parts = (backwards, with_penalty, latents, lost_loss, normalisation)
     figures = {name: figure for part in parts for name, figure in part(accelerator)}
     if accelerator.is_main_process:

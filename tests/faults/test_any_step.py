@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from outcome import last
 from PIL import Image as Picture
 
-from multigan import config, configure, run
+from multigan import config, configure
+from multigan.training import run
 
 RING = Path(__file__).parents[2] / "examples" / "ring"
 STEPS = 12

@@ -10,8 +10,9 @@ import pytest
 from outcome import Result, everything, outcome
 from process import TINY
 
-from multigan import configure, run
+from multigan import configure
 from multigan.engine import checkpoint
+from multigan.training import run
 
 SIZE = 4 * 2**20
 PAGE = 4096  # what the smallest file takes on a tmpfs

@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 from outcome import everything, outcome
 
 import multigan
-from multigan import config, configure, files, pretrained, run
+from multigan import config, configure, files
 from multigan.data import cache
 from multigan.engine import checkpoint
 from multigan.errors import UserError
+from multigan.generation import generator as generators
 from multigan.modalities.image import Image, ImageConfig
+from multigan.training import run
 
 PACKAGE = Path(multigan.__file__).parent
 # What other libraries keep beside weights, and unpickle.
@@ -224,7 +226,7 @@ def test_hostile_file_in_a_model_is_one_line(folder, marker, command, tmp_path, 
     else:
         assert command("info", folder).code == 0
     with pytest.raises(UserError):
-        pretrained.load(folder / "model")
+        generators.load(folder / "model")
 
 
 @pytest.fixture
@@ -301,7 +303,7 @@ def test_path_for_a_number_in_a_model_is_refused(folder, field):
     change_model(folder, **values)
     if isinstance(before, int | float) and not isinstance(before, bool):
         with pytest.raises(UserError):
-            pretrained.load(folder)
+            generators.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_value_of_another_type_in_a_model_is_refused(folder, field, value):
     values["config"][field] = value
     change_model(folder, **values)
     with pytest.raises(UserError):
-        pretrained.load(folder)
+        generators.load(folder)
 
 
 # --- settings ---

@@ -11,7 +11,8 @@ import pytest
 from outcome import last, timeless
 from process import TINY, Process, resume, train
 
-from multigan import config, run
+from multigan import config
+from multigan.training import run
 
 STEPS = 10_000  # not to be done before the signal comes, on the busiest machine
 LONG = 10**6  # steps between checkpoints: more than there are

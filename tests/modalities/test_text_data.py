@@ -425,7 +425,8 @@ def test_pretrained_model_gives_its_tokenizer_and_its_weights(model):
 
 
 def test_generating_needs_the_pretrained_folder_no_more(model, tmp_path):
-    from multigan import configure, load, run
+    from multigan import configure, load
+    from multigan.training import run
 
     folder = tmp_path / "borrowed"
     shutil.copytree(model, folder)

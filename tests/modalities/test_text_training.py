@@ -7,8 +7,9 @@ import math
 import pytest
 from accelerate.state import AcceleratorState, GradientState
 
-from multigan import configure, run
+from multigan import configure
 from multigan.testing import assert_same_run
+from multigan.training import run
 
 NETWORKS = [
     {"architecture": "lstm"},

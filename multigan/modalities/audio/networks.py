@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from multigan.modalities.audio import levels
 from multigan.networks.activations import LEAK, leaky_relu
-from multigan.networks.judgement import Judgement
+from multigan.networks.heads import Judgement
 
 TAPS = 25
 STRIDE = 4

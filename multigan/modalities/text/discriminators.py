@@ -6,7 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from multigan.modalities.text.generators import alive
 from multigan.networks.activations import leaky_relu
-from multigan.networks.judgement import Judgement
+from multigan.networks.heads import Judgement
 
 WINDOWS = (2, 3, 4, 5)  # tokens that a filter sees at once
 

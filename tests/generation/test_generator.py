@@ -15,12 +15,15 @@ from PIL import Image as Pictures
 from safetensors.torch import load_file, save_file
 
 import multigan
-from multigan import model_folder, pretrained
 from multigan.errors import UserError
 from multigan.files import network_tensors
+from multigan.generation import generator as generators
+from multigan.generation import model_folder
+from multigan.generation.generator import TrainedGenerator, class_number, load
+from multigan.generation.latents import latent, slerp
+from multigan.generation.model_folder import find, newest
 from multigan.modalities.image import Image, ImageConfig
-from multigan.model_folder import find, newest
-from multigan.pretrained import TrainedGenerator, class_number, latent, load, slerp
+from multigan.networks.layout import channels_last
 
 SMALL = {"resolution": 16, "generator_width": 4, "channels": 1, "latent_dim": 8}
 
@@ -95,7 +98,7 @@ def test_the_global_random_state_is_neither_read_nor_changed(generator):
 def test_batches_are_small_and_add_up(unconditional):
     sizes = [len(batch) for batch in unconditional.batches(70)]
     assert sum(sizes) == 70
-    assert max(sizes) <= pretrained.BATCH
+    assert max(sizes) <= generators.BATCH
 
 
 def test_generate_gives_pictures_of_the_same_samples(generator):
@@ -287,7 +290,7 @@ def test_a_full_disk_leaves_the_older_model_and_no_litter(unconditional, saved, 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pretrained, "save_file", full)
+    monkeypatch.setattr(generators, "save_file", full)
     with pytest.raises(UserError, match="No space left on device"):
         unconditional.save(saved)
     assert torch.equal(samples(load(saved), 2), before)
@@ -481,7 +484,7 @@ def test_layout_reaches_weights_of_one_channel_and_leaves_other_ranks():
     # A weight of one channel fits both layouts; left as it was, it would turn the layout of all that follows back.
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 4), torch.nn.Conv3d(2, 3, 2), torch.nn.Linear(3, 2))
     before = [weight.clone() for weight in network.parameters()]
-    pretrained.channels_last(network)
+    channels_last(network)
     assert network[0].weight.stride() == (16, 1, 4, 1)
     assert network[1].weight.is_contiguous()
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))

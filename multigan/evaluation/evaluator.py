@@ -12,17 +12,18 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
-from multigan import __version__, feature_space
-from multigan.data.held_out import Pair, Rows, open_pair
 from multigan.engine import distributed
 from multigan.errors import BrokenSamplesError, UserError
-from multigan.metrics.classifier import inception_score
-from multigan.metrics.frechet import frechet_distance
-from multigan.metrics.kernel import kernel_distance
-from multigan.metrics.neighbours import nearest, neighbours, radii
+from multigan.evaluation import features as feature_spaces
+from multigan.evaluation.classifier import inception_score
+from multigan.evaluation.held_out import Pair, Rows, open_pair
+from multigan.evaluation.metrics.frechet import frechet_distance
+from multigan.evaluation.metrics.kernel import kernel_distance
+from multigan.evaluation.metrics.neighbours import nearest, neighbours, radii
+from multigan.evaluation.report import RARE, Evaluation, verdict
+from multigan.generation.generator import BATCH, TrainedGenerator
 from multigan.modality import Modality
-from multigan.pretrained import BATCH, TrainedGenerator
-from multigan.report import RARE, Evaluation, verdict
+from multigan.version import __version__
 
 K = 5  # neighbours
 SURE = 0.8  # of real samples: a classifier that is right of fewer has not learned much
@@ -153,7 +154,7 @@ class Evaluator:
                 f"there are {self.count} samples to compare with (held out: {self.held_out_name}), too few for {K} "
                 f"neighbours: expected at least {K + 1} of each"
             )
-        self.space = feature_space.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
+        self.space = feature_spaces.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
         # A network that is not ours takes long.
         self.searched = min(SEARCHED, len(self.trained_on)) if search_all and self.space.ours else self.count
 
@@ -238,7 +239,7 @@ class Evaluator:
         if found.labels is None or self.reference.labels is None:
             return {}
         classes = {}
-        for number, name in enumerate(feature_space.class_names(self.modality)):
+        for number, name in enumerate(feature_spaces.class_names(self.modality)):
             real, fake = self.reference.of_class(number), found.of_class(number)
             if min(len(real), len(fake)) <= K:
                 continue
@@ -305,7 +306,7 @@ class Evaluator:
             judged, good = finite_ones(model.modality.to_judged(batch.to(self.home)).cpu())
             samples.append(judged)
             labels.append(wanted[number * BATCH : number * BATCH + len(good)][good])
-        judge = feature_space.train(
+        judge = feature_spaces.train(
             self.modality,
             torch.cat(samples),
             torch.cat(labels),

@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
-from multigan import config, registry, run_folder, wiring
+from multigan import config, registry
 from multigan.config import TrainingConfig
-from multigan.engine import checkpoint, distributed, health, loop
+from multigan.engine import checkpoint, distributed, health, launch, loop
 from multigan.engine.ema import update_average
 from multigan.engine.stabilizers import noise_at, rate_at
 from multigan.engine.state import State
@@ -28,7 +28,8 @@ from multigan.engine.stop import Stop
 from multigan.errors import LostProcessError, UserError
 from multigan.files import lock
 from multigan.modality import Modality
-from multigan.results import Results
+from multigan.training import build, run_folder
+from multigan.training.results import Results
 
 EXAMINED = 64  # samples whose diversity is watched, at most
 RETURNS = 3  # times that a run goes back to a checkpoint before it gives up
@@ -61,9 +62,9 @@ class Run:
     """A training run, wired and ready to start or to go on."""
 
     def __init__(self, training: TrainingConfig) -> None:
-        distributed.check_launch(training.timeout)
+        launch.check_launch(training.timeout)
         self.folder, resume, self.restarted = run_folder.choose(training)
-        self.accelerator = distributed.start(training.tracker, self.folder)
+        self.accelerator = launch.start(training.tracker, self.folder)
         distributed.check_same(config.flatten(config.plain(training)))
         self.agreement = distributed.Agreement(self.accelerator, training.timeout)
         self.writer = checkpoint.Writer()
@@ -74,15 +75,15 @@ class Run:
         self.notes: list[str] = []
         problem = None
         try:
-            batch_source, self.trained_on = wiring.open_data(training, self.modality, self.accelerator)
+            batch_source, self.trained_on = build.open_data(training, self.modality, self.accelerator)
         except UserError as error:  # the disk of one host, perhaps
             problem = error
             if resume and not training.streaming:
                 problem = UserError(f"{error}; --dataset NEW_PLACE resumes with the same data elsewhere")
         self.agreement.meet()
         distributed.check_all_well(problem)
-        self.game = wiring.build_game(training, self.modality, self.accelerator, batch_source)
-        wiring.try_networks(self.game)
+        self.game = build.build_game(training, self.modality, self.accelerator, batch_source)
+        build.try_networks(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.state = State(self.game, average, loop.Meter(), self.watch(), self.trained_on.get("digest"))
         self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.trained_on)

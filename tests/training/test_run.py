@@ -14,11 +14,12 @@ import yaml
 from PIL import Image as Picture
 from safetensors.torch import load_file
 
-from multigan import config, configure, files, run
+from multigan import config, configure, files
 from multigan.cli.flags import parse
 from multigan.engine import checkpoint, distributed, step
 from multigan.errors import UserError
 from multigan.modalities.image import Image
+from multigan.training import run
 
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from multigan.metrics.classifier import train_classifier
+from multigan.evaluation.classifier import train_classifier
 
 
 def blobs(count, seed):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from multigan.data.held_out import open_pair
 from multigan.data.load import load
 from multigan.errors import UserError
+from multigan.evaluation.held_out import open_pair
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multigan.metrics import frechet
-from multigan.metrics.classifier import inception_score
-from multigan.metrics.frechet import frechet_distance, moments
+from multigan.evaluation.classifier import inception_score
+from multigan.evaluation.metrics import frechet
+from multigan.evaluation.metrics.frechet import frechet_distance, moments
 
 
 def points(mean, deviations):

@@ -10,10 +10,10 @@ from PIL import Image
 from torch import nn
 
 from multigan.errors import UserError
-from multigan.evaluation import Evaluator
-from multigan.metrics import spaces
-from multigan.metrics.classifier import inception_score
-from multigan.metrics.frechet import frechet_distance
+from multigan.evaluation import spaces
+from multigan.evaluation.classifier import inception_score
+from multigan.evaluation.evaluator import Evaluator
+from multigan.evaluation.metrics.frechet import frechet_distance
 from multigan.modalities.audio.output import present
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig

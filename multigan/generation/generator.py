@@ -20,13 +20,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from multigan import __version__, registry
+from multigan import registry
 from multigan.config import plain, typed_fields
 from multigan.errors import UserError
 from multigan.files import network_tensors, write_text, written_whole
+from multigan.generation.latents import latent, slerp
+from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
 from multigan.modality import Modality
-from multigan.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
-from multigan.typed import typed_values
+from multigan.networks.layout import channels_last
+from multigan.validation import typed_values
+from multigan.version import __version__
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
 # differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
@@ -211,34 +214,6 @@ class TrainedGenerator:
         with tempfile.TemporaryDirectory() as room:
             api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
         return str(address)
-
-
-def channels_last(network: nn.Module) -> None:
-    """Lay the weights of convolutions over pictures out as is fastest for them; others have no such layout and stay."""
-    for weight in network.parameters():
-        if weight.dim() == 4:
-            # Not contiguous(), which leaves a weight of one channel as it is, and so the layout of all that follows.
-            weight.data = weight.data.to(memory_format=torch.channels_last)
-
-
-def latent(seed: int, number: int, dim: int, truncation: float | None) -> numpy.ndarray:
-    """The latent of sample ``number``, float32 ``(dim,)``: standard normal, within ``truncation`` deviations."""
-    generator = numpy.random.Generator(numpy.random.Philox(key=[seed, number]))
-    # Through the distribution function, so that the same uniform number only moves inwards as truncation tightens.
-    low = 0.0 if truncation is None else float(torch.special.ndtr(torch.tensor(-truncation, dtype=torch.float64)))
-    uniform = low + (1 - 2 * low) * (generator.random(dim) * (1 - 2**-53) + 2**-54)
-    numbers: numpy.ndarray = torch.special.ndtri(torch.from_numpy(uniform)).float().numpy()
-    return numbers
-
-
-def slerp(first: numpy.ndarray, second: numpy.ndarray, share: float) -> numpy.ndarray:
-    """The point at ``share`` of the way along the arc: White 2016, arXiv:1609.04468. It keeps the length typical."""
-    cosine = float(first @ second / (numpy.linalg.norm(first) * numpy.linalg.norm(second)))
-    angle = numpy.arccos(numpy.clip(cosine, -1, 1))
-    if angle < 1e-6:
-        return first
-    between = (numpy.sin((1 - share) * angle) * first + numpy.sin(share * angle) * second) / numpy.sin(angle)
-    return numpy.asarray(between, numpy.float32)
 
 
 def class_number(label: int | str, classes: tuple[str, ...]) -> int:

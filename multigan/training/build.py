@@ -15,13 +15,13 @@ from multigan.config import TrainingConfig
 from multigan.data import batches, load
 from multigan.data.cache import cached
 from multigan.engine import distributed
-from multigan.engine.draws import Draws, derive_seed
 from multigan.engine.objectives import OBJECTIVES, Objective, smoothed
+from multigan.engine.rng import Draws, derive_seed
 from multigan.engine.stabilizers import AdaptiveAugmentation, HistoricalAverage, LeCam, Memory, normalize_spectrally
 from multigan.engine.step import Game, Rules
 from multigan.errors import UserError
 from multigan.modality import Modality
-from multigan.pretrained import channels_last
+from multigan.networks.layout import channels_last
 
 
 def open_data(

@@ -18,7 +18,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 RUNS = Path("runs")
-STARTERS = Path(__file__).parent / "starters"
+STARTERS = Path(__file__).parents[1] / "starters"
 
 
 def find(model: str | Path) -> Path:

@@ -15,15 +15,20 @@ from PIL import Image as Picture
 from torch import nn
 from torch.nn.functional import one_hot
 
-from multigan import config, configure, feature_space, pretrained, report, run
+from multigan import config, configure
 from multigan.errors import UserError
-from multigan.evaluation import Evaluator
+from multigan.evaluation import features as feature_spaces
+from multigan.evaluation import report
+from multigan.evaluation.evaluator import Evaluator
+from multigan.generation import generator as generators
+from multigan.generation import latents as latent_numbers
+from multigan.generation.generator import TrainedGenerator
 from multigan.modalities.audio import Audio, AudioConfig
 from multigan.modalities.image import Image, ImageConfig
 from multigan.modalities.text import Text, TextConfig
 from multigan.modalities.text.features import SentenceFeatures
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator
+from multigan.training import run
 
 COUNT, CLASSES, DIMENSIONS = 240, 4, 6
 
@@ -81,7 +86,7 @@ class Replay(nn.Module):
     def __init__(self, samples, by_class=False):
         super().__init__()
         self.samples = nn.Parameter(samples)
-        latents = [pretrained.latent(0, number, 4, None) for number in range(COUNT + pretrained.BATCH)]
+        latents = [latent_numbers.latent(0, number, 4, None) for number in range(COUNT + generators.BATCH)]
         self.register_buffer("latents", torch.from_numpy(numpy.stack(latents)))
         self.by_class = by_class
 
@@ -290,7 +295,7 @@ def test_setting_up_leaves_the_global_random_state_alone(features):
 def test_classifier_comes_from_the_cache_the_second_time(monkeypatch):
     first = evaluator(seed=5)
     with monkeypatch.context() as patch:
-        patch.setattr(feature_space, "train", None)  # it cannot be trained again
+        patch.setattr(feature_spaces, "train", None)  # it cannot be trained again
         torch.manual_seed(9)
         again = evaluator(seed=5)
     assert again.protocol == first.protocol and again.floor == first.floor
@@ -475,7 +480,7 @@ def test_run_is_measured_at_its_steps_and_after_the_last(whole, tmp_path):
 
 
 def test_best_is_the_model_of_the_best_step(whole):
-    best, step = pretrained.load(whole / "best"), best_step(whole)
+    best, step = generators.load(whole / "best"), best_step(whole)
     assert best.training["steps"] == step
     again = Evaluator(best.modality, "digits", count=40, features="random", search_all=False, quiet=True)
     assert again.evaluate(best, again.generated(best), quick=True).generated == measurements(whole)[step]
@@ -486,7 +491,7 @@ def test_best_is_by_the_metric_that_is_named(tmp_path, metric, better):
     folder = run.train(tiny(tmp_path / "run", best_metric=metric, evaluate_features="auto"))
     values = {step: figures[metric] for step, figures in measurements(folder).items()}
     assert len(set(values.values())) > 1
-    assert values[pretrained.load(folder / "best").training["steps"]] == better(values.values())
+    assert values[generators.load(folder / "best").training["steps"]] == better(values.values())
 
 
 def test_the_split_to_hold_it_against_can_be_named(tmp_path):
@@ -500,7 +505,7 @@ def test_the_split_to_hold_it_against_can_be_named(tmp_path):
     for name, taken in ((None, "test"), ("validation", "validation"), ("train", "half of train")):
         folder = run.train(tiny(tmp_path / taken, evaluate_held_out=name, **options))
         assert report.read(folder).protocol["held_out"] == taken
-        assert pretrained.load(folder).training.get("held_out") == name
+        assert generators.load(folder).training.get("held_out") == name
     with pytest.raises(UserError, match="no split 'dev'"):
         run.train(tiny(tmp_path / "none", evaluate_held_out="dev", **options))
 
@@ -518,9 +523,9 @@ def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path):
 def test_resumed_run_remembers_the_best_from_before(tmp_path, monkeypatch):
     part = run.train(tiny(tmp_path / "run", steps=4))
     before = best_step(part)
-    monkeypatch.setattr("multigan.evaluation.frechet_distance", lambda real, fake: 1e9)
+    monkeypatch.setattr("multigan.evaluation.evaluator.frechet_distance", lambda real, fake: 1e9)
     run.train(dataclasses.replace(config.read(part), resume=str(part), output=None, steps=6))
-    assert pretrained.load(part / "best").training["steps"] == before
+    assert generators.load(part / "best").training["steps"] == before
 
 
 def test_training_is_the_same_with_evaluations_and_without(whole, tmp_path):
@@ -534,7 +539,7 @@ def test_training_is_the_same_with_evaluations_and_without(whole, tmp_path):
 def test_as_good_is_no_better(tmp_path):
     folder = run.train(tiny(tmp_path / "run", steps=4, best_metric="density"))
     assert [figures["density"] for figures in measurements(folder).values()] == [0, 0]
-    assert pretrained.load(folder / "best").training["steps"] == 2
+    assert generators.load(folder / "best").training["steps"] == 2
 
 
 def test_metric_that_there_is_not_is_one_line(tmp_path):

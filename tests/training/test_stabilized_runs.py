@@ -6,10 +6,11 @@ import json
 import pytest
 import torch
 
-from multigan import config, configure, run, testing, wiring
+from multigan import config, configure, testing
 from multigan.engine.step import Game
 from multigan.errors import UserError
 from multigan.testing import SAVED, checkpoint_of
+from multigan.training import build, run
 
 MODEL = {
     "resolution": 16,
@@ -290,5 +291,5 @@ def test_adaptive_augmentation_with_none_turned_on_is_one_line(tmp_path):
 
 
 def test_an_objective_is_smoothed_as_configured():
-    loss = wiring.chosen_objective(tiny(objective="least_squares", label_smoothing=0.1, label_smoothing_fake=0.3))
+    loss = build.chosen_objective(tiny(objective="least_squares", label_smoothing=0.1, label_smoothing_fake=0.3))
     assert loss.discriminator(torch.tensor([0.9]), torch.tensor([0.3])).item() == pytest.approx(0, abs=1e-12)

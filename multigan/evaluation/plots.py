@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from multigan.metrics.frechet import moments
-from multigan.report import DRAWN, Evaluation, number, words
+from multigan.evaluation.metrics.frechet import moments
+from multigan.evaluation.report import DRAWN, Evaluation, number, words
 
 SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "accuracy_trained_on_generated")
 SHOWN = 2000  # points of each cloud
@@ -47,55 +45,6 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
         right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
     figure.savefig(file)
-
-
-CURVES = (
-    ("losses", ("generator_loss", "discriminator_loss", "penalty")),
-    ("loss of the warm-up", ("warmup_loss",)),
-    ("D's outputs", ("d_real", "d_fake")),
-    ("gradient norms", ("generator_gradient_norm", "discriminator_gradient_norm")),
-    ("diversity", ("diversity",)),
-)
-
-
-def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """How a run went, by step; what was warned of is marked in red.
-
-    Args:
-        lines: Of ``metrics.jsonl``.
-        file: A PNG; none is written where there is nothing to draw.
-    """
-    panels = [(title, names) for title, names in CURVES if any(name in line for line in lines for name in names)]
-    measured = [line for line in lines if "evaluation" in line]
-    panels += [(words(name), (name,)) for name in ("frechet_distance", "recall") if measured]
-    if not panels:
-        return
-    figure = Figure(figsize=(5 * min(3, len(panels)), 3 * -(-len(panels) // 3)), layout="constrained")
-    marks = [line["step"] for line in lines if line.get("health")]
-    for place, (title, names) in enumerate(panels):
-        axes = figure.add_subplot(-(-len(panels) // 3), min(3, len(panels)), place + 1)
-        for name in names:
-            draw(axes, lines, name)
-        for step in marks:
-            axes.axvline(step, color="tab:red", alpha=0.3)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("step")
-        if title == "gradient norms":
-            axes.set_yscale("symlog", linthresh=1e-6)
-        if len(axes.lines) > len(marks) + 1:
-            axes.legend(fontsize=8)
-    figure.savefig(file)
-
-
-def draw(axes: Axes, lines: Sequence[Mapping[str, Any]], name: str) -> None:
-    """One curve."""
-    points = [
-        (line["step"], value)
-        for line in lines
-        if isinstance(value := line.get(name, line.get("evaluation", {}).get(name)), int | float)
-    ]
-    if points:
-        axes.plot(*zip(*points, strict=True), "." if len(points) == 1 else "-", label=words(name))
 
 
 def comparison(runs: Mapping[str, Evaluation], file: Path) -> None:

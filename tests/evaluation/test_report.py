@@ -5,7 +5,7 @@ import json
 import pytest
 
 from multigan.errors import UserError
-from multigan.report import Evaluation, number, read, verdict
+from multigan.evaluation.report import Evaluation, number, read, verdict
 
 FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "close_to_training": 0.01}
 

@@ -17,18 +17,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from multigan.config import TrainingConfig
-from multigan.engine.draws import Draws
 from multigan.engine.ema import calibrate
 from multigan.engine.health import DivergedError
+from multigan.engine.rng import Draws
 from multigan.engine.state import State
 from multigan.errors import BrokenSamplesError, UserError
+from multigan.evaluation.report import LESS, number, words
+from multigan.generation.generator import TrainedGenerator
 from multigan.modality import Modality
-from multigan.pretrained import TrainedGenerator
-from multigan.report import LESS, number, words
-from multigan.run_folder import add_line, add_note, read_metrics
+from multigan.training.run_folder import add_line, add_note, read_metrics
 
 if TYPE_CHECKING:
-    from multigan.evaluation import Evaluator
+    from multigan.evaluation.evaluator import Evaluator
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 CURVES, FEWEST = "curves.png", 5  # lines of metrics that are worth a picture
@@ -84,11 +84,11 @@ class Results:
 
     def curves(self) -> None:
         """How the run went so far, as a picture in its folder and in the tracker."""
-        from multigan import plots
+        from multigan.training.curves import curves
 
         lines = read_metrics(self.folder)
         if len(lines) >= FEWEST:
-            plots.curves(lines, self.folder / CURVES)
+            curves(lines, self.folder / CURVES)
             if (self.folder / CURVES).is_file():
                 self.show(self.folder / CURVES, "curves")
 
@@ -98,7 +98,7 @@ class Results:
         Raises:
             UserError: The features cannot be had, or there is no such metric.
         """
-        from multigan.evaluation import Evaluator
+        from multigan.evaluation.evaluator import Evaluator
 
         training = self.training
         if not training.evaluate_every:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multigan import configure, run
+from multigan import configure
+from multigan.training import run
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 16}

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multigan.metrics import neighbours as module
-from multigan.metrics.neighbours import nearest, neighbours, radii
+from multigan.evaluation.metrics import neighbours as module
+from multigan.evaluation.metrics.neighbours import nearest, neighbours, radii
 
 
 def column(values):

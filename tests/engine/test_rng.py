@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multigan.engine.draws import Draws, derive_seed
+from multigan.engine.rng import Draws, derive_seed
 
 CPU = torch.device("cpu")
 KINDS = ["normal", "uniform"]

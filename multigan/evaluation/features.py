@@ -12,14 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from multigan import __version__
 from multigan.data.cache import cache_home, hashed
-from multigan.data.held_out import Rows
 from multigan.errors import UserError
+from multigan.evaluation import spaces
+from multigan.evaluation.classifier import Classifier, train_classifier
+from multigan.evaluation.held_out import Rows
 from multigan.files import network_tensors
-from multigan.metrics import spaces
-from multigan.metrics.classifier import Classifier, train_classifier
 from multigan.modality import Modality
+from multigan.version import __version__
 
 VERSION = 2  # of the classifiers: those of another one are trained anew
 SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most

@@ -14,7 +14,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from multigan.config import CONFIG_FILE, PLACES, TrainingConfig, flatten, plain, read, write
 from multigan.errors import UserError
 from multigan.files import clean, write_text
-from multigan.model_folder import RUNS
+from multigan.generation.model_folder import RUNS
 
 METRICS = "metrics.jsonl"
 # What a run cannot be resumed with another value of: its data, its networks and its random numbers. The dataset may lie

@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 
-from multigan.metrics.kernel import kernel_distance, squared_discrepancy
+from multigan.evaluation.metrics.kernel import kernel_distance, squared_discrepancy
 
 
 def column(values):

@@ -1,0 +1,1 @@
+"""Generation: trained generators, their folders and the latents they start from."""

@@ -1,0 +1,70 @@
+"""Holds the pictures of figures: they open, and show what there is, however little that is."""
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from multigan.evaluation import plots
+from multigan.evaluation.report import Evaluation
+
+FIGURES = {"frechet_distance": 3.0, "precision": 0.5, "recall": 0.25, "density": 1.5, "coverage": 0.75}
+
+
+def evaluation(**figures):
+    return Evaluation({"features": "random"}, {**FIGURES, **figures}, {**FIGURES, **figures})
+
+
+def cloud(count, dimensions=5, seed=0):
+    return torch.randn(count, dimensions, generator=torch.Generator().manual_seed(seed))
+
+
+def pixels(file):
+    with Image.open(file) as picture:
+        assert picture.format == "PNG"
+        return numpy.asarray(picture.convert("RGB")).astype(int)
+
+
+def ink(file):
+    """The share of pixels that are not white."""
+    return (pixels(file) != 255).any(2).mean()
+
+
+# --- an evaluation ---
+
+
+def test_evaluation_shows_bars_and_both_clouds(tmp_path):
+    plots.evaluation(evaluation(), cloud(300), cloud(300, seed=1), tmp_path / "one.png")
+    assert ink(tmp_path / "one.png") > 0.03
+    plots.evaluation(evaluation(), cloud(300), 3 * cloud(300, seed=1), tmp_path / "other.png")
+    assert (pixels(tmp_path / "one.png") != pixels(tmp_path / "other.png")).any()
+
+
+@pytest.mark.parametrize("dimensions", [2, 40])
+def test_evaluation_of_few_samples(tmp_path, dimensions):
+    plots.evaluation(evaluation(), cloud(6, dimensions), cloud(3, dimensions), tmp_path / "few.png")
+    assert ink(tmp_path / "few.png") > 0.01
+
+
+def test_evaluation_of_one_feature(tmp_path):
+    plots.evaluation(evaluation(), cloud(20, 1), cloud(20, 1), tmp_path / "one.png")
+    assert ink(tmp_path / "one.png") > 0.01
+
+
+def test_evaluation_is_the_same_picture_every_time_and_takes_no_random_numbers(tmp_path):
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        plots.evaluation(evaluation(), cloud(100, 40), cloud(100, 40, 1), tmp_path / f"{seed}.png")
+        assert torch.equal(torch.get_rng_state(), before)
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+
+
+# --- a comparison ---
+
+
+def test_comparison_has_a_bar_and_a_point_for_each_run(tmp_path):
+    plots.comparison({"one": evaluation()}, tmp_path / "one.png")
+    plots.comparison({"one": evaluation(), "other": evaluation(recall=0.9)}, tmp_path / "two.png")
+    assert min(ink(tmp_path / "one.png"), ink(tmp_path / "two.png")) > 0.01
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
