@@ -137,7 +137,7 @@ def on_digits(data: str, objective: str, settings: dict[str, Any], steps: int, s
             folder = trained("image", room, dataset=data, steps=steps, seed=seed, **options)
             if folder is not None:
                 generator = load(folder)
-                rows.append(evaluator().compare(evaluator().generated(generator)))
+                rows.append(evaluator().measure(evaluator().generated(generator)))
     lost = f" ({seeds - len(rows)} of {seeds} diverged)" if len(rows) < seeds else ""
     return (shown({name: statistics.mean(row[name] for row in rows) for name in SHOWN}) if rows else "") + lost
 
@@ -170,7 +170,7 @@ def main() -> None:
     data, chosen, steps = options.data, options.objective or list(OBJECTIVES), options.steps or STEPS[options.data]
     measure = on_digits if data == "digits" else on_points
     if data == "digits":
-        print(f"digits: {', '.join(SHOWN)}; real ones held out: {shown(evaluator().floor)}; {steps} steps\n")
+        print(f"digits: {', '.join(SHOWN)}; real ones held out: {shown(evaluator().baseline)}; {steps} steps\n")
     else:
         Ring.builtin_datasets = {"ring": lambda: points("ring"), "grid": lambda: points("grid")}
         print(f"{data}: modes found of {len(modes(data))}, good points; {steps} steps\n")

@@ -27,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as room:
         model = {
-            "architecture": "gan",
+            "architecture": "mlp",
             "resolution": 64,
             "generator_width": options.width,
             "discriminator_width": options.width,

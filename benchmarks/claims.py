@@ -38,8 +38,8 @@ from multigan import config, configure
 from multigan.engine import checkpoint, distributed, launch
 from multigan.engine.ema import update_average
 from multigan.engine.objectives import OBJECTIVES
-from multigan.engine.rng import Draws
-from multigan.engine.step import Game, Rules
+from multigan.engine.rng import BatchRandom
+from multigan.engine.step import Game, StepConfig
 from multigan.modalities.image.augmentation import affine
 from multigan.modalities.image.networks import FullyConnectedDiscriminator, FullyConnectedGenerator
 from multigan.training.run import Run
@@ -130,13 +130,13 @@ def build(accelerator: Accelerator, conditional: bool = True, **rules: Any) -> G
         generator=generator,
         discriminator=discriminator,
         **players,
-        rules=Rules(**{"objective": OBJECTIVES["non_saturating"], **rules}),
-        draws=Draws(7, BATCH, accelerator.device),
+        config=StepConfig(**{"objective": OBJECTIVES["non_saturating"], **rules}),
+        random=BatchRandom(7, BATCH, accelerator.device),
         latent_dim=LATENT,
         batches=batches if conditional else lambda number, rows: (batches(number, rows)[0], None),
         augment=lambda samples, numbers: affine(samples, numbers, rotation=20, scaling=0.1, shift=0.1),
         augment_numbers=4,
-        rows=distributed.share(BATCH, rules.get("micro_batches", 1), accelerator),
+        batch_slice=distributed.share(BATCH, rules.get("micro_batches", 1), accelerator),
     )
 
 
@@ -249,7 +249,7 @@ def penalties() -> Iterator[Row]:
         for precision in ("no", "bf16"):
             game = build(start(precision), **rules)
             (batch,) = game.make_micro_batches(0, graph=False)
-            batch.fake = batches(1, game.rows)[0]  # the generator's own would be rounded
+            batch.fake = batches(1, game.batch_slice)[0]  # the generator's own would be rounded
             with game.accelerator.autocast():
                 value = game.penalty(batch.real, batch.fake, batch)
             gradients = torch.autograd.grad(value, list(game.discriminator.parameters()), allow_unused=True)
@@ -280,7 +280,7 @@ def loss_scale() -> Iterator[Row]:
         game.step(0)
         average = copy.deepcopy(game.generator)
         before = state(game)
-        metrics = dataclasses.replace(game, rules=overflowing(player)).step(1)
+        metrics = dataclasses.replace(game, config=overflowing(player)).step(1)
         update_average(average, game.generator, 0.9, 1)
         after = state(game)
         changed = [name for name in before if name.startswith(player) and not torch.equal(before[name], after[name])]
@@ -294,10 +294,10 @@ def loss_scale() -> Iterator[Row]:
         yield Row(claim, "updates counted wrongly", miscounted, 0)
 
 
-def overflowing(player: str) -> Rules:
+def overflowing(player: str) -> StepConfig:
     """Rules by which the scaled gradients of one player are too large for float32; its loss is not."""
     plain = OBJECTIVES["non_saturating"]
-    return Rules(plain._replace(**{player: lambda real, fake: 1e36 * getattr(plain, player)(real, fake)}))
+    return StepConfig(plain._replace(**{player: lambda real, fake: 1e36 * getattr(plain, player)(real, fake)}))
 
 
 # --- resuming ---

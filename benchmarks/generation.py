@@ -40,7 +40,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             for number in range(options.count):
                 sample = network(torch.randn(1, 64), None)
-                modality.present(sample)[0].save(f"{folder}/{number}.png")
+                modality.to_outputs(sample)[0].save(f"{folder}/{number}.png")
 
     times = medians({"batched": batched, "one at a time": one_at_a_time}, options.rounds)
     table(f"{options.count} pictures of 64 x 64 to PNG", times, "batched")

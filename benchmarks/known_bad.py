@@ -14,10 +14,10 @@ import numpy
 import torch
 from torch.nn.functional import avg_pool2d
 
-from multigan.evaluation.evaluator import Evaluator, Found, own_blocks
+from multigan.evaluation.evaluator import Evaluator, FeatureSet, own_blocks
 from multigan.evaluation.features import class_names
 from multigan.evaluation.held_out import Rows
-from multigan.evaluation.report import LESS, number, words
+from multigan.evaluation.report import LOWER_IS_BETTER, number, words
 from multigan.generation.generator import BATCH
 from multigan.modalities.image import Image, ImageConfig
 
@@ -33,14 +33,14 @@ def main() -> None:
     modality = Image(ImageConfig(conditional=True))
     fit(modality, options.dataset)
     evaluator = Evaluator(modality, options.dataset, count=options.count, features=options.features)
-    table = {"perfect (the floor)": evaluator.floor}
+    table = {"perfect (the floor)": evaluator.baseline}
     for name, found in generators(evaluator).items():
-        table[name] = evaluator.compare(found)
+        table[name] = evaluator.measure(found)
     print(f"{evaluator.count:,} of each, {evaluator.protocol['held_out']} held out, features {options.features}\n")
-    names = [name for name in evaluator.floor if not name.endswith("_deviation")]
+    names = [name for name in evaluator.baseline if not name.endswith("_deviation")]
     print(f"| | {' | '.join(map(words, names))} |\n|---|{'---|' * len(names)}")
     for title, values in table.items():
-        cells = [cell(name, values.get(name), evaluator.floor[name]) for name in names]
+        cells = [cell(name, values.get(name), evaluator.baseline[name]) for name in names]
         print(f"| {title} | {' | '.join(cells)} |")
 
 
@@ -51,18 +51,18 @@ def fit(modality: Image, dataset: str) -> None:
     modality.fit(load(modality, dataset, None, "train", False))
 
 
-def generators(evaluator: Evaluator) -> dict[str, Found]:
+def generators(evaluator: Evaluator) -> dict[str, FeatureSet]:
     """What each of them makes, where the classes asked for are those of the held-out pictures."""
-    train, every, asked = evaluator.train, evaluator.trained_on, evaluator.held_out.labels
+    train, every, asked = evaluator.train, evaluator.training_rows, evaluator.held_out.labels
     assert asked is not None and train.labels is not None
     labels, classes = train.labels, len(class_names(evaluator.modality))
     first = torch.stack([(labels == number).nonzero()[0, 0] for number in range(classes)])
 
-    def real(numbers: numpy.ndarray, name: str) -> Found:
+    def real(numbers: numpy.ndarray, name: str) -> FeatureSet:
         found = evaluator.real(Rows(train.data, numbers), name)
         return found._replace(labels=asked)
 
-    def changed(change: object, name: str) -> Found:
+    def changed(change: object, name: str) -> FeatureSet:
         def block(number: int) -> torch.Tensor:
             encoded = evaluator.held_out.encoded(number * BATCH, (number + 1) * BATCH)
             return change(evaluator.modality.to_sample(encoded), number)
@@ -88,12 +88,12 @@ def generators(evaluator: Evaluator) -> dict[str, Found]:
     }
 
 
-def cell(name: str, value: float | None, floor: float) -> str:
+def cell(name: str, value: float | None, baseline: float) -> str:
     """A figure, in bold where it is on the bad side of the floor."""
     if value is None:
         return ""
-    worse = value - floor if name in LESS else floor - value
-    margin = SEEN * max(abs(floor), 0.1)
+    worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
+    margin = SEEN * max(abs(baseline), 0.1)
     return f"**{number(value)}**" if worse > margin else number(value)
 
 

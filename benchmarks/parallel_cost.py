@@ -44,7 +44,7 @@ def main() -> None:
 
         def together() -> None:
             run.play(next(count))
-            run.agreement.largest(0)
+            run.stop_signal.max_of_previous(0)
 
         def compare() -> None:
             with suppress(UserError):  # each for itself, they have drifted apart
@@ -63,7 +63,7 @@ def main() -> None:
             table(f"one step, DCGAN at 64 x 64, batch {options.batch}, 2 processes", times, "each for itself")
             share = times["comparing the weights"] / (run.training.log_every * times["as one"])
             print(f"\ncomparing the weights each {run.training.log_every} steps costs {share:.4%} of the time")
-        run.agreement.collect()
+        run.stop_signal.collect()
 
 
 if __name__ == "__main__":

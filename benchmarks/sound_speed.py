@@ -23,6 +23,7 @@ from multigan.data.cache import Cached
 from multigan.data.sampler import Sampler
 from multigan.generation.generator import BATCH as GENERATED
 from multigan.modalities.audio import Audio, AudioConfig
+from multigan.modality import Crop
 
 RATE, PIECE, RECORDINGS, BATCH, BATCHES = 16_000, 16_384, 100, 64, 50
 
@@ -44,7 +45,7 @@ def read(modality: Audio) -> None:
         file = Path(folder) / "real.bin"
         file.write_bytes(random.integers(-32768, 32768, (ends[-1], 1), numpy.int16).tobytes())
         mapped = numpy.memmap(file, numpy.int16, "r", shape=(int(ends[-1]), 1))
-        data = Cached(mapped, ends=ends, piece_length=PIECE, piece_anywhere=True)
+        data = Cached(mapped, ends=ends, crop=Crop(PIECE))
         sampler = Sampler(RECORDINGS, seed=0)
         batch = from_cache(data, BATCH, seed=0, conditional=False, device=torch.device("cpu"))
 

@@ -1,6 +1,6 @@
 """SeqGAN's oracle test (Yu et al. 2017, arXiv:1609.05473): sentences of a random LSTM, which judges what is learned.
 
-    OMP_NUM_THREADS=1 uv run benchmarks/text_oracle.py [--warmup_steps 2000] [--steps 500]
+    OMP_NUM_THREADS=1 uv run benchmarks/text_oracle.py [--pretraining_steps 2000] [--steps 500]
 
 A vocabulary of 5,000, 20 tokens, 10,000 sentences; the oracle has 32 units and weights from a standard normal. Its mean
 negative log-likelihood a token of what a model makes says how good that is; the model's of new sentences of the oracle,
@@ -74,7 +74,7 @@ def row(name: str, model: TrainedGenerator, oracle: Oracle, test: list[str]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--warmup_steps", type=int, default=2000)
+    parser.add_argument("--pretraining_steps", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=500)
     options = parser.parse_args()
     oracle = Oracle()
@@ -85,7 +85,7 @@ def main() -> None:
         "text",
         dataset="oracle",
         steps=0,
-        warmup_steps=options.warmup_steps,
+        pretraining_steps=options.pretraining_steps,
         tracker="none",
         log_every=100,
         objective="relativistic",

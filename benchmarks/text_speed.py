@@ -103,8 +103,8 @@ def engine(folder: str, estimator: str) -> Callable[[], object]:
     return lambda: run.state.meter.add(run.play(next(count)))
 
 
-def warmup(folder: str) -> Callable[[], object]:
-    run = wired(f"{folder}/warmup", model={}, warmup_steps=10**6)
+def pretraining(folder: str) -> Callable[[], object]:
+    run = wired(f"{folder}/warmup", model={}, pretraining_steps=10**6)
     count = iter(range(10**9))
     return lambda: run.state.meter.add(run.play(next(count)))
 
@@ -123,7 +123,7 @@ class Reader(nn.Module):
         return logits
 
 
-def bare_warmup(tokens: Tensor) -> Callable[[], None]:
+def bare_pretraining(tokens: Tensor) -> Callable[[], None]:
     reader = Reader()
     optimizer = torch.optim.Adam(reader.parameters(), 1e-3, fused=True)
 
@@ -193,7 +193,7 @@ def main() -> None:
         table(f"one step of the generator and {CRITIC_STEPS} of the discriminator", times, "ports")
         print(f"\nthe engine is {times['ports'] / times['engine, soft']:.2f} times as fast as the ports, and")
         print(f"{times['ports'] / times['engine, straight-through']:.2f} times straight through\n")
-        times = medians({"engine": warmup(folder), "bare nn.LSTM": bare_warmup(tokens)}, 3 * options.rounds)
+        times = medians({"engine": pretraining(folder), "bare nn.LSTM": bare_pretraining(tokens)}, 3 * options.rounds)
         table("a step of the warm-up", times, "bare nn.LSTM")
         rate = {name: BATCH * LENGTH / seconds for name, seconds in times.items()}
         print(

@@ -109,8 +109,8 @@ def bare(waves: Tensor, critic_steps: int) -> Callable[[], None]:
             with torch.set_grad_enabled(last):
                 fake = generator(torch.randn(BATCH, LATENT), None)
             loss = critic(fake.detach(), None, numbers).mean() - critic(real, None, numbers).mean()
-            judge = lambda samples, numbers=numbers: critic(samples, None, numbers)  # noqa: E731
-            (loss + 10 * wgan_gp(judge, real, fake.detach(), torch.rand(BATCH))).backward()
+            discriminate = lambda samples, numbers=numbers: critic(samples, None, numbers)  # noqa: E731
+            (loss + 10 * wgan_gp(discriminate, real, fake.detach(), torch.rand(BATCH))).backward()
             optimizers[1].step()
             optimizers[1].zero_grad()
         critic.requires_grad_(False)
@@ -150,11 +150,15 @@ def critic_step(phase_shuffle: bool) -> Callable[[], None]:
     def step() -> None:
         numbers = torch.rand(BATCH, LEVELS - 1) if phase_shuffle else None
 
-        def judge(samples: Tensor) -> Tensor:
+        def discriminate(samples: Tensor) -> Tensor:
             logits: Tensor = critic(samples, None, numbers)
             return logits
 
-        loss = judge(fake).mean() - judge(real).mean() + 10 * wgan_gp(judge, real, fake, torch.rand(BATCH))
+        loss = (
+            discriminate(fake).mean()
+            - discriminate(real).mean()
+            + 10 * wgan_gp(discriminate, real, fake, torch.rand(BATCH))
+        )
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from multigan.version import __version__
+from multigan.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from multigan.config import TrainingConfig, configure
@@ -30,7 +30,6 @@ __all__ = [
     "TrainedGenerator",
     "TrainingConfig",
     "UserError",
-    "__version__",
     "configure",
     "load",
     "train",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from multigan import registry
+from multigan import legacy, registry
 from multigan.errors import UserError
 from multigan.files import write_text
 from multigan.modality import Modality
@@ -38,7 +38,7 @@ class TrainingConfig:
         output: The run folder; null makes a new one under runs/.
         resume: A run folder to go on with. Its configuration is the default for every other flag.
         steps: Steps of the game, each one generator update.
-        warmup_steps: Steps of the generator alone before the game, for modalities that have such a phase.
+        pretraining_steps: Steps of the generator alone before the game, for modalities that have such a phase.
         batch_size: Samples in a batch, over all processes and micro-batches together.
         micro_batches: Parts that each process splits its share of a batch into, to fit in memory.
         seed: Decides all that is random. The same configuration and seed make the same run.
@@ -70,7 +70,7 @@ class TrainingConfig:
         ada_samples: Real samples in which the share that is augmented goes from 0 to 1 at most.
         discriminator_steps: Discriminator updates in each step.
         generator_learning_rate: Adam's.
-        warmup_learning_rate: The generator's before the game.
+        pretraining_learning_rate: The generator's before the game.
         discriminator_learning_rate: Adam's.
         betas: Adam's.
         learning_rate_schedule: How the rates of the game fall: constant, linear, or cosine.
@@ -90,7 +90,7 @@ class TrainingConfig:
     output: str | None = None
     resume: str | None = None
     steps: int = 1000
-    warmup_steps: int = 0
+    pretraining_steps: int = 0
     batch_size: int = 64
     micro_batches: int = 1
     seed: int = 0
@@ -122,7 +122,7 @@ class TrainingConfig:
     ada_samples: int = 100_000
     discriminator_steps: int = 1
     generator_learning_rate: float = 2e-4
-    warmup_learning_rate: float = 1e-3
+    pretraining_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.99)
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -142,7 +142,7 @@ class TrainingConfig:
         for name in (
             "seed",
             "steps",
-            "warmup_steps",
+            "pretraining_steps",
             "evaluate_every",
             "r1",
             "r2",
@@ -153,8 +153,8 @@ class TrainingConfig:
             "learning_rate_warmup",
         ):
             check(self, name, getattr(self, name) >= 0, "0 or more")
-        check(self, "steps", self.steps + self.warmup_steps >= 1, "at least 1, or some warmup_steps")
-        for name in ("generator_learning_rate", "warmup_learning_rate", "discriminator_learning_rate"):
+        check(self, "steps", self.steps + self.pretraining_steps >= 1, "at least 1, or some pretraining_steps")
+        for name in ("generator_learning_rate", "pretraining_learning_rate", "discriminator_learning_rate"):
             check(self, name, getattr(self, name) > 0, "more than 0")
         for name, value in vars(self).items():
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
@@ -253,6 +253,7 @@ def load_file(file: Path) -> dict[str, Any]:
         raise UserError(f"cannot read the settings in {file}: {reason}") from error
     if not isinstance(values, dict):
         raise UserError(f"{file} holds no settings: expected lines such as steps: 1000")
+    values = legacy.settings(values)
     if values.get("resume") is not None:
         raise UserError(f"resume stands in {file}: give it as the flag --resume")
     return values

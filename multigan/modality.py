@@ -1,10 +1,11 @@
 """The plugin contract: everything the rest of multigan asks of a modality.
 
-A modality says what a sample is: how a row of a dataset becomes numbers, which two networks play, and how a person
-looks at what came out. It never sees processes, precision, optimizers, checkpoints or files of a run.
+A modality defines what a sample is: how a row of a dataset becomes numbers, which two networks play the game, and what
+a person gets to see. It never deals with processes, precision, optimizers, checkpoints or the files of a run.
 
-Shapes: ``B`` samples in a batch, ``S`` the shape of one sample (``(C, H, W)`` for a picture), ``latent_dim`` numbers of
-noise, ``condition`` the class numbers ``(B,)`` of a class-conditional model, or None.
+Shapes: ``B`` is the number of samples in a batch, ``S`` the shape of one sample (``(C, H, W)`` for a picture),
+``latent_dim`` the size of a latent, and ``condition`` the class numbers, int64 ``(B,)``, of a class-conditional model,
+or None.
 """
 
 from __future__ import annotations
@@ -13,101 +14,173 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import datasets
     import numpy
     from torch import Tensor, nn
 
+PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Tensor | None], Tensor]"
+ExtraMetrics: TypeAlias = "Callable[[list[Any], list[Any], list[Any]], dict[str, float]]"
+
+
+@dataclass(frozen=True)
+class ClassConditionalConfig:
+    """Base of the configurations of modalities that can be class-conditional.
+
+    Args:
+        conditional: Whether both networks are given the class, so that samples of a chosen class can be generated.
+        label_column: The dataset's column of classes; null finds it.
+        classes: The names of the classes; empty takes them from the dataset.
+    """
+
+    conditional: bool = False
+    label_column: str | None = None
+    classes: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class NoOptions:
-    """A modality whose generators take no further options."""
+    """The options of a modality whose generators take none."""
+
+
+class Crop(NamedTuple):
+    """How much of each example the networks see, where examples differ in length.
+
+    Attributes:
+        length: Entries along the first axis of what `Modality.encode` returns; shorter examples are padded with zeros.
+        random: Whether the piece is taken at random, anew each time an example is read, or from the start.
+    """
+
+    length: int
+    random: bool = True
+
+
+class Augmentation(NamedTuple):
+    """Differentiable augmentation of what the discriminator sees, real and generated samples alike.
+
+    Attributes:
+        numbers: How many uniform random numbers each sample takes.
+        apply: ``(samples (B, *S), uniform numbers in [0, 1) (B, numbers)) -> (B, *S)``; row i of the numbers decides
+            what happens to sample i.
+    """
+
+    numbers: int
+    apply: Callable[[Tensor, Tensor], Tensor]
+
+
+class Preview(NamedTuple):
+    """What `Modality.preview` wrote, and what it noticed.
+
+    Attributes:
+        files: The files written.
+        artifacts: Plain defects of the samples, such as silence or clipping: one line each, with its figure.
+    """
+
+    files: list[Path]
+    artifacts: Sequence[str] = ()
+
+
+class EvaluationView(NamedTuple):
+    """The form in which samples are evaluated, where people meet another one than the networks: a wave, not its
+    spectrogram.
+
+    Attributes:
+        to_sample: Encoded rows ``(B, ...)``, on the device -> samples in this form.
+        from_generated: Samples ``(B, *S)`` of the generator -> samples in this form.
+        to_outputs: Samples in this form -> the objects of `Modality.to_outputs`.
+        preview: As `Modality.preview`, for samples in this form.
+        classifier: As `Modality.classifier`, for samples in this form.
+    """
+
+    to_sample: Callable[[Tensor], Tensor]
+    from_generated: Callable[[Tensor], Tensor]
+    to_outputs: Callable[[Tensor], list[Any]]
+    preview: Callable[[Tensor, Path, Sequence[str]], Preview]
+    classifier: Callable[[], nn.Module | None]
 
 
 class Modality(ABC):
-    """What multigan must know of one kind of data. Subclass it and name the subclass as an entry point.
+    """What multigan needs to know about one kind of data. Subclass it and declare the subclass as an entry point.
+
+    Required: `Config`, `encode`, `generator`, `discriminator`, `save` and `preview`. Everything else has a default.
 
     ``Config`` is a frozen dataclass of plain values (numbers, strings, booleans, tuples of them) with defaults and a
-    docstring that explains each field; its fields become the command line's ``--model.FIELD``. It must have
-    ``latent_dim: int``, and, where class-conditional models are possible, ``conditional: bool`` and
-    ``classes: tuple[str, ...]``, the names of the classes, which `fit` fills in. It is saved beside the weights and is
-    all that generating needs.
+    docstring that describes each field; its fields become the flags ``--model.FIELD``. It must have
+    ``latent_dim: int``. A modality with classes derives it from `ClassConditionalConfig`. It is saved beside the
+    weights and is all that generating needs.
     """
 
     Config: ClassVar[type]
     #: Built-in datasets by name, each made by a call; the first is the default.
     builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset]]] = {}
-    #: Endings of files that hold one example each, lower case with the dot. A folder of such files is then a dataset
+    #: Endings of files that hold one example each, in lower case with the dot. A folder of such files is then a dataset
     #: with the columns ``file`` (a path) and, from sub-folders or a metadata.csv, ``label``.
     file_endings: ClassVar[tuple[str, ...]] = ()
-    #: Fields of the training configuration that this modality starts from, where the general ones do not suit it.
+    #: Fields of the training configuration that should start from other values than the general defaults.
     training_defaults: ClassVar[Mapping[str, Any]] = {}
-    #: Further options of generating, a frozen dataclass with defaults, for `steer`; its fields become the flags of
+    #: Options of generating, a frozen dataclass with defaults, for `apply_options`. Its fields become flags of
     #: `multigan generate`.
     Options: ClassVar[type] = NoOptions
-    #: Whether near latents make near samples: if not, there is no walking between them, and no truncation.
+    #: Whether nearby latents give similar samples. If not, interpolation and truncation are refused.
     latent_space: ClassVar[bool] = True
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the networks are given the class."""
+        return isinstance(self.config, ClassConditionalConfig) and self.config.conditional
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that the networks are given; empty for an unconditional model."""
+        return self.config.classes if self.conditional else ()
 
     # --- data ---
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.
 
-        Called once, before `encode`; what it learned before, with the same `fitting`, comes from the cache. It must not
-        change anything that the user set.
+        Called once, before `encode`. With the same `fit_key`, what was learned before comes from the cache. Settings
+        that the user made must stay as they are.
 
         Returns:
-            What the user should know of it: lines that are said at the start of each run.
+            What was decided about the data, as lines that are printed at the start of each run.
 
         Raises:
             UserError: The dataset lacks what this modality needs.
         """
         return ()
 
-    def fitting(self) -> dict[str, Any]:
+    def fit_key(self) -> dict[str, Any]:
         """What `fit` depends on besides the dataset, as plain values. Default: all settings."""
         return asdict(self.config)
 
     @abstractmethod
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
-        """One row of the dataset -> ``real``, an array, and ``label`` where there is one; None leaves the row out.
+        """Turn one row of the dataset into ``real``, an array, and ``label``, where there is one; None skips the row.
 
-        The arrays of all rows are of one type and one shape, but for the first axis where there is a `piece_length`.
-
-        Called once a row and kept on disk, so small integers are better than floats (`to_sample` turns them round).
+        The arrays of all rows have one type and one shape, except along the first axis where there is a `crop`. Called
+        once a row and kept on disk, so small integers are better than floats (`to_sample` converts them).
 
         Raises:
             ValueError: This row is unusable, and why.
         """
 
-    @property
-    def piece_length(self) -> int | None:
-        """How much of each example the networks see, where examples are of different lengths; else None.
-
-        With it, the arrays of `encode` may be of any length along their first axis. A piece of this length is taken
-        each time an example is read, and zeros follow what is shorter.
-        """
-        return None
-
-    @property
-    def piece_anywhere(self) -> bool:
-        """Whether pieces are taken from anywhere in an example, at random, or from its start."""
-        return True
-
-    def encoding(self) -> dict[str, Any]:
-        """What `encode` depends on after `fit`, as plain values: with the same, the cache is used again.
-
-        Default: all settings.
-        """
+    def encode_key(self) -> dict[str, Any]:
+        """What `encode` depends on after `fit`, as plain values: the cache is keyed by it. Default: all settings."""
         return asdict(self.config)
 
+    @property
+    def crop(self) -> Crop | None:
+        """How much of each example the networks see, where examples differ in length. Default: all of it."""
+        return None
+
     def to_sample(self, real: Tensor) -> Tensor:
-        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)``, of PyTorch's default type as the networks are."""
+        """Encoded ``(B, ...)``, on the device -> samples ``(B, *S)`` of PyTorch's default type, as the networks are."""
         import torch
 
         return real.to(torch.get_default_dtype())
@@ -116,126 +189,106 @@ class Modality(ABC):
 
     @abstractmethod
     def generator(self) -> nn.Module:
-        """A module: standard normal ``(B, latent_dim)`` and condition, int64 ``(B,)`` or None -> samples ``(B, *S)``.
+        """A module: standard normal latents ``(B, latent_dim)``, condition ``(B,)`` or None -> samples ``(B, *S)``.
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
-        numbers of its own (no dropout): a run could not be repeated or resumed exactly. For batch normalisation take
-        `multigan.networks.normalization`, which gives the same on any number of processes.
+        numbers of its own (no dropout), or a run could not be repeated or resumed exactly. For batch normalisation use
+        `multigan.networks.normalization`, which gives the same result on any number of processes.
         """
 
     @abstractmethod
     def discriminator(self) -> nn.Module:
-        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> logits ``(B,)``, high for real, no sigmoid.
+        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> raw logits ``(B,)``, high for real, no sigmoid.
 
-        With `discriminator_numbers`, uniform numbers in [0, 1), ``(B, discriminator_numbers)``, are a third argument.
+        A discriminator with something random inside declares how many numbers it needs in an attribute
+        ``random_numbers: int``; it is then called with uniform numbers in [0, 1), ``(B, random_numbers)``, as a third
+        argument.
         """
 
-    @property
-    def augment_numbers(self) -> int:
-        """How many uniform numbers a sample `augment` takes."""
-        return 0
+    def augmentation(self) -> Augmentation | None:
+        """The differentiable augmentation of what the discriminator sees. Default: none."""
+        return None
 
-    @property
-    def discriminator_numbers(self) -> int:
-        """How many uniform numbers a sample the discriminator takes, for what is random inside it."""
-        return 0
-
-    def start(self, generator: nn.Module) -> None:
-        """Load what the training of a new generator starts from: pretrained weights, say.
+    def load_pretrained(self, generator: nn.Module) -> None:
+        """Load the weights that the training of a new generator starts from, if any.
 
         Raises:
-            UserError: It cannot be had.
+            UserError: They cannot be loaded.
         """
 
-    def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
-        """Differentiable augmentation of what the discriminator sees, real and generated alike.
-
-        Args:
-            samples: ``(B, *S)``.
-            numbers: ``(B, augment_numbers)``, uniform in [0, 1): row i decides what happens to sample i.
+    def pretraining_loss(self) -> PretrainingLoss | None:
+        """The loss of the phase before adversarial training: maximum likelihood, for text. Default: no such phase.
 
         Returns:
-            ``(B, *S)``.
+            ``(generator, real, condition) -> scalar``, with ``real`` ``(B, ...)`` as `encode` made it, on the device.
+            A mean over samples, so that micro-batches and processes add up.
         """
-        return samples
-
-    def warmup_loss(self, generator: nn.Module, real: Tensor, condition: Tensor | None) -> Tensor:
-        """The loss, a scalar, of one step of the phase before the game (maximum likelihood, for text).
-
-        ``real`` is as `encode` has it, ``(B, ...)``, on the device. A mean over samples, so that micro-batches and
-        processes add up.
-        """
-        raise TypeError(f"{type(self).__name__} has no warm-up phase: leave warmup_steps at 0")
+        return None
 
     def on_step(self, generator: nn.Module, step: int) -> None:
-        """Called before each step of the game, counted from 0, for schedules that are functions of the step.
+        """Called before each adversarial step, counted from 0, for schedules that are functions of the step.
 
-        Once with the unwrapped generator that is trained, once with its moving average. Throughout a warm-up, it is 0.
-        How many there will be is not said: a run may go on for longer, and must not have begun otherwise then.
+        Called with the unwrapped generator that is trained, and with its moving average. During pretraining ``step``
+        is 0. The total is not passed: a run can be extended, and must not depend on how long it was meant to be.
         """
 
     # --- what people see ---
 
-    def steer(self, generator: nn.Module, options: Any) -> None:
-        """Have a trained generator do as ``options``, of type `Options`, say, from here on.
+    def apply_options(self, generator: nn.Module, options: Any) -> None:
+        """Set a trained generator up for ``options``, an instance of `Options`, until the next call.
 
         Raises:
-            UserError: It cannot.
+            UserError: The options cannot be met.
         """
 
-    def save_beside(self, folder: Path) -> None:
-        """Write what other libraries read into the folder of a saved model, a tokenizer say. Default: nothing."""
+    def save_extras(self, folder: Path) -> None:
+        """Write what other libraries read (a tokenizer, say) into the folder of a saved model. Default: nothing."""
 
     @abstractmethod
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
-        """Write samples, CPU floats in batches ``(B, *S)``, into a folder as a user wants them; return the files.
+        """Write samples into a folder in the form users want, and return the files.
 
-        ``labels`` are the names of their classes, one a sample, where they have any. A file a sample, with an ending
-        of `file_endings`, needs not say them: metadata.csv does.
-
-        Batches come one at a time, and all of them may be more than memory holds: keep no more than one or two.
+        Args:
+            batches: Samples ``(B, *S)`` on the CPU, one batch at a time; all together may exceed the memory, so keep no
+                more than one or two.
+            folder: Exists and is empty.
+            labels: The class name of each sample, or empty. Where each sample has a file of its own, with an ending of
+                `file_endings`, metadata.csv holds the labels already.
         """
 
     @abstractmethod
-    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
-        """Write a few samples ``(N, *S)`` as a person looks at them, to ``path`` plus an ending; return the files.
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
+        """Show a few samples ``(N, *S)`` to a person, in files named ``path`` plus an ending.
 
-        ``labels`` are the names of their classes, one a sample, where they have any.
+        Args:
+            samples: On the CPU.
+            path: Without an ending.
+            labels: The class name of each sample, or empty.
         """
 
-    def faults(self, samples: Tensor) -> list[str]:
-        """What is plainly wrong with samples ``(N, *S)``: a line each, with its figure. Said at each preview."""
-        return []
-
-    def present(self, samples: Tensor) -> list[Any]:
-        """Samples ``(N, *S)`` -> N objects as a Python user wants them. Default: arrays."""
+    def to_outputs(self, samples: Tensor) -> list[Any]:
+        """Samples ``(N, *S)`` on the CPU -> N objects as a Python user wants them. Default: arrays."""
         return list(samples.numpy())
 
     # --- how good it is ---
 
-    def classifier(self) -> nn.Module:
-        """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``.
+    def classifier(self) -> nn.Module | None:
+        """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``. Default: none.
 
-        A linear layer over them is trained with it on the dataset's labels; see `multigan.evaluation.classifier`.
+        For datasets with labels, a linear layer on top is trained with it; see `multigan.evaluation.classifier`.
+        Without one, samples are compared as they are.
         """
-        raise TypeError(f"{type(self).__name__} has no classifier")
+        return None
 
-    def judged_as(self) -> Modality:
-        """Whose samples the metrics look at, where people meet something else than the networks: a sound, and not its
-        spectrogram. It encodes as this one does.
+    def evaluation_view(self) -> EvaluationView:
+        """The form in which samples are evaluated. Default: as the networks have them."""
+        return EvaluationView(self.to_sample, lambda samples: samples, self.to_outputs, self.preview, self.classifier)
+
+    def extra_metrics(self) -> ExtraMetrics | None:
+        """Metrics of this modality's own. Default: none.
+
+        Returns:
+            ``(generated, train, held_out) -> {name: value}``, of lists as `to_outputs` makes them: a thousand generated
+            samples or fewer, real ones that the generator was trained on, and as many real ones that it was not.
         """
-        return self
-
-    def to_judged(self, samples: Tensor) -> Tensor:
-        """Samples ``(B, *S)``, on any device, as those of `judged_as`, on the same."""
-        return samples
-
-    def figures(self, made: list[Any], train: list[Any], held_out: list[Any]) -> dict[str, float]:
-        """Metrics of this modality's own, by name, of samples as `present` gives them.
-
-        Args:
-            made: Those that are judged, a thousand or fewer.
-            train: Real ones that the generator has learned from.
-            held_out: Real ones of the same kind, as many as are judged.
-        """
-        return {}
+        return None

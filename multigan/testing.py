@@ -77,12 +77,11 @@ class ModalityConformance:
         """Real samples, latents, a condition, and what the discriminator takes beside samples, one batch of each."""
         real = modality.to_sample(first_rows(data, self.batch))
         latent = torch.randn(self.batch, modality.config.latent_dim, generator=torch.Generator().manual_seed(seed))
-        conditional = getattr(modality.config, "conditional", False)
-        condition = (
-            torch.from_numpy(data.label[: self.batch].copy()) if conditional and data.label is not None else None
-        )
-        numbers = torch.rand(self.batch, modality.discriminator_numbers, generator=torch.Generator().manual_seed(seed))
-        beside = (condition, numbers) if modality.discriminator_numbers else (condition,)
+        label = data.label if modality.conditional else None
+        condition = None if label is None else torch.from_numpy(label[: self.batch].copy())
+        count = getattr(modality.discriminator(), "random_numbers", 0)
+        numbers = torch.rand(self.batch, count, generator=torch.Generator().manual_seed(seed))
+        beside = (condition, numbers) if count else (condition,)
         return real, latent, condition, beside
 
     def test_config_is_a_frozen_dataclass_of_plain_values(self, prepared: Any) -> None:
@@ -140,7 +139,7 @@ class ModalityConformance:
         generator = modality.generator()
         generator(latent, condition)  # running statistics other than the initial ones
         generator.eval()
-        modality.steer(generator, modality.Options())
+        modality.apply_options(generator, modality.Options())
         with torch.no_grad():
             together = generator(latent, condition)
             alone = torch.cat(
@@ -151,25 +150,28 @@ class ModalityConformance:
     def test_augmentation_is_decided_for_each_sample(self, prepared: Any) -> None:
         modality, data = prepared
         real, _, _, _ = self.samples(modality, data)
-        numbers = torch.rand(self.batch, modality.augment_numbers, generator=torch.Generator().manual_seed(0))
-        augmented = modality.augment(real.requires_grad_(), numbers)
+        augmentation = modality.augmentation()
+        if augmentation is None:
+            return
+        numbers = torch.rand(self.batch, augmentation.numbers, generator=torch.Generator().manual_seed(0))
+        augmented = augmentation.apply(real.requires_grad_(), numbers)
         assert augmented.shape == real.shape
         (gradient,) = torch.autograd.grad(augmented.sum(), real)
         assert torch.isfinite(gradient).all()
-        torch.testing.assert_close(modality.augment(real[:2], numbers[:2]), augmented[:2])
+        torch.testing.assert_close(augmentation.apply(real[:2], numbers[:2]), augmented[:2])
 
     def test_files_are_written_batch_by_batch(self, prepared: Any, tmp_path: Path) -> None:
         modality, data = prepared
         real, _, _, _ = self.samples(modality, data)
         files = modality.save(iter([real[:3], real[3:5]]), tmp_path)
         assert files and all(file.stat().st_size for file in files)
-        previews = modality.preview(real, tmp_path / "preview")
+        previews, artifacts = modality.preview(real, tmp_path / "preview")
         assert previews and all(file.name.startswith("preview") and file.stat().st_size for file in previews)
-        assert modality.preview(real[:4], tmp_path / "named", ["one", "other", "one", "other"])
+        assert all(isinstance(artifact, str) for artifact in artifacts)
+        assert modality.preview(real[:4], tmp_path / "named", ["one", "other", "one", "other"]).files
         (tmp_path / "labelled").mkdir()
         assert modality.save(iter([real[:2]]), tmp_path / "labelled", ["one", "other"])
-        assert len(modality.present(real[:5])) == 5
-        assert all(isinstance(fault, str) for fault in modality.faults(real))
+        assert len(modality.to_outputs(real[:5])) == 5
 
     def test_trains_saves_and_generates_without_the_dataset(
         self, prepared: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -219,7 +221,7 @@ def first_rows(data: Cached, count: int) -> Tensor:
 def train_whole_and_in_parts(config: TrainingConfig, room: Path) -> tuple[Path, Path]:
     """The folders of one run done at once, and of the same stopped at its first checkpoint and resumed."""
     whole = run.train(dataclasses.replace(config, output=str(room / "whole")))
-    few = max(config.checkpoint_every - config.warmup_steps, 0)
+    few = max(config.checkpoint_every - config.pretraining_steps, 0)
     part = run.train(dataclasses.replace(config, output=str(room / "part"), steps=few))
     run.train(dataclasses.replace(config, resume=str(part)))
     return whole, part

@@ -23,7 +23,7 @@ CONFIG = multigan.configure(
     r2=1.0,
     generator_learning_rate=5e-4,
     discriminator_learning_rate=5e-4,
-    model={"architecture": "gan", "generator_width": 128, "discriminator_width": 128},
+    model={"architecture": "mlp", "generator_width": 128, "discriminator_width": 128},
 )
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ gradient penalties. As many sentences are right then as by likelihood alone, and
 more steps do harm. On captions, of which there are few, likelihood is done sooner:
 
     accelerate launch recipes/text_gumbel.py --dataset ../shared/data/image_coco/train.txt --model.length null \
-        --warmup_steps 700 --steps 310 --generator_learning_rate 2e-4 --discriminator_learning_rate 2e-4 \
+        --pretraining_steps 700 --steps 310 --generator_learning_rate 2e-4 --discriminator_learning_rate 2e-4 \
         --model.schedule constant
     multigan generate --modality text -n 20 --prefix "the old"
 """
@@ -19,10 +19,10 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "text",
-    warmup_steps=3000,
+    pretraining_steps=3000,
     steps=1000,
     batch_size=64,
-    warmup_learning_rate=2e-3,
+    pretraining_learning_rate=2e-3,
     objective="relativistic",
     r1=0.1,
     r2=0.1,

@@ -7,7 +7,7 @@ before, of real sentences. Sampled at several temperatures it trades quality for
 where it lies above that curve: benchmarks/text_quality.py draws it.
 
     accelerate launch recipes/text_mle.py --dataset ../shared/data/image_coco/train.txt --model.length null \
-        --warmup_steps 700
+        --pretraining_steps 700
     multigan generate --modality text -n 20 --temperature 0.8
 """
 
@@ -16,10 +16,10 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "text",
-    warmup_steps=3000,
+    pretraining_steps=3000,
     steps=0,
     batch_size=64,
-    warmup_learning_rate=2e-3,
+    pretraining_learning_rate=2e-3,
     model={"length": 27},
 )
 

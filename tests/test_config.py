@@ -12,7 +12,8 @@ from multigan import config, configure
 from multigan.cli import flags
 from multigan.config import TrainingConfig
 from multigan.errors import UserError
-from multigan.modalities.image import RESOLUTIONS, Image, ImageConfig
+from multigan.modalities.image import Image, ImageConfig
+from multigan.modalities.image.config import RESOLUTIONS
 
 
 def parse(*arguments, recipe=None):
@@ -105,7 +106,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 MODELS = st.builds(
     ImageConfig,
     resolution=st.sampled_from(RESOLUTIONS),
-    architecture=st.sampled_from(["gan", "dcgan"]),
+    architecture=st.sampled_from(["mlp", "dcgan"]),
     conditional=st.booleans(),
     latent_dim=st.integers(1, 1000),
     rotation=st.floats(0, 180),
@@ -252,7 +253,7 @@ WRONG = [
     ("discriminator_steps", "0", "at least 1"),
     ("seed", "-1", "0 or more"),
     ("seed", str(2**63), "2^63"),
-    ("warmup_steps", "-1", "0 or more"),
+    ("pretraining_steps", "-1", "0 or more"),
     ("r1", "strong", "float"),
     ("r1", "-0.1", "0 or more"),
     ("r2", ".nan", "0 or more"),

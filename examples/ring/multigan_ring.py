@@ -7,7 +7,7 @@ import numpy
 from matplotlib.figure import Figure
 from torch import nn
 
-from multigan import Modality
+from multigan.modality import Modality, Preview
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class Ring(Modality):
         axes = figure.add_subplot(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
         axes.scatter(*samples.T, s=8)
         figure.savefig(f"{path}.png")
-        return [path.with_name(path.name + ".png")]
+        return Preview([path.with_name(path.name + ".png")])

@@ -38,17 +38,17 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
     for run in left_out:
         click.echo(f"not evaluated: {run} (multigan evaluate {run})", err=True)
-    floors = {f"real, {run}": evaluation.floor for run, evaluation in found.items()}
-    if all(floor == next(iter(floors.values())) for floor in floors.values()):
-        floors = {"real": next(iter(floors.values()))}
-    columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **floors}
+    baselines = {f"real, {run}": evaluation.baseline for run, evaluation in found.items()}
+    if all(baseline == next(iter(baselines.values())) for baseline in baselines.values()):
+        baselines = {"real": next(iter(baselines.values()))}
+    columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **baselines}
     if different := differences(found):
         click.echo("measured in different ways, so do not hold these figures against one another:")
         click.echo(f"{aligned(different)}\n")
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     cells = [["", *columns]]
     if any(evaluation.steps for evaluation in found.values()):
-        cells.append(["steps", *(str(one.steps or "") for one in found.values()), *[""] * len(floors)])
+        cells.append(["steps", *(str(one.steps or "") for one in found.values()), *[""] * len(baselines)])
     for name in names:
         values = [column.get(name) for column in columns.values()]
         cells.append([words(name), *("" if value is None else number(value) for value in values)])

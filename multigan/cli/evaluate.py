@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from multigan.evaluation.evaluator import Evaluator, Found
+    from multigan.evaluation.evaluator import Evaluator, FeatureSet
     from multigan.evaluation.report import Evaluation
     from multigan.generation.generator import TrainedGenerator
 
@@ -130,16 +130,16 @@ def show(evaluation: Evaluation) -> str:
 
 
 def write(
-    evaluation: Evaluation, evaluator: Evaluator, generator: TrainedGenerator, found: Found, folder: Path
+    evaluation: Evaluation, evaluator: Evaluator, generator: TrainedGenerator, found: FeatureSet, folder: Path
 ) -> list[Path]:
     """The figures, their picture, and the samples that are closest to training samples: the files."""
     from multigan.evaluation import plots
 
     figures = evaluation.write(folder)
     plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
-    pairs = evaluator.closest(generator, found, min(PAIRS, len(found.features)))
+    pairs = evaluator.nearest_training(generator, found, min(PAIRS, len(found.features)))
     labels = ["generated", "training"] * (len(pairs) // 2)
-    return [figures, folder / "evaluation.png", *evaluator.modality.preview(pairs, folder / "closest", labels)]
+    return [figures, folder / "evaluation.png", *evaluator.view.preview(pairs, folder / "closest", labels).files]
 
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:
@@ -147,7 +147,7 @@ def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path
     generator.training = {
         **{key: value for key, value in generator.training.items() if key not in ("generated", "real", "measured")},
         "generated": line(evaluation.generated),
-        "real": line(evaluation.floor),
+        "real": line(evaluation.baseline),
         "measured": ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items()),
     }
     generator.write_card(folder)

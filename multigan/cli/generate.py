@@ -82,11 +82,11 @@ def generate(
         if files[0].suffix in generator.modality.file_endings:  # a file a sample
             write_metadata(files, names, folder)
         shown = torch.cat(first)[:PREVIEWED]
-        previews = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+        previews, artifacts = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
-    for fault in generator.modality.faults(shown):
-        click.echo(f"warning: {fault}", err=True)
+    for artifact in artifacts:
+        click.echo(f"warning: {artifact}", err=True)
     for file in previews:
         if file.suffix == ".txt":
             click.echo(f"\n{file.read_text(encoding='utf-8')}")

@@ -58,10 +58,11 @@ def from_stream(
             held = number, [next(stream) for _ in range(batch_size)]
         encoded = encode(held[1], rows, modality, skip_corrupt)
         examples = [row["real"] for row in encoded]
-        if modality.piece_length is not None:
+        crop = modality.crop
+        if crop is not None:
             shares = numpy.random.Generator(numpy.random.Philox(key=[seed, number])).random(batch_size)[rows]
             examples = [
-                piece(example, modality.piece_length, share * modality.piece_anywhere)
+                piece(example, crop.length, share * crop.random)
                 for example, share in zip(examples, shares, strict=True)
             ]
         real = torch.from_numpy(numpy.stack(examples)).to(device)

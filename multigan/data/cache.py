@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from multigan.errors import UserError
 from multigan.files import write_text, written_whole
-from multigan.modality import Modality
+from multigan.modality import Crop, Modality
 
-FORMAT = 5
+FORMAT = 6
 ROWS = 64  # read at a time, and no more: a row may be an hour of sound
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
@@ -46,8 +46,7 @@ class Cached:
         digest: Of all the values, so that the same data is known again wherever it lies.
         notes: What the modality had to say of the dataset, and which rows were left out.
         ends: Where each example ends in ``real``, int64 ``(N,)``; None where each is one row of it.
-        piece_length: How much of each example is read.
-        piece_anywhere: Whether from a random place in it, or from its start.
+        crop: How much of each example is read, where they differ in length; None for all of it.
     """
 
     real: numpy.ndarray
@@ -56,8 +55,7 @@ class Cached:
     digest: str = ""
     notes: tuple[str, ...] = ()
     ends: numpy.ndarray | None = None
-    piece_length: int = 0
-    piece_anywhere: bool = False
+    crop: Crop | None = None
 
     def __len__(self) -> int:
         return len(self.real if self.ends is None else self.ends)
@@ -69,18 +67,19 @@ class Cached:
             rows: Their numbers.
             shares: From 0 to under 1, one a row: how far into an example its piece begins, as a share of the way.
         """
-        if self.ends is None:
+        if self.ends is None or self.crop is None:
             return numpy.asarray(self.real[rows])
         flat = numpy.asarray(self.real)  # a slice of a memory map takes longer than what is copied from it
         starts = numpy.where(rows, self.ends[rows - 1], 0)
         lengths = self.ends[rows] - starts
-        shares = shares * self.piece_anywhere
-        if (lengths >= self.piece_length).all():  # as `piece`, all in one copy
-            starts = starts + (shares * (lengths - self.piece_length + 1)).astype(numpy.int64)
-            windows = numpy.lib.stride_tricks.sliding_window_view(flat, self.piece_length, axis=0)
+        length = self.crop.length
+        shares = shares * self.crop.random
+        if (lengths >= length).all():  # as `piece`, all in one copy
+            starts = starts + (shares * (lengths - length + 1)).astype(numpy.int64)
+            windows = numpy.lib.stride_tricks.sliding_window_view(flat, length, axis=0)
             return numpy.moveaxis(windows[starts], -1, 1)
         examples = (flat[start : start + length] for start, length in zip(starts, lengths, strict=True))
-        return numpy.stack([piece(one, self.piece_length, share) for one, share in zip(examples, shares, strict=True)])
+        return numpy.stack([piece(one, length, share) for one, share in zip(examples, shares, strict=True)])
 
 
 def cached(
@@ -96,7 +95,7 @@ def cached(
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
     source = [FORMAT, dataset._fingerprint, kind]
     home = cache_home()
-    file = home / f"{hashed([*source, modality.fitting()])}.json"
+    file = home / f"{hashed([*source, modality.fit_key()])}.json"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock"):
@@ -105,7 +104,7 @@ def cached(
             notes = fit_again(modality, file)
         for note in notes:
             say(note)
-        folder = home / hashed([*source, modality.encoding(), skip_corrupt])
+        folder = home / hashed([*source, modality.encode_key(), skip_corrupt])
         with FileLock(f"{folder}.lock"):
             if not (folder / INDEX).is_file():
                 with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
@@ -173,8 +172,7 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
             digest=index["digest"],
             notes=(*notes, *index["notes"]),
             ends=numpy.cumsum(arrays[LENGTH]) if LENGTH in arrays else None,
-            piece_length=modality.piece_length or 0,
-            piece_anywhere=modality.piece_anywhere,
+            crop=modality.crop,
         )
 
 
@@ -203,7 +201,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
                 elif outcome is not None:
                     good.append(outcome)
-            append(good, columns, folder, digest, modality.piece_length is not None)
+            append(good, columns, folder, digest, modality.crop is not None)
             rows += len(good)
     if not rows:
         raise UserError(

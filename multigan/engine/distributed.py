@@ -10,7 +10,7 @@ from accelerate.utils import gather_object
 from torch import nn
 from torch.optim import Optimizer
 
-from multigan.engine.step import Player
+from multigan.engine.step import NetworkShell
 from multigan.errors import UserError
 
 A_DAY = timedelta(days=1)
@@ -38,15 +38,15 @@ def adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -
 
 
 def prepare(accelerator: Accelerator, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Any]:
-    """A network's `Player` and its optimizer, wrapped for the devices and processes at hand."""
-    wrapped, prepared = accelerator.prepare(Player(network), optimizer)
+    """A network's `NetworkShell` and its optimizer, wrapped for the devices and processes at hand."""
+    wrapped, prepared = accelerator.prepare(NetworkShell(network), optimizer)
     return wrapped, prepared
 
 
 # --- staying together ---
 
 
-class Agreement:
+class StopSignal:
     """What the processes tell one another between steps, over a connection of its own on the CPU.
 
     An answer comes one step after its question, so that no process waits for it and no device is asked.
@@ -58,7 +58,7 @@ class Agreement:
         if not self.alone:
             self.group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
 
-    def largest(self, number: int) -> int:
+    def max_of_previous(self, number: int) -> int:
         """The largest number that any process gave in the call before this one; alone, the number."""
         if self.alone:
             return number
@@ -77,7 +77,7 @@ class Agreement:
         self.pending = None
         return int(number)
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait for the other processes as long as it takes: one of them may be decoding a dataset for hours."""
         if not self.alone:
             torch.distributed.monitored_barrier(self.group, timeout=A_DAY)
@@ -100,7 +100,7 @@ def check_same(values: Mapping[str, object]) -> None:
             )
 
 
-def check_all_well(problem: UserError | None) -> None:
+def raise_on_all(problem: UserError | None) -> None:
     """Make sure that nothing is wrong in any process, so that none waits for one that has stopped.
 
     Raises:

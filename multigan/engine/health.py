@@ -40,7 +40,7 @@ class Health:
         reported: Dropped updates in the lines of metrics so far.
     """
 
-    spread: tuple[float, float]
+    pairwise_distances: tuple[float, float]
     chance: float
     least: float = 0.0
     drops_expected: bool = False
@@ -65,7 +65,7 @@ class Health:
         if self.streak >= STREAK:
             raise DivergedError(f"the last {int(self.streak)} steps were dropped: a loss or a gradient was not finite")
 
-    def examine(self, line: dict[str, Any], fake: Tensor) -> tuple[dict[str, Any], list[str]]:
+    def check_metrics(self, line: dict[str, Any], fake: Tensor) -> tuple[dict[str, Any], list[str]]:
         """What a line of metrics says of the run's health.
 
         Args:
@@ -75,7 +75,7 @@ class Health:
         Returns:
             What to add to the line, and a warning for each alarm that goes off with it.
         """
-        share = diversity(spread(fake), self.spread)
+        share = diversity(pairwise_distances(fake), self.pairwise_distances)
         counts = {f"{player}_steps_dropped": int(count) for player, count in self.dropped.items()}
         before, self.reported = self.reported, sum(counts.values())
         loss = line.get("discriminator_loss")
@@ -97,7 +97,7 @@ class Health:
         grown = False
         for player in self.dropped:
             norm, young = line.get(f"{player}_gradient_norm"), self.norms.setdefault(player, [])
-            if norm is not None and len(young) < YOUNG and "warmup_loss" not in line:  # another loss, another norm
+            if norm is not None and len(young) < YOUNG and "pretraining_loss" not in line:  # another loss, another norm
                 young.append(norm)
             elif norm is not None and len(young) == YOUNG:
                 grown = grown or norm > GROWN * statistics.median(young)
@@ -106,7 +106,7 @@ class Health:
     def is_steep(self, line: dict[str, Any]) -> bool:
         """Whether the discriminator is far steeper than any that is good for something: logits without bounds."""
         d_real, d_fake = line.get("d_real"), line.get("d_fake")
-        return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * self.spread[0]
+        return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * self.pairwise_distances[0]
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as plain numbers."""
@@ -139,7 +139,7 @@ ADVICE = {
 }
 
 
-def spread(samples: Tensor) -> tuple[float, float]:
+def pairwise_distances(samples: Tensor) -> tuple[float, float]:
     """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour.
 
     By matrix products in float32: identical samples come out a few thousandths of their length apart, at most.
@@ -159,8 +159,8 @@ def diversity(fake: tuple[float, float], real: tuple[float, float]) -> float:
     neighbours, which is small where there are a few kinds and no difference within one. 1 is as in the data.
 
     Args:
-        fake: The `spread` of generated samples.
-        real: The `spread` of as many real ones.
+        fake: The `pairwise_distances` of generated samples.
+        real: The `pairwise_distances` of as many real ones.
     """
     shares = [made / found for made, found in zip(fake, real, strict=True) if found]
     return min(shares, default=1.0)

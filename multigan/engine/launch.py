@@ -10,7 +10,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 
-from multigan.engine.rendezvous import meeting_place
+from multigan.engine.rendezvous import rendezvous_arguments
 from multigan.errors import UserError, first_line
 
 SUPPORTED = {DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU}
@@ -63,7 +63,7 @@ def check_launch(timeout: int) -> None:
     joined = torch.distributed.is_initialized()
     try:
         restarted = launched > 1 and not joined and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
-        place = meeting_place(timeout) if restarted else {}
+        place = rendezvous_arguments(timeout) if restarted else {}
         state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout), **place)
     except (RuntimeError, ValueError) as error:  # the other host does not answer, or the port is taken
         raise UserError(f"the processes cannot meet: {first_line(error)}") from error

@@ -61,7 +61,7 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Every:
+class Periodic:
     """Something to do each so many steps, and after the last one.
 
     Attributes:
@@ -73,7 +73,7 @@ class Every:
     do: Callable[[int], None]
 
 
-def run(play: Callable[[int], Metrics], start: int, total: int, meter: Meter, hooks: list[Every]) -> Iterator[int]:
+def run(play: Callable[[int], Metrics], start: int, total: int, meter: Meter, hooks: list[Periodic]) -> Iterator[int]:
     """Play steps ``start`` to ``total``, adding each one's metrics to the meter; yields the number of steps done.
 
     The hooks run in their order after each step that is theirs.

@@ -13,7 +13,7 @@ from multigan.errors import UserError
 PAUSE = 0.05  # seconds between two looks
 
 
-def meeting_place(timeout: int) -> dict[str, Any]:
+def rendezvous_arguments(timeout: int) -> dict[str, Any]:
     """Where the processes of this attempt meet, as arguments for `init_process_group`.
 
     A launcher that restarts the processes gives them the store of the attempt before, where they would read the
@@ -21,11 +21,11 @@ def meeting_place(timeout: int) -> dict[str, Any]:
     """
     store, rank, size = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     store = PrefixStore("multigan", store)
-    attempt = PrefixStore(roll_call(store, rank, size, timeout), store)
+    attempt = PrefixStore(agree_on_attempt(store, rank, size, timeout), store)
     return {"store": attempt, "rank": rank, "world_size": size}
 
 
-def roll_call(store: Store, rank: int, size: int, timeout: int) -> str:
+def agree_on_attempt(store: Store, rank: int, size: int, timeout: int) -> str:
     """A word that the processes of this attempt have in common, and those of no other.
 
     The number of restarts would not do: each host counts its own. So each process makes up a word, and the first

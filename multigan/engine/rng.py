@@ -17,7 +17,7 @@ def derive_seed(*parts: object) -> int:
 
 
 @dataclass(frozen=True)
-class Draws:
+class BatchRandom:
     """The random numbers of a run."""
 
     seed: int

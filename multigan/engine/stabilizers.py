@@ -132,7 +132,7 @@ class AdaptiveAugmentation:
 
 
 @dataclass
-class Memory:
+class StabilizerState:
     """What the stabilizers of a game remember; those that are off are not there.
 
     Attributes:
@@ -203,20 +203,20 @@ def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
 # --- spectral normalisation ---
 
 
-def normalize_spectrally(network: nn.Module) -> None:
+def apply_spectral_norm(network: nn.Module) -> None:
     """Divide the weights of linear and convolutional layers by their largest singular values.
 
     Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are.
 
-    The estimate of that value is improved by `refine_spectra` alone, once a phase, and not with every pass through the
-    network: so it is the same whatever number of micro-batches and processes the batch is shared out over.
+    The estimate of the singular value is refined by `power_iteration_step` alone, once a phase and not in each forward
+    pass, so that it is the same for any number of micro-batches and processes.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             parametrizations.spectral_norm(module)
             chain: Any = module.parametrizations["weight"]  # type: ignore[index]
             chain[0] = WithoutAutocast(chain[0])
-    for spectrum, _ in spectra(network):
+    for spectrum, _ in spectral_norms(network):
         spectrum.eval()
 
 
@@ -233,16 +233,16 @@ class WithoutAutocast(nn.Module):
             return self.inner(weight)  # type: ignore[no-any-return]
 
 
-def refine_spectra(network: nn.Module) -> None:
+def power_iteration_step(network: nn.Module) -> None:
     """One step of the power iteration for each weight."""
-    for spectrum, module in spectra(network):
+    for spectrum, module in spectral_norms(network):
         spectrum.train()
         with torch.no_grad():
             module.weight  # noqa: B018 # reading it is what does it
         spectrum.eval()
 
 
-def spectra(network: nn.Module) -> list[tuple[Any, nn.Module]]:
+def spectral_norms(network: nn.Module) -> list[tuple[Any, nn.Module]]:
     """The estimates of a network, each with the module whose weight it is of."""
     modules: list[Any] = [module for module in network.modules() if parametrize.is_parametrized(module, "weight")]
     return [(module.parametrizations.weight[0], module) for module in modules]

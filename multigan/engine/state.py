@@ -34,7 +34,7 @@ class State:
     health: Health
     digest: str | None = None
     step: int = 0
-    returns: int = 0
+    rollbacks: int = 0
     seconds: float = 0.0
     best: tuple[int, float] | None = None
 
@@ -56,7 +56,7 @@ class State:
         """Copies of all tensors, on the CPU, by file."""
         networks = {name: network_tensors(network) for name, network in self.networks().items()}
         optimizers = {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers().items()}
-        memory = {name: cpu_copy(value) for name, value in self.game.memory.tensors().items()}
+        memory = {name: cpu_copy(value) for name, value in self.game.stabilizers.tensors().items()}
         return networks | optimizers | ({"memory": memory} if memory else {})
 
     def launch(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class State:
         scaler = self.game.accelerator.scaler
         return {
             "step": self.step,
-            "returns": self.returns,
+            "rollbacks": self.rollbacks,
             "seconds": self.seconds,
             "best": self.best,
             "meter": self.meter.state(),
@@ -90,12 +90,12 @@ class State:
         for name, optimizer in self.optimizers().items():
             restore_optimizer(optimizer, tensors[name])
         memory = tensors.get("memory", {})
-        self.game.memory.restore(memory)
-        for player, history in self.game.memory.histories.items():
+        self.game.stabilizers.restore(memory)
+        for player, history in self.game.stabilizers.histories.items():
             if f"{player}.count" not in memory:
                 history.begin(self.networks()[player])
         accelerator = self.game.accelerator
-        self.step, self.returns, self.seconds = values["step"], values["returns"], values["seconds"]
+        self.step, self.rollbacks, self.seconds = values["step"], values["rollbacks"], values["seconds"]
         best = values.get("best")
         self.best = (best[0], best[1]) if best else None
         self.meter.restore(values["meter"], accelerator)

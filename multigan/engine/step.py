@@ -17,14 +17,14 @@ from torch.optim import Optimizer
 
 from multigan.engine import penalties
 from multigan.engine.objectives import Objective
-from multigan.engine.rng import Draws
-from multigan.engine.stabilizers import Memory, refine_spectra
+from multigan.engine.rng import BatchRandom
+from multigan.engine.stabilizers import StabilizerState, power_iteration_step
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")
 
 
-class Player(nn.Module):
+class NetworkShell(nn.Module):
     """What accelerate wraps in place of a network.
 
     Everything that accelerate adds (autocast, data parallelism) stays on this shell, so the network itself can be
@@ -43,7 +43,7 @@ class Player(nn.Module):
 
 
 @dataclass(frozen=True)
-class Rules:
+class StepConfig:
     """What the game is played for.
 
     Attributes:
@@ -70,19 +70,19 @@ class Rules:
 class MicroBatch:
     """One micro-batch of a phase: b samples ``(b, *S)``, real and fake, and the numbers that made the fake ones.
 
-    ``number`` counts the phases of the run. ``beside`` is what the discriminator takes beside samples: the condition,
-    and its own random numbers if it has any.
-    ``gate`` says for each sample whether it is augmented, ``noise`` is added to it; None is all of them, and none.
-    ``graph`` says whether gradients find their way from ``fake`` back to the generator.
+    ``number`` counts the phases of the run. ``discriminator_args`` is what the discriminator takes besides samples: the
+    condition, and its random numbers if it has any. ``augment_mask`` tells which samples are augmented, all of them if
+    None; ``noise`` is added to the samples, none if None. ``graph`` tells whether ``fake`` still has its graph, back to
+    the generator.
     """
 
     number: int
     real: Tensor
     condition: Tensor | None
-    beside: tuple[Tensor | None, ...]
+    discriminator_args: tuple[Tensor | None, ...]
     latent: Tensor
     augmentation: Tensor
-    gate: Tensor | None
+    augment_mask: Tensor | None
     noise: Tensor | None
     mix: Tensor
     fake: Tensor
@@ -97,15 +97,14 @@ class Game:
         accelerator: Devices, precision and processes.
         generator, discriminator: The networks as they were built, on the device.
         generator_optimizer, discriminator_optimizer: Fused ones, as prepared by the accelerator.
-        wrapped_generator, wrapped_discriminator: Each network's `Player`, as prepared by the accelerator.
+        wrapped_generator, wrapped_discriminator: Each network's `NetworkShell`, as prepared by the accelerator.
         rules: What they play for.
         draws: Their random numbers.
         latent_dim: Numbers in one latent.
         batches: ``(batch number, rows)`` -> these rows of the batch, encoded, and their condition ``(b,)`` or None.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
-        rows: This process's rows of the global batch.
-        discriminator_numbers: Uniform numbers a sample that the discriminator takes.
+        batch_slice: This process's rows of the global batch.
         to_sample: Encoded ``(b, ...)`` -> samples ``(b, *S)``.
         memory: What the stabilizers remember.
     """
@@ -117,16 +116,15 @@ class Game:
     discriminator_optimizer: Optimizer
     wrapped_generator: nn.Module
     wrapped_discriminator: nn.Module
-    rules: Rules
-    draws: Draws
+    config: StepConfig
+    random: BatchRandom
     latent_dim: int
     batches: Callable[[int, slice], tuple[Tensor, Tensor | None]]
     augment: Callable[[Tensor, Tensor], Tensor]
     augment_numbers: int
-    rows: slice
-    discriminator_numbers: int = 0
+    batch_slice: slice
     to_sample: Callable[[Tensor], Tensor] = lambda encoded: encoded
-    memory: Memory = field(default_factory=Memory)
+    stabilizers: StabilizerState = field(default_factory=StabilizerState)
 
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
@@ -135,11 +133,11 @@ class Game:
         phase, means over this process, not finite where a loss was not; and ``*_dropped``, how many updates of each
         player were dropped.
         """
-        phases = self.rules.discriminator_steps
+        phases = self.config.discriminator_steps
         dropped: Any = 0
         penalty: Any = 0
         for phase in range(phases):
-            reuse = phase == phases - 1 and self.rules.micro_batches == 1
+            reuse = phase == phases - 1 and self.config.micro_batches == 1
             micro_batches = self.make_micro_batches(number * phases + phase, graph=reuse)
             metrics = self.discriminator_phase(micro_batches)
             dropped = dropped + metrics["discriminator_dropped"]
@@ -150,15 +148,18 @@ class Game:
     def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the discriminator to tell real from fake."""
         metrics: Metrics = {}
-        refine_spectra(self.discriminator)
-        for batch in self.each(micro_batches, self.wrapped_discriminator):
-            real, fake = self.seen(batch.real, batch), self.seen(batch.fake.detach(), batch)
-            real_logits = self.wrapped_discriminator(real, *batch.beside)
-            fake_logits = self.wrapped_discriminator(fake, *batch.beside)
-            loss = self.rules.objective.discriminator(real_logits, fake_logits)
+        power_iteration_step(self.discriminator)
+        for batch in self.no_sync_until_last(micro_batches, self.wrapped_discriminator):
+            real, fake = (
+                self.discriminator_input(batch.real, batch),
+                self.discriminator_input(batch.fake.detach(), batch),
+            )
+            real_logits = self.wrapped_discriminator(real, *batch.discriminator_args)
+            fake_logits = self.wrapped_discriminator(fake, *batch.discriminator_args)
+            loss = self.config.objective.discriminator(real_logits, fake_logits)
             penalty = self.penalty(real, fake, batch)
-            if self.memory.lecam is not None:
-                penalty = penalty + self.memory.lecam.loss(real_logits, fake_logits)
+            if self.stabilizers.lecam is not None:
+                penalty = penalty + self.stabilizers.lecam.loss(real_logits, fake_logits)
             self.backward(loss + penalty, len(micro_batches))
             add(
                 metrics,
@@ -169,33 +170,33 @@ class Game:
                 d_sign=real_logits.sign().mean(),
             )
             add(metrics, len(micro_batches), penalty=penalty)
-        metrics |= self.memory.after_phase(metrics, micro_batches[0].number, self.draws.batch_size, self.mean)
+        metrics |= self.stabilizers.after_phase(metrics, micro_batches[0].number, self.random.batch_size, self.mean)
         return metrics | self.update("discriminator", self.discriminator, self.discriminator_optimizer)
 
     def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
         """Teach the generator to pass for real, before the discriminator as it now stands."""
         metrics: Metrics = {}
         with frozen(self.discriminator):
-            for batch in self.each(micro_batches, self.wrapped_generator):
+            for batch in self.no_sync_until_last(micro_batches, self.wrapped_generator):
                 fake = batch.fake if batch.graph else self.wrapped_generator(batch.latent, batch.condition)
-                fake_logits = self.judge(fake, batch)
+                fake_logits = self.discriminate(fake, batch)
                 real_logits = fake_logits
-                if self.rules.objective.generator_sees_real:
+                if self.config.objective.generator_sees_real:
                     with torch.no_grad():
-                        real_logits = self.judge(batch.real, batch)
-                loss = self.rules.objective.generator(real_logits, fake_logits)
+                        real_logits = self.discriminate(batch.real, batch)
+                loss = self.config.objective.generator(real_logits, fake_logits)
                 self.backward(loss, len(micro_batches))
                 add(metrics, len(micro_batches), generator_loss=loss)
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
-    def warmup(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
+    def pretrain(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
         """One step of the generator alone, by ``loss(generator, encoded, condition)``."""
         metrics: Metrics = {}
         parts = self.parts()
-        for rows in self.each(parts, self.wrapped_generator):
+        for rows in self.no_sync_until_last(parts, self.wrapped_generator):
             value = self.wrapped_generator(*self.batches(number, rows), through=loss)
             self.backward(value, len(parts))
-            add(metrics, len(parts), warmup_loss=value)
+            add(metrics, len(parts), pretraining_loss=value)
         return metrics | self.update("generator", self.generator, self.generator_optimizer, damped=False)
 
     def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
@@ -203,34 +204,52 @@ class Game:
         made = []
         for rows in self.parts():
             real, condition = self.real(number, rows)
-            latent = self.draws.normal("latent", number, rows, self.latent_dim)
-            augmentation = self.draws.uniform("augment", number, rows, self.augment_numbers)
-            gate = None
-            if self.memory.adaptive is not None:
-                gate = self.draws.uniform("gate", number, rows, 1).squeeze(1) < self.memory.adaptive.probability
-            mix = self.draws.uniform("mix", number, rows, 1).squeeze(1)
-            numbers = self.draws.uniform("discriminator", number, rows, self.discriminator_numbers)
-            beside = (condition, numbers) if self.discriminator_numbers else (condition,)
+            latent = self.random.normal("latent", number, rows, self.latent_dim)
+            augmentation = self.random.uniform("augment", number, rows, self.augment_numbers)
+            augment_mask = None
+            if self.stabilizers.adaptive is not None:
+                augment_mask = (
+                    self.random.uniform("gate", number, rows, 1).squeeze(1) < self.stabilizers.adaptive.probability
+                )
+            mix = self.random.uniform("mix", number, rows, 1).squeeze(1)
+            discriminator_args = self.discriminator_args(number, rows, condition)
             with nullcontext() if graph else torch.no_grad():
                 fake = (self.wrapped_generator if graph else self.generate)(latent, condition)
             noise = self.noise(number, rows, real)
             made.append(
-                MicroBatch(number, real, condition, beside, latent, augmentation, gate, noise, mix, fake, graph)
+                MicroBatch(
+                    number,
+                    real,
+                    condition,
+                    discriminator_args,
+                    latent,
+                    augmentation,
+                    augment_mask,
+                    noise,
+                    mix,
+                    fake,
+                    graph,
+                )
             )
         return made
 
+    def discriminator_args(self, number: int, rows: slice, condition: Tensor | None) -> tuple[Tensor | None, ...]:
+        """What the discriminator takes besides samples: the condition, and the random numbers that it asks for."""
+        count = getattr(self.discriminator, "random_numbers", 0)
+        return (condition, self.random.uniform("discriminator", number, rows, count)) if count else (condition,)
+
     def noise(self, number: int, rows: slice, like: Tensor) -> Tensor | None:
         """Instance noise for samples ``(b, *S)`` of batch ``number``."""
-        if not self.memory.noise:
+        if not self.stabilizers.noise:
             return None
-        numbers = self.draws.normal("noise", number, rows, like[0].numel())
-        return self.memory.noise * numbers.view_as(like)
+        numbers = self.random.normal("noise", number, rows, like[0].numel())
+        return self.stabilizers.noise * numbers.view_as(like)
 
-    def seen(self, samples: Tensor, batch: MicroBatch) -> Tensor:
+    def discriminator_input(self, samples: Tensor, batch: MicroBatch) -> Tensor:
         """Samples ``(b, *S)`` as the discriminator sees them: augmented, and with noise."""
         augmented = self.augment(samples, batch.augmentation)
-        if batch.gate is not None:
-            augmented = torch.where(batch.gate.view(-1, *[1] * (samples.dim() - 1)), augmented, samples)
+        if batch.augment_mask is not None:
+            augmented = torch.where(batch.augment_mask.view(-1, *[1] * (samples.dim() - 1)), augmented, samples)
         return augmented if batch.noise is None else augmented + batch.noise
 
     def mean(self, values: Tensor) -> Tensor:
@@ -244,40 +263,40 @@ class Game:
 
     def parts(self) -> list[slice]:
         """The rows of the global batch of each micro-batch of this process."""
-        size = (self.rows.stop - self.rows.start) // self.rules.micro_batches
-        return [slice(start, start + size) for start in range(self.rows.start, self.rows.stop, size)]
+        size = (self.batch_slice.stop - self.batch_slice.start) // self.config.micro_batches
+        return [slice(start, start + size) for start in range(self.batch_slice.start, self.batch_slice.stop, size)]
 
     def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         """Fakes from the unwrapped generator, for where no gradient is to reach it."""
         with self.accelerator.autocast():
             return full_precision(self.generator(latent, condition))
 
-    def judge(self, samples: Tensor, batch: MicroBatch) -> Tensor:
+    def discriminate(self, samples: Tensor, batch: MicroBatch) -> Tensor:
         """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
-        samples = self.seen(samples, batch)  # in full precision, as for the discriminator's own phase
+        samples = self.discriminator_input(samples, batch)  # in full precision, as for the discriminator's own phase
         with self.accelerator.autocast():
-            return full_precision(self.discriminator(samples, *batch.beside))
+            return full_precision(self.discriminator(samples, *batch.discriminator_args))
 
     def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
         """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
-        rules, total = self.rules, real.new_zeros(())
-        if batch.number % rules.penalty_every:
+        config, total = self.config, real.new_zeros(())
+        if batch.number % config.penalty_every:
             return total
         with torch.autocast(real.device.type, enabled=False):
 
-            def judge(samples: Tensor) -> Tensor:
-                logits: Tensor = self.discriminator(samples, *batch.beside)
+            def discriminate(samples: Tensor) -> Tensor:
+                logits: Tensor = self.discriminator(samples, *batch.discriminator_args)
                 return logits
 
-            if rules.r1:
-                total = total + rules.r1 * penalties.r1(judge, real)
-            if rules.r2:
-                total = total + rules.r2 * penalties.r2(judge, fake)
-            if rules.wgan_gp:
-                total = total + rules.wgan_gp * penalties.wgan_gp(judge, real, fake, batch.mix)
-        return rules.penalty_every * total
+            if config.r1:
+                total = total + config.r1 * penalties.r1(discriminate, real)
+            if config.r2:
+                total = total + config.r2 * penalties.r2(discriminate, fake)
+            if config.wgan_gp:
+                total = total + config.wgan_gp * penalties.wgan_gp(discriminate, real, fake, batch.mix)
+        return config.penalty_every * total
 
-    def each(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
+    def no_sync_until_last(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
         """Micro-batches, or their rows, in turn; processes exchange gradients of ``wrapped`` in the last one only."""
         for batch in micro_batches[:-1]:
             with self.accelerator.no_sync(wrapped):
@@ -300,13 +319,13 @@ class Game:
         """
         # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
         self.accelerator.unscale_gradients(optimizer)
-        history = self.memory.histories.get(player) if damped else None
+        history = self.stabilizers.histories.get(player) if damped else None
         if history is not None:
             history.pull(network)
         gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        if self.rules.max_gradient_norm is not None:
-            nn.utils.clip_grads_with_norm_(network.parameters(), self.rules.max_gradient_norm, norm)
+        if self.config.max_gradient_norm is not None:
+            nn.utils.clip_grads_with_norm_(network.parameters(), self.config.max_gradient_norm, norm)
         dropped = 1 - norm.isfinite().float()
         # Where this is 1, a fused optimizer leaves everything as it was: decided on the device, which nobody waits for.
         # It is how a loss scaler skips a step, and one that is there sets it itself. On MPS it is not looked at.

@@ -20,21 +20,21 @@ from multigan.evaluation.held_out import Pair, Rows, open_pair
 from multigan.evaluation.metrics.frechet import frechet_distance
 from multigan.evaluation.metrics.kernel import kernel_distance
 from multigan.evaluation.metrics.neighbours import nearest, neighbours, radii
-from multigan.evaluation.report import RARE, Evaluation, verdict
+from multigan.evaluation.report import MEMORIZATION_QUANTILE, Evaluation, verdict
 from multigan.generation.generator import BATCH, TrainedGenerator
 from multigan.modality import Modality
 from multigan.version import __version__
 
 K = 5  # neighbours
-SURE = 0.8  # of real samples: a classifier that is right of fewer has not learned much
-FEW = 1000  # samples that a modality's own metrics are of
-SEARCHED = 100_000  # training samples in which copies are sought, at most
-MOST = 4096  # features: a covariance of more takes minutes
-ROOM = 2**31  # bytes of generated samples kept to train a classifier on
+MIN_CLASSIFIER_ACCURACY = 0.8  # of real samples: a classifier that is right of fewer has not learned much
+EXTRA_METRICS_SAMPLES = 1000  # samples that a modality's own metrics are of
+MAX_SEARCHED = 100_000  # training samples in which copies are sought, at most
+MAX_FEATURES = 4096  # features: a covariance of more takes minutes
+MAX_KEPT_BYTES = 2**31  # bytes of generated samples kept to train a classifier on
 VERSION = 3  # of the definitions here: figures of another one are others
 
 
-class Found(NamedTuple):
+class FeatureSet(NamedTuple):
     """What is known of some samples.
 
     Attributes:
@@ -49,11 +49,11 @@ class Found(NamedTuple):
     labels: Tensor | None
     broken: int = 0
 
-    def first(self, count: int) -> Found:
+    def first(self, count: int) -> FeatureSet:
         """Of the first samples alone."""
         few = int((self.numbers < count).sum())
         labels = None if self.labels is None else self.labels[:few]
-        return Found(self.features[:few], self.numbers[:few], labels, count - few)
+        return FeatureSet(self.features[:few], self.numbers[:few], labels, count - few)
 
     def of_class(self, number: int) -> Tensor:
         assert self.labels is not None
@@ -100,7 +100,7 @@ class Evaluator:
             raise UserError(f"n is {count}: expected at least {K + 1}, for {K} neighbours of each")
         if not 0 <= seed < 2**63:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
-        self.modality = modality.judged_as()
+        self.modality, self.view = modality, modality.evaluation_view()
         self.device, self.seed, self.asked = PartialState().device, seed, count
         # Distances are in double precision and sounds come of complex numbers, which not every device has.
         self.home = self.device if self.device.type == "cuda" else torch.device("cpu")
@@ -112,14 +112,14 @@ class Evaluator:
             self.prepare(pair, features, search_all)
         except UserError as error:  # of one host, perhaps
             problem = error
-        distributed.check_all_well(problem)
+        distributed.raise_on_all(problem)
         distributed.check_same(self.space.stamp)
         # Copies are sought among all that was trained on, of which the first are the reference.
-        self.searched_in = self.real(Rows(self.trained_on.data, self.trained_on.numbers[: self.searched]), "real")
+        self.searched_in = self.real(Rows(self.training_rows.data, self.training_rows.numbers[: self.searched]), "real")
         self.reference = self.searched_in.first(self.count)
-        if self.reference.features.shape[1] > MOST:
+        if self.reference.features.shape[1] > MAX_FEATURES:
             raise UserError(
-                f"{self.reference.features.shape[1]} features are too many to compare: expected {MOST} at most"
+                f"{self.reference.features.shape[1]} features are too many to compare: expected {MAX_FEATURES} at most"
             )
         self.protocol = {
             "version": VERSION,
@@ -139,15 +139,15 @@ class Evaluator:
         self.radii = radii(self.reference.features, K)
         held = self.real(self.held_out, "held out")
         distances, _ = nearest(held.features, self.searched_in.features)
-        self.near = torch.quantile(distances, RARE, interpolation="higher")
-        self.floor, self.floor_by_class = self.compare(held, distances), self.by_class(held)
+        self.near = torch.quantile(distances, MEMORIZATION_QUANTILE, interpolation="higher")
+        self.baseline, self.baseline_by_class = self.measure(held, distances), self.by_class(held)
         self.held_broken = held.broken
 
     # --- where it is compared ---
 
     def prepare(self, pair: Pair, features: str, search_all: bool) -> None:
         """What needs no other process: the rows, and the feature space."""
-        self.train, self.held_out, self.known, self.trained_on, self.held_out_name = pair
+        self.train, self.held_out, self.known, self.training_rows, self.held_out_name = pair
         self.count = len(self.train)
         if self.count <= K:
             raise UserError(
@@ -156,23 +156,23 @@ class Evaluator:
             )
         self.space = feature_spaces.find(features, self.modality, self.known, self.seed, self.device, self.quiet)
         # A network that is not ours takes long.
-        self.searched = min(SEARCHED, len(self.trained_on)) if search_all and self.space.ours else self.count
+        self.searched = min(MAX_SEARCHED, len(self.training_rows)) if search_all and self.space.ours else self.count
 
     # --- features ---
 
-    def real(self, rows: Rows, name: str) -> Found:
+    def real(self, rows: Rows, name: str) -> FeatureSet:
         """Features of real samples."""
 
         def block(number: int) -> Tensor:
-            return self.modality.to_sample(rows.encoded(number * BATCH, (number + 1) * BATCH).to(self.device))
+            return self.view.to_sample(rows.encoded(number * BATCH, (number + 1) * BATCH).to(self.device))
 
         return self.found(map(block, own_blocks(len(rows))), len(rows), rows.labels, name)
 
-    def generated(self, model: TrainedGenerator) -> Found:
+    def generated(self, model: TrainedGenerator) -> FeatureSet:
         """Features of generated samples, as many as there are real ones and, told the class, of the same classes."""
         labels = self.wanted(model)
         made = model.batches(self.count, self.seed, labels, blocks=own_blocks(self.count))
-        judged = (model.modality.to_judged(batch.to(self.home)) for batch in made)
+        judged = (self.view.from_generated(batch.to(self.home)) for batch in made)
         wanted = None if labels is None else torch.tensor(labels)
         return self.found(ahead(judged), self.count, wanted, "generating")
 
@@ -181,7 +181,7 @@ class Evaluator:
         labels = self.held_out.labels
         return labels.tolist() if model.classes and labels is not None else None
 
-    def found(self, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str) -> Found:
+    def found(self, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str) -> FeatureSet:
         """Features of samples that come in blocks, those of this process; gathered from all of them."""
         features: dict[int, Tensor | None] = {}
         finite: dict[int, Tensor] = {}
@@ -203,11 +203,13 @@ class Evaluator:
                 f"{broken} of {len(kept)} samples are not finite numbers: nothing can be said of the rest"
             )
         known_of_all = torch.cat([one for number in sorted(features) if (one := features[number]) is not None])
-        return Found(known_of_all.to(self.home), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken)
+        return FeatureSet(
+            known_of_all.to(self.home), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken
+        )
 
     # --- figures ---
 
-    def compare(self, found: Found, distances: Tensor | None = None) -> dict[str, float]:
+    def measure(self, found: FeatureSet, distances: Tensor | None = None) -> dict[str, float]:
         """Metrics of samples beside the training rows.
 
         Args:
@@ -221,7 +223,7 @@ class Evaluator:
         values = {
             "frechet_distance": frechet_distance(real, fake),
             "kernel_distance": kernel.mean,
-            "kernel_distance_deviation": kernel.deviation,
+            "kernel_distance_std": kernel.std,
             **neighbours(real, fake, K, self.radii)._asdict(),
         }
         if self.space.last is not None:
@@ -232,9 +234,9 @@ class Evaluator:
                 values["class_accuracy"] = (logits.argmax(1) == found.labels).double().mean().item()
         if distances is None:
             distances, _ = nearest(fake, self.searched_in.features)
-        return values | {"close_to_training": (distances <= self.near).double().mean().item()}
+        return values | {"memorization": (distances <= self.near).double().mean().item()}
 
-    def by_class(self, found: Found) -> dict[str, dict[str, float]]:
+    def by_class(self, found: FeatureSet) -> dict[str, dict[str, float]]:
         """Of each class that there are enough of, what can be said of few samples."""
         if found.labels is None or self.reference.labels is None:
             return {}
@@ -251,7 +253,7 @@ class Evaluator:
             classes[name] = values
         return classes
 
-    def evaluate(self, model: TrainedGenerator, found: Found, quick: bool = False) -> Evaluation:
+    def evaluate(self, model: TrainedGenerator, found: FeatureSet, quick: bool = False) -> Evaluation:
         """All metrics of a generator, and of what it has `generated`.
 
         Args:
@@ -259,51 +261,52 @@ class Evaluator:
             found: What it has generated.
             quick: Leaves out what takes more than features: a classifier to train, a modality's own metrics.
         """
-        generated, floor = self.compare(found), dict(self.floor)
+        generated, baseline = self.measure(found), dict(self.baseline)
         if found.broken:
-            generated["non_finite_samples"], floor["non_finite_samples"] = found.broken, 0
+            generated["non_finite_samples"], baseline["non_finite_samples"] = found.broken, 0
         if not quick:
-            for values, more in zip((generated, floor), self.further(model), strict=True):
+            for values, more in zip((generated, baseline), self.further(model), strict=True):
                 values.update(more)
-        evaluation = Evaluation(self.protocol, generated, floor, self.by_class(found))
-        evaluation.floor_of_classes = self.floor_by_class
+        evaluation = Evaluation(self.protocol, generated, baseline, self.by_class(found))
+        evaluation.baseline_of_classes = self.baseline_by_class
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
-        evaluation.verdict = verdict(generated, floor)
+        evaluation.verdict = verdict(generated, baseline)
         return evaluation
 
     def further(self, model: TrainedGenerator) -> tuple[dict[str, float], dict[str, float]]:
         """Metrics that need samples and not features: of the generated ones, and the floor."""
         generated: dict[str, float] = {}
-        floor: dict[str, float] = {}
+        baseline: dict[str, float] = {}
         if model.classes and self.space.own_classes:
-            name = "accuracy_trained_on_generated"
-            generated[name], floor[name] = self.trained_on_generated(model), self.floor["class_accuracy"]
-        if type(self.modality).figures is not Modality.figures:
-            few = min(FEW, self.count // 2)
+            name = "classification_accuracy_score"
+            generated[name], baseline[name] = self.classification_accuracy_score(model), self.baseline["class_accuracy"]
+        extra_metrics = self.modality.extra_metrics()
+        if extra_metrics is not None:
+            few = min(EXTRA_METRICS_SAMPLES, self.count // 2)
             labels = self.wanted(model)
             made = model.generate(few, self.seed, labels)
             train, real = self.presented(self.train, self.count), self.presented(self.held_out, 2 * few)
-            generated |= self.modality.figures(made, train, real[:few])
-            floor |= self.modality.figures(real[few:], train, real[:few])
-        return generated, floor
+            generated |= extra_metrics(made, train, real[:few])
+            baseline |= extra_metrics(real[few:], train, real[:few])
+        return generated, baseline
 
     def presented(self, rows: Rows, count: int) -> list[Any]:
         """Real samples as people see them."""
         shown: list[Any] = []
         for start in range(0, count, BATCH):
-            shown += self.modality.present(self.modality.to_sample(rows.encoded(start, min(start + BATCH, count))))
+            shown += self.view.to_outputs(self.view.to_sample(rows.encoded(start, min(start + BATCH, count))))
         return shown
 
-    def trained_on_generated(self, model: TrainedGenerator) -> float:
+    def classification_accuracy_score(self, model: TrainedGenerator) -> float:
         """A classifier that has seen no real sample, on real ones. Ravuri and Vinyals 2019, arXiv:1905.10887."""
         wanted, held = self.known.labels, self.held_out
         assert wanted is not None and held.labels is not None
-        first = model.modality.to_judged(next(model.batches(1, self.seed)))
-        count = min(len(wanted), max(2, ROOM // (first.numel() * first.element_size())))
+        first = self.view.from_generated(next(model.batches(1, self.seed)))
+        count = min(len(wanted), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
         samples, labels = [], []
         for number, batch in enumerate(model.batches(count, self.seed, wanted[:count].tolist())):
-            judged, good = finite_ones(model.modality.to_judged(batch.to(self.home)).cpu())
+            judged, good = finite_ones(self.view.from_generated(batch.to(self.home)).cpu())
             samples.append(judged)
             labels.append(wanted[number * BATCH : number * BATCH + len(good)][good])
         judge = feature_spaces.train(
@@ -316,12 +319,12 @@ class Evaluator:
             self.quiet,
         )
         guesses = [
-            judge(self.modality.to_sample(held.encoded(start, start + BATCH).to(self.device))).argmax(1).detach().cpu()
+            judge(self.view.to_sample(held.encoded(start, start + BATCH).to(self.device))).argmax(1).detach().cpu()
             for start in range(0, len(held), BATCH)
         ]
         return (torch.cat(guesses) == held.labels).double().mean().item()
 
-    def closest(self, model: TrainedGenerator, found: Found, count: int) -> Tensor:
+    def nearest_training(self, model: TrainedGenerator, found: FeatureSet, count: int) -> Tensor:
         """The generated samples that are nearest to a training sample, each followed by that: ``(2 count, *S)``."""
         distances, places = nearest(found.features, self.searched_in.features)
         labels = self.wanted(model)
@@ -330,8 +333,8 @@ class Evaluator:
             block, row = divmod(int(found.numbers[number]), BATCH)
             batch = next(model.batches(self.count, self.seed, labels, blocks=[block]))
             place = int(self.searched_in.numbers[int(places[number])])
-            pairs.append(model.modality.to_judged(batch.to(self.home))[row].cpu())
-            pairs.append(self.modality.to_sample(self.trained_on.encoded(place, place + 1))[0])
+            pairs.append(self.view.from_generated(batch.to(self.home))[row].cpu())
+            pairs.append(self.view.to_sample(self.training_rows.encoded(place, place + 1))[0])
         return torch.stack(pairs)
 
     def warnings(self, model: TrainedGenerator) -> list[str]:
@@ -339,8 +342,8 @@ class Evaluator:
         lines = []
         if self.count < self.asked:
             lines.append(f"{self.count:,} and not {self.asked:,} of each: there are no more real ones")
-        if self.searched < len(self.trained_on):
-            lines.append(f"copies were sought among {self.searched:,} of {len(self.trained_on):,} training samples")
+        if self.searched < len(self.training_rows):
+            lines.append(f"copies were sought among {self.searched:,} of {len(self.training_rows):,} training samples")
         if broken := self.reference.broken + self.held_broken:
             lines.append(f"{broken} real samples are not finite numbers, or their features, and are left out")
         dimensions = self.reference.features.shape[1]
@@ -351,10 +354,10 @@ class Evaluator:
             )
         if self.protocol["held_out"].startswith("half of"):
             lines.append("half of the training data is held out: the model has learned from the floor's samples, too")
-        if self.floor.get("class_accuracy", 1) < SURE:
+        if self.baseline.get("class_accuracy", 1) < MIN_CLASSIFIER_ACCURACY:
             lines.append(
-                f"the classifier is right of {self.floor['class_accuracy']:.0%} of real samples only, so its features "
-                "tell little: hold these figures against those of --features random"
+                f"the classifier is right for only {self.baseline['class_accuracy']:.0%} of real samples, so its "
+                "features say little: compare with --features random"
             )
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:

@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from multigan.data.cache import cache_home, hashed
 from multigan.errors import UserError
@@ -18,11 +18,14 @@ from multigan.evaluation import spaces
 from multigan.evaluation.classifier import Classifier, train_classifier
 from multigan.evaluation.held_out import Rows
 from multigan.files import network_tensors
-from multigan.modality import Modality
+from multigan.modality import ClassConditionalConfig, EvaluationView, Modality
 from multigan.version import __version__
 
 VERSION = 2  # of the classifiers: those of another one are trained anew
-SEEN, PASSES = 40_000, 100  # samples that a classifier is trained on, again and again, and how often at most
+CLASSIFIER_SAMPLES, MAX_PASSES = (
+    40_000,
+    100,
+)  # samples that a classifier is trained on, again and again, and how often at most
 
 
 def find(
@@ -41,7 +44,9 @@ def find(
     Raises:
         UserError: It cannot be had, or the modality or the data lacks what it takes.
     """
-    has_network = type(modality).classifier is not Modality.classifier
+    view = modality.evaluation_view()
+    with torch.random.fork_rng(devices=[]):
+        has_network = view.classifier() is not None
     if name == "auto":
         classified = known.labels is not None and len(class_names(modality)) >= 2
         name = "samples" if not has_network else "classifier" if classified else "random"
@@ -50,20 +55,31 @@ def find(
     if name in ("classifier", "random") and not has_network:
         raise UserError(f"modality {type(modality).__name__} has no feature network: take the features samples")
     if name == "random":
-        return spaces.untrained(modality.classifier, device)
+        return spaces.untrained(network_of(view), device)
     if name == "classifier":
         return classifier(modality, known, seed, device, quiet)
-    example = modality.present(modality.to_sample(known.encoded(0, 1)))[0]
+    example = view.to_outputs(view.to_sample(known.encoded(0, 1)))[0]
     if name == "inception":
         if not hasattr(example, "convert"):
             raise UserError(f"inception is for pictures, not for modality {type(modality).__name__}")
-        return spaces.inception(modality.present, device)
-    return spaces.encoder(name, example, modality.present, device)
+        return spaces.inception(view.to_outputs, device)
+    return spaces.encoder(name, example, view.to_outputs, device)
 
 
 def class_names(modality: Modality) -> tuple[str, ...]:
     """The classes that a modality has found in its data."""
-    return tuple(getattr(modality.config, "classes", ()))
+    return modality.config.classes if isinstance(modality.config, ClassConditionalConfig) else ()
+
+
+def network_of(view: EvaluationView) -> Callable[[], nn.Module]:
+    """What builds the feature network of a modality that has one."""
+
+    def build() -> nn.Module:
+        network = view.classifier()
+        assert network is not None
+        return network
+
+    return build
 
 
 def classifier(modality: Modality, known: Rows, seed: int, device: torch.device, quiet: bool | None) -> spaces.Space:
@@ -77,14 +93,14 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
         known_of = "no labels" if labels is None else f"{len(classes)} classes that the model knows, and not two,"
         raise UserError(f"the dataset has {known_of} to train a classifier on: take the features random")
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
-    parts = [VERSION, kind, modality.encoding(), known.data.digest, len(labels), seed, __version__]
+    parts = [VERSION, kind, modality.encode_key(), known.data.digest, len(labels), seed, __version__]
     file = cache_home() / f"classifier-{hashed(parts)}.safetensors"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         judge = trained_before(file, modality, known)
         if judge is None:
             samples = known.encoded(0, len(known))
-            judge = train(modality, samples, labels, modality.to_sample, seed, device, quiet)
+            judge = train(modality, samples, labels, modality.evaluation_view().to_sample, seed, device, quiet)
             with contextlib.suppress(OSError, SafetensorError):  # of a full disk: it is trained again the next time
                 aside = file.with_suffix(".writing")
                 save_file(network_tensors(judge), aside)
@@ -98,9 +114,10 @@ def trained_before(file: Path, modality: Modality, known: Rows) -> Classifier | 
     """The classifier in a file; None where there is none, or it is damaged."""
     with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
         weights = load_file(file)
-        judge = Classifier(modality.classifier(), len(class_names(modality)))
+        view = modality.evaluation_view()
+        judge = Classifier(network_of(view)(), len(class_names(modality)))
         with torch.no_grad():
-            judge(modality.to_sample(known.encoded(0, 2)))  # tells how many features there are
+            judge(view.to_sample(known.encoded(0, 2)))  # tells how many features there are
         judge.load_state_dict(weights)
         return judge
     return None
@@ -116,9 +133,9 @@ def train(
     quiet: bool | None,
 ) -> Classifier:
     """A classifier of samples as they are kept, of which ``prepare`` makes ``(B, *S)``, and their labels ``(N,)``."""
-    passes = min(PASSES, max(1, SEEN // len(samples)))
+    passes = min(MAX_PASSES, max(1, CLASSIFIER_SAMPLES // len(samples)))
     return train_classifier(
-        modality.classifier,
+        network_of(modality.evaluation_view()),
         samples,
         labels,
         len(class_names(modality)),

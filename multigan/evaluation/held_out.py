@@ -35,7 +35,7 @@ class Rows(NamedTuple):
         Of long ones a piece, from where training takes its pieces: its place depends on the row alone.
         """
         numbers = self.numbers[start:stop]
-        return torch.from_numpy(self.data.read(numbers, numbers * GOLDEN % 1 * self.data.piece_anywhere))
+        return torch.from_numpy(self.data.read(numbers, numbers * GOLDEN % 1))
 
     @property
     def labels(self) -> Tensor | None:

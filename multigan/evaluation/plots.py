@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from multigan.evaluation.metrics.frechet import moments
-from multigan.evaluation.report import DRAWN, Evaluation, number, words
+from multigan.evaluation.report import REQUIRED_METRICS, Evaluation, number, words
 
-SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "accuracy_trained_on_generated")
+SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "classification_accuracy_score")
 SHOWN = 2000  # points of each cloud
 
 
@@ -28,7 +28,7 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = [name for name in SHARES if name in found.generated]
-    for place, (title, values) in enumerate((("generated", found.generated), ("real", found.floor))):
+    for place, (title, values) in enumerate((("generated", found.generated), ("real", found.baseline))):
         bars = left.barh([at + 0.4 * place for at in range(len(names))], [values[name] for name in names], 0.38)
         bars.set_label(title)
         left.bar_label(bars, [number(values[name]) for name in names], fontsize=8, padding=2)
@@ -36,8 +36,8 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     left.invert_yaxis()
     left.margins(x=0.12)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)
-    distance, floor = (number(values["frechet_distance"]) for values in (found.generated, found.floor))
-    left.set_title(f"Frechet distance {distance}, real {floor}", fontsize=10)
+    distance, baseline = (number(values["frechet_distance"]) for values in (found.generated, found.baseline))
+    left.set_title(f"Frechet distance {distance}, real {baseline}", fontsize=10)
     mean, covariance = moments(real)
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
     axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # of a single feature there is one
@@ -58,8 +58,8 @@ def comparison(runs: Mapping[str, Evaluation], file: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name, found in runs.items():
         left.scatter(found.generated["recall"], found.generated["precision"], label=name)
-    floors = {tuple(found.floor[name] for name in DRAWN): None for found in runs.values()}
-    for place, (precision, recall, distance) in enumerate(floors):  # one, where all are measured in one way
+    baselines = {tuple(found.baseline[name] for name in REQUIRED_METRICS): None for found in runs.values()}
+    for place, (precision, recall, distance) in enumerate(baselines):  # one, where all are measured in one way
         left.scatter(recall, precision, marker="*", s=120, color="0.3", label=None if place else "real")
         right.axvline(distance, color="0.3", linestyle=":")
     left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))

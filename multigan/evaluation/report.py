@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from multigan import legacy
 from multigan.errors import UserError
 from multigan.files import write_text
 
 EVALUATION = "evaluation.json"
-LOW = 0.5  # of what real data has, under which a figure is spoken of
-RARE = 0.01  # the share of held-out samples that count as close to a training sample
-DRAWN = ("precision", "recall", "frechet_distance")  # of every evaluation
+ALARM_RATIO = 0.5  # of what real data has, under which a figure is spoken of
+MEMORIZATION_QUANTILE = 0.01  # the share of held-out samples that count as close to a training sample
+REQUIRED_METRICS = ("precision", "recall", "frechet_distance")  # of every evaluation
 # Less is better; of all others more is, or as much as real data has.
-LESS = ("frechet_distance", "kernel_distance", "close_to_training", "non_finite_samples", "copied")
+LOWER_IS_BETTER = ("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied")
 
 
 @dataclass
@@ -30,17 +31,17 @@ class Evaluation:
         warnings: What to know before one trusts a figure.
         verdict: What the figures say, in words.
         steps: Of training that the generator had seen, where that is known.
-        floor_of_classes: As ``classes``, of real samples.
+        baseline_of_classes: As ``classes``, of real samples.
     """
 
     protocol: dict[str, Any]
     generated: dict[str, float]
-    floor: dict[str, float]
+    baseline: dict[str, float]
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     verdict: list[str] = field(default_factory=list)
     steps: int | None = None
-    floor_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    baseline_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -50,12 +51,14 @@ class Evaluation:
 
     def table(self) -> str:
         """The figures beside the floor, as lines of a table."""
-        names = list(self.generated | self.floor)
+        names = list(self.generated | self.baseline)
         width = max(len(words(name)) for name in names)
         lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
         for name in names:
-            made, floor = (number(values[name]) if name in values else "" for values in (self.generated, self.floor))
-            lines.append(f"{words(name):{width}}  {made:>10}  {floor:>10}")
+            made, baseline = (
+                number(values[name]) if name in values else "" for values in (self.generated, self.baseline)
+            )
+            lines.append(f"{words(name):{width}}  {made:>10}  {baseline:>10}")
         return "\n".join(lines)
 
     def class_table(self) -> str:
@@ -66,9 +69,9 @@ class Evaluation:
         width = max(map(len, self.classes))
         lines = [f"{'':{width}}  " + "  ".join(f"{words(name):>14}" for name in names)]
         for label, values in self.classes.items():
-            floor = self.floor_of_classes.get(label, {})
+            baseline = self.baseline_of_classes.get(label, {})
             cells = [
-                " / ".join(number(figures[name]) for figures in (values, floor) if name in figures) for name in names
+                " / ".join(number(figures[name]) for figures in (values, baseline) if name in figures) for name in names
             ]
             lines.append(f"{label:{width}}  " + "  ".join(f"{cell:>14}" for cell in cells))
         return "\n".join(lines)
@@ -81,16 +84,16 @@ def read(folder: Path) -> Evaluation:
         UserError: There is none, or it is damaged.
     """
     try:
-        found = Evaluation(**json.loads((folder / EVALUATION).read_text()))
-        for figures in (found.generated, found.floor):
+        found = Evaluation(**legacy.evaluation(json.loads((folder / EVALUATION).read_text())))
+        for figures in (found.generated, found.baseline):
             if not isinstance(found.protocol, dict) or not all(
-                isinstance(figures[name], int | float) for name in DRAWN
+                isinstance(figures[name], int | float) for name in REQUIRED_METRICS
             ):
                 raise ValueError
         return found
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {EVALUATION}: multigan evaluate {folder} makes one") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{folder / EVALUATION} is damaged: multigan evaluate {folder} makes another") from error
 
 
@@ -105,7 +108,7 @@ def number(value: float) -> str:
     return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def verdict(generated: dict[str, float], floor: dict[str, float]) -> list[str]:
+def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str]:
     """What the figures say that nobody should overlook."""
     lines = []
     if broken := generated.get("non_finite_samples"):
@@ -116,10 +119,10 @@ def verdict(generated: dict[str, float], floor: dict[str, float]) -> list[str]:
         ("coverage", "most real samples have nothing generated near them"),
         ("class_accuracy", "the classes are not those asked for"),
     ):
-        if name in generated and generated[name] < LOW * floor[name]:
-            values = f"{words(name)} {generated[name]:.3f}, where real samples have {floor[name]:.3f}"
+        if name in generated and generated[name] < ALARM_RATIO * baseline[name]:
+            values = f"{words(name)} {generated[name]:.3f}, where real samples have {baseline[name]:.3f}"
             lines.append(f"{meaning}: {values}")
-    share, usual = generated["close_to_training"], floor["close_to_training"]
+    share, usual = generated["memorization"], baseline["memorization"]
     if share > usual + max(0.1, (1 - usual) / 5):
         lines.append(f"copied, it seems: {share:.0%} are as close to a training sample as {usual:.1%} of new ones are")
     return lines

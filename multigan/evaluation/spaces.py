@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from multigan.errors import UserError, first_line
 
 Extract = Callable[[Tensor], Tensor]
-Present = Callable[[Tensor], list[Any]]
+ToOutputs = Callable[[Tensor], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ def untrained(build: Callable[[], nn.Module], device: torch.device) -> Space:
     return Space("random", network, {"features": "random", "weights": weights_hash(network)})
 
 
-def inception(present: Present, device: torch.device) -> Space:
+def inception(to_outputs: ToOutputs, device: torch.device) -> Space:
     """The features of the literature's FID and KID: the pool of Inception v3, 2,048 numbers.
 
     By torch-fidelity, whose weights and whose resizing to 299 x 299 are those of the first implementation.
 
     Args:
-        present: Samples ``(B, *S)`` -> pictures.
+        to_outputs: Samples ``(B, *S)`` -> pictures.
         device: Where it runs.
 
     Raises:
@@ -83,7 +83,7 @@ def inception(present: Present, device: torch.device) -> Space:
         ) from error
 
     def extract(samples: Tensor) -> Tensor:
-        pictures = [numpy.asarray(picture.convert("RGB")) for picture in present(samples.cpu())]
+        pictures = [numpy.asarray(picture.convert("RGB")) for picture in to_outputs(samples.cpu())]
         (features,) = network(torch.from_numpy(numpy.stack(pictures)).permute(0, 3, 1, 2).to(device))
         return features  # type: ignore[no-any-return]
 
@@ -100,15 +100,15 @@ def inception(present: Present, device: torch.device) -> Space:
     return Space("inception", extract, stamp, ours=False, last=last)
 
 
-def encoder(name: str, example: Any, present: Present, device: torch.device) -> Space:
+def encoder(name: str, example: Any, to_outputs: ToOutputs, device: torch.device) -> Space:
     """An encoder of `transformers` for pictures, sounds or sentences, with the preparation that it comes with.
 
     The features are its pooled output; where it has none, the mean of its last layer over places (or tokens).
 
     Args:
         name: On the hub, or a folder.
-        example: What ``present`` gives for a sample.
-        present: Samples ``(B, *S)`` -> what people see: pictures, arrays with a sampling rate, or sentences.
+        example: What ``to_outputs`` gives for a sample.
+        to_outputs: Samples ``(B, *S)`` -> what people see: pictures, arrays with a sampling rate, or sentences.
         device: Where it runs.
 
     Raises:
@@ -133,7 +133,7 @@ def encoder(name: str, example: Any, present: Present, device: torch.device) -> 
     forward = getattr(network, f"get_{kind}_features", network)  # of a model for pictures and text, that half
 
     def extract(samples: Tensor) -> Tensor:
-        inputs = INPUTS[kind](prepare, present(samples.cpu())).to(device)
+        inputs = INPUTS[kind](prepare, to_outputs(samples.cpu())).to(device)
         return pooled(forward(**inputs), inputs.get("attention_mask"), has_pooler).float()
 
     try:

@@ -55,8 +55,7 @@ class TrainedGenerator:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty for an unconditional generator."""
-        config = self.modality.config
-        return tuple(config.classes) if getattr(config, "conditional", False) else ()
+        return self.modality.classes
 
     def generate(
         self,
@@ -83,7 +82,7 @@ class TrainedGenerator:
             UserError: A number or a label out of range, or an unknown option.
         """
         batches = self.batches(n, seed, label, truncation, **options)
-        return [sample for batch in batches for sample in self.modality.present(batch)]
+        return [sample for batch in batches for sample in self.modality.to_outputs(batch)]
 
     def batches(
         self,
@@ -118,7 +117,7 @@ class TrainedGenerator:
             )
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
-        self.modality.steer(self.network, chosen)  # what cannot be is refused at once
+        self.modality.apply_options(self.network, chosen)  # what cannot be is refused at once
         labels = self.class_numbers(label)
         if interpolate:
             labels = labels[:1] if label is None else labels
@@ -148,7 +147,7 @@ class TrainedGenerator:
                 for i in numbers
             ]
             condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
-            self.modality.steer(self.network, options)  # another call may have had others since
+            self.modality.apply_options(self.network, options)  # another call may have had others since
             with torch.no_grad():
                 samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()
@@ -188,7 +187,7 @@ class TrainedGenerator:
         with written_whole(folder, "the model") as aside:
             save_file(network_tensors(self.network), aside / WEIGHTS)
             self.write_card(aside)
-            self.modality.save_beside(aside)
+            self.modality.save_extras(aside)
         return folder
 
     def write_card(self, folder: Path) -> None:

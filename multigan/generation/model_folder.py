@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from multigan import legacy
 from multigan.errors import UserError, first_line
 
 FORMAT = 1
@@ -72,6 +73,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"the model in {folder} is of a later kind (multigan {values.get('multigan', 'unknown')}): update multigan"
         )
+    values["config"] = legacy.model_settings(values["modality"], values["config"])
     return values
 
 
@@ -146,7 +148,7 @@ def load_weights(network: nn.Module, file: Path) -> None:
         UserError: The file is missing, damaged, or of other weights.
     """
     try:
-        weights = load_file(file)
+        weights = legacy.weights(load_file(file))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is missing or damaged: {' '.join(str(error).split())}") from error
     own = network.state_dict()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.activations import LEAK, leaky_relu
-from multigan.networks.heads import Judgement
+from multigan.networks.heads import ProjectionHead
 from multigan.networks.normalization import GhostBatchNorm2d
 
 FIRST_SIDE = 4
@@ -91,10 +91,10 @@ class ConvolutionalDiscriminator(nn.Module):
     def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
         self.body = ConvolutionalFeatures(channels, sides, width)
-        self.judgement = Judgement(self.body.features, classes)
+        self.head = ProjectionHead(self.body.features, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        logits: Tensor = self.judgement(self.body(samples), condition)
+        logits: Tensor = self.head(self.body(samples), condition)
         return logits
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 
-class Judgement(nn.Module):
+class ProjectionHead(nn.Module):
     """``(B, features), (B,) or None -> (B,)`` logits: a linear layer, and the class by projection.
 
     Miyato and Koyama 2018, arXiv:1802.05637, equation 3. The projection starts at zero: no class differs from another.

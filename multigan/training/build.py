@@ -16,11 +16,17 @@ from multigan.data import batches, load
 from multigan.data.cache import cached
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES, Objective, smoothed
-from multigan.engine.rng import Draws, derive_seed
-from multigan.engine.stabilizers import AdaptiveAugmentation, HistoricalAverage, LeCam, Memory, normalize_spectrally
-from multigan.engine.step import Game, Rules
+from multigan.engine.rng import BatchRandom, derive_seed
+from multigan.engine.stabilizers import (
+    AdaptiveAugmentation,
+    HistoricalAverage,
+    LeCam,
+    StabilizerState,
+    apply_spectral_norm,
+)
+from multigan.engine.step import Game, StepConfig
 from multigan.errors import UserError
-from multigan.modality import Modality
+from multigan.modality import Augmentation, Modality
 from multigan.networks.layout import channels_last
 
 
@@ -39,7 +45,7 @@ def open_data(
         raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
     dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
     device = accelerator.device
-    conditional = getattr(modality.config, "conditional", False)
+    conditional = modality.conditional
     subset = {"subset": training.subset} if training.subset else {}
     facts: dict[str, Any] = {"dataset": training.dataset, **subset, "split": training.split}
     if isinstance(dataset, datasets.IterableDataset):
@@ -53,7 +59,7 @@ def open_data(
         )
         return stream, facts
     data = cached(dataset, modality, training.skip_corrupt, accelerator.print)
-    in_pieces = data.ends is not None and data.piece_anywhere  # one long recording gives many
+    in_pieces = data.crop is not None and data.crop.random  # one long recording gives many
     if training.batch_size > len(data) and not in_pieces:
         raise UserError(
             f"batch_size is {training.batch_size}: expected no more than {training.dataset!r} has examples, {len(data)}"
@@ -84,12 +90,12 @@ def build_game(
     """
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
     if not training.resume:  # a checkpoint has the weights, and what they began from may be gone
-        modality.start(generator)
+        modality.load_pretrained(generator)
 
     def build_discriminator() -> nn.Module:
         network = modality.discriminator()
         if training.spectral_norm:
-            normalize_spectrally(network)
+            apply_spectral_norm(network)
         return network
 
     discriminator = build_network(build_discriminator, training.seed, "discriminator", accelerator.device)
@@ -99,6 +105,7 @@ def build_game(
     ]
     wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
     wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
+    augmentation = modality.augmentation() or Augmentation(0, lambda samples, numbers: samples)
     return Game(
         accelerator=accelerator,
         generator=generator,
@@ -107,8 +114,8 @@ def build_game(
         discriminator_optimizer=discriminator_optimizer,
         wrapped_generator=wrapped_generator,
         wrapped_discriminator=wrapped_discriminator,
-        rules=Rules(
-            objective=chosen_objective(training),
+        config=StepConfig(
+            objective=build_objective(training),
             r1=training.r1,
             r2=training.r2,
             wgan_gp=training.wgan_gp,
@@ -117,19 +124,20 @@ def build_game(
             micro_batches=training.micro_batches,
             max_gradient_norm=training.max_gradient_norm,
         ),
-        draws=Draws(training.seed, training.batch_size, accelerator.device),
+        random=BatchRandom(training.seed, training.batch_size, accelerator.device),
         latent_dim=modality.config.latent_dim,
         batches=batch_source,
-        augment=modality.augment,
-        augment_numbers=modality.augment_numbers,
-        rows=distributed.share(training.batch_size, training.micro_batches, accelerator),
-        discriminator_numbers=modality.discriminator_numbers,
+        augment=augmentation.apply,
+        augment_numbers=augmentation.numbers,
+        batch_slice=distributed.share(training.batch_size, training.micro_batches, accelerator),
         to_sample=modality.to_sample,
-        memory=build_memory(training, modality, {"generator": generator, "discriminator": discriminator}, accelerator),
+        stabilizers=build_stabilizers(
+            training, modality, {"generator": generator, "discriminator": discriminator}, accelerator
+        ),
     )
 
 
-def chosen_objective(training: TrainingConfig) -> Objective:
+def build_objective(training: TrainingConfig) -> Objective:
     """The objective, its targets smoothed if that is asked for."""
     objective = OBJECTIVES[training.objective]
     if not (training.label_smoothing or training.label_smoothing_fake):
@@ -143,24 +151,24 @@ def chosen_objective(training: TrainingConfig) -> Objective:
         ) from error
 
 
-def build_memory(
+def build_stabilizers(
     training: TrainingConfig, modality: Modality, players: dict[str, nn.Module], accelerator: Accelerator
-) -> Memory:
+) -> StabilizerState:
     """What the stabilizers that are on begin with."""
-    memory, device = Memory(), accelerator.device
+    stabilizers, device = StabilizerState(), accelerator.device
     if training.historical_averaging:
         for name, network in players.items():
-            memory.histories[name] = HistoricalAverage.of(network, training.historical_averaging)
+            stabilizers.histories[name] = HistoricalAverage.of(network, training.historical_averaging)
     if training.lecam:
-        memory.lecam = LeCam.new(training.lecam, device)
+        stabilizers.lecam = LeCam.new(training.lecam, device)
     if training.ada_target is not None:
-        if not modality.augment_numbers:
+        if modality.augmentation() is None:
             raise UserError(
                 f"ada_target is set, and modality {training.modality!r} has no augmentation, or none is on "
                 "(--model.rotation, say)"
             )
-        memory.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
-    return memory
+        stabilizers.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
+    return stabilizers
 
 
 def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, device: torch.device) -> nn.Module:
@@ -172,18 +180,18 @@ def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, devic
     return network.to(device)
 
 
-def try_networks(game: Game) -> None:
+def dry_run(game: Game) -> None:
     """One batch through both networks, before anything is written.
 
     Raises:
         UserError: A network cannot take batches of this size, or the processes read different data.
     """
-    real, _ = game.batches(0, slice(0, game.draws.batch_size))
+    real, _ = game.batches(0, slice(0, game.random.batch_size))
     # torch.hash_tensor would not do: by exclusive or, it is the same in any order, and 0 for plain pictures.
     distributed.check_same({"the hash of the first batch": xxhash.xxh3_64_hexdigest(real.cpu().numpy().tobytes())})
     try:
         batch = game.make_micro_batches(0, graph=False)[0]
         with torch.no_grad():
-            game.judge(batch.real, batch)
+            game.discriminate(batch.real, batch)
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -19,10 +19,10 @@ from tqdm import tqdm
 from multigan.config import TrainingConfig
 from multigan.engine.ema import calibrate
 from multigan.engine.health import DivergedError
-from multigan.engine.rng import Draws
+from multigan.engine.rng import BatchRandom
 from multigan.engine.state import State
 from multigan.errors import BrokenSamplesError, UserError
-from multigan.evaluation.report import LESS, number, words
+from multigan.evaluation.report import LOWER_IS_BETTER, number, words
 from multigan.generation.generator import TrainedGenerator
 from multigan.modality import Modality
 from multigan.training.run_folder import add_line, add_note, read_metrics
@@ -45,14 +45,14 @@ class Results:
         training: TrainingConfig,
         modality: Modality,
         folder: Path,
-        trained_on: dict[str, Any],
+        provenance: dict[str, Any],
     ) -> None:
         self.state = state
         self.accelerator = accelerator
         self.training = training
         self.modality = modality
         self.folder = folder
-        self.trained_on = trained_on
+        self.provenance = provenance
         self.calibrated: tuple[int, int] | None = None
         self.evaluator: Evaluator | None = None
 
@@ -65,10 +65,10 @@ class Results:
         count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
         samples = torch.cat(list(generator.batches(count, self.training.seed)))
         labels = generator.class_names(count)
-        files = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}", labels)
-        for fault in self.modality.faults(samples):
-            tqdm.write(f"warning: step {step}: {fault}", file=sys.stderr)
-            add_note(self.folder, step, fault)
+        files, artifacts = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}", labels)
+        for artifact in artifacts:
+            tqdm.write(f"warning: step {step}: {artifact}", file=sys.stderr)
+            add_note(self.folder, step, artifact)
         pictures = [file for file in files if file.suffix == ".png"]
         for place, file in enumerate(pictures):
             self.show(file, f"samples {place}" if place else "samples")
@@ -117,8 +117,8 @@ class Results:
             search_all=False,
             quiet=True,
         )
-        untold = () if getattr(self.modality.config, "conditional", False) else ("class_accuracy",)
-        metrics = [name for name in self.evaluator.floor if not name.endswith("_deviation") and name not in untold]
+        untold = () if self.modality.conditional else ("class_accuracy",)
+        metrics = [name for name in self.evaluator.baseline if not name.endswith("_std") and name not in untold]
         if training.best_metric not in metrics:
             raise UserError(f"best_metric is {training.best_metric!r}: expected one of {', '.join(metrics)}")
 
@@ -137,7 +137,7 @@ class Results:
             raise DivergedError(str(error)) from error
         evaluation = self.evaluator.evaluate(generator, found, quick=True)
         value = evaluation.generated[training.best_metric]
-        sign = -1 if training.best_metric in LESS else 1
+        sign = -1 if training.best_metric in LOWER_IS_BETTER else 1
         better = math.isfinite(value) and (self.state.best is None or sign * value > sign * self.state.best[1])
         if better:
             self.state.best = step, value
@@ -147,10 +147,10 @@ class Results:
         add_line(self.folder, {"step": step, "evaluation": evaluation.generated, "evaluation_seconds": seconds})
         evaluation.write(self.folder)
         self.accelerator.log({f"evaluation/{name}": value for name, value in evaluation.generated.items()}, step=step)
-        floor = evaluation.floor[training.best_metric]
+        baseline = evaluation.baseline[training.best_metric]
         best = ", the best so far" if better else ""
         tqdm.write(
-            f"step {step}: {words(training.best_metric)} {number(value)}, real {number(floor)}{best} ({seconds} s)"
+            f"step {step}: {words(training.best_metric)} {number(value)}, real {number(baseline)}{best} ({seconds} s)"
         )
         if better:
             generator.save(self.folder / "best")
@@ -159,7 +159,7 @@ class Results:
     def generator(self) -> TrainedGenerator:
         """The averaged generator, its statistics set, with what is to be known of it."""
         training, state = self.training, self.state
-        now = state.step, state.returns  # a step may come a second time, after a return to a checkpoint
+        now = state.step, state.rollbacks  # a step may come a second time, after a return to a checkpoint
         if self.calibrated != now:
             calibrate(state.average, self.calibration())
             self.calibrated = now
@@ -168,7 +168,7 @@ class Results:
         ]
         facts = {
             "name": self.folder.name,
-            **self.trained_on,
+            **self.provenance,
             **({"held_out": training.evaluate_held_out} if training.evaluate_held_out else {}),
             "steps": state.step,
             "batch_size": training.batch_size,
@@ -187,8 +187,8 @@ class Results:
     def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
         device, count = self.accelerator.device, CALIBRATION[1]
-        classes = len(self.modality.config.classes) if getattr(self.modality.config, "conditional", False) else 0
+        classes = len(self.modality.classes)
         condition = torch.arange(count, device=device) % classes if classes else None
-        draws = Draws(self.training.seed, count, device)
+        random = BatchRandom(self.training.seed, count, device)
         for part in range(CALIBRATION[0]):
-            yield draws.normal("calibrate", part, slice(0, count), self.modality.config.latent_dim), condition
+            yield random.normal("calibrate", part, slice(0, count), self.modality.config.latent_dim), condition

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
-from multigan import config, registry
+from multigan import config, legacy, registry
 from multigan.config import TrainingConfig
 from multigan.engine import checkpoint, distributed, health, launch, loop
 from multigan.engine.ema import update_average
@@ -27,13 +27,12 @@ from multigan.engine.step import Metrics
 from multigan.engine.stop import Stop
 from multigan.errors import LostProcessError, UserError
 from multigan.files import lock
-from multigan.modality import Modality
 from multigan.training import build, run_folder
 from multigan.training.results import Results
 
-EXAMINED = 64  # samples whose diversity is watched, at most
-RETURNS = 3  # times that a run goes back to a checkpoint before it gives up
-DETOUR = 2**40  # after that, its steps take the random numbers of steps so far on
+PROBE_SAMPLES = 64  # samples whose diversity is watched, at most
+MAX_ROLLBACKS = 3  # times that a run goes back to a checkpoint before it gives up
+ROLLBACK_OFFSET = 2**40  # after that, its steps take the random numbers of steps so far on
 
 
 def train(training: TrainingConfig) -> Path:
@@ -63,30 +62,31 @@ class Run:
 
     def __init__(self, training: TrainingConfig) -> None:
         launch.check_launch(training.timeout)
-        self.folder, resume, self.restarted = run_folder.choose(training)
+        self.folder, resume, self.restarted = run_folder.resolve(training)
         self.accelerator = launch.start(training.tracker, self.folder)
         distributed.check_same(config.flatten(config.plain(training)))
-        self.agreement = distributed.Agreement(self.accelerator, training.timeout)
+        self.stop_signal = distributed.StopSignal(self.accelerator, training.timeout)
         self.writer = checkpoint.Writer()
         self.training = training
         self.modality = registry.load(training.modality)(training.model)
-        if training.warmup_steps and type(self.modality).warmup_loss is Modality.warmup_loss:
-            raise UserError(f"modality {training.modality!r} has no warm-up phase: leave warmup_steps at 0")
+        self.pretraining_loss = self.modality.pretraining_loss()
+        if training.pretraining_steps and self.pretraining_loss is None:
+            raise UserError(f"modality {training.modality!r} has no pretraining phase: leave pretraining_steps at 0")
         self.notes: list[str] = []
         problem = None
         try:
-            batch_source, self.trained_on = build.open_data(training, self.modality, self.accelerator)
+            batch_source, self.provenance = build.open_data(training, self.modality, self.accelerator)
         except UserError as error:  # the disk of one host, perhaps
             problem = error
             if resume and not training.streaming:
                 problem = UserError(f"{error}; --dataset NEW_PLACE resumes with the same data elsewhere")
-        self.agreement.meet()
-        distributed.check_all_well(problem)
+        self.stop_signal.barrier()
+        distributed.raise_on_all(problem)
         self.game = build.build_game(training, self.modality, self.accelerator, batch_source)
-        build.try_networks(self.game)
+        build.dry_run(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
-        self.state = State(self.game, average, loop.Meter(), self.watch(), self.trained_on.get("digest"))
-        self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.trained_on)
+        self.state = State(self.game, average, loop.Meter(), self.watch(), self.provenance.get("digest"))
+        self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.provenance)
         self.results.open_evaluation()
         self.lock: int | None = None
         if resume:
@@ -97,7 +97,7 @@ class Run:
                 raise
         self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
         if self.accelerator.is_main_process:
-            self.keep_to_itself()
+            self.lock_folder()
             run_folder.open_folder(self.folder, training, self.state.step)
             for note in self.notes:
                 run_folder.add_note(self.folder, self.state.step, note)
@@ -108,7 +108,7 @@ class Run:
             # Trackers take plain numbers and words; a null or a list is written as it reads.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
-    def keep_to_itself(self) -> None:
+    def lock_folder(self) -> None:
         """Keep the folder from other runs until this one ends: two would write over each other."""
         if self.accelerator.is_main_process and self.lock is None:
             try:
@@ -125,24 +125,24 @@ class Run:
 
     def watch(self) -> health.Health:
         """What watches over the run, with a few real samples, and latents and conditions to match, as its standard."""
-        game, few = self.game, slice(0, min(EXAMINED, self.training.batch_size))
+        game, few = self.game, slice(0, min(PROBE_SAMPLES, self.training.batch_size))
         real, condition = game.real(0, few)
-        self.fixed = game.draws.normal("examine", 0, few, game.latent_dim), condition
-        loss = game.rules.objective.discriminator
+        self.probe = game.random.normal("examine", 0, few, game.latent_dim), condition
+        loss = game.config.objective.discriminator
         chance, least = loss(torch.zeros(1), torch.zeros(1)).item(), 0.0
         if self.training.label_smoothing or self.training.label_smoothing_fake:  # one that has won is not sure of it
             zero, logits = torch.zeros(1), torch.linspace(-20, 20, 4001)[:, None]
             sides = min(loss(x, zero) for x in logits) + min(loss(zero, x) for x in logits)
             least = sides.item() - chance
         scaled = self.accelerator.scaler is not None
-        return health.Health(health.spread(real), chance, least, drops_expected=scaled)
+        return health.Health(health.pairwise_distances(real), chance, least, drops_expected=scaled)
 
     # --- playing ---
 
     def train(self) -> Path:
         """Play all steps and return the folder."""
         training = self.training
-        total = training.warmup_steps + training.steps
+        total = training.pretraining_steps + training.steps
         self.logged_at = time.perf_counter()
         self.logged_step = self.state.step
         self.started = self.logged_at - self.state.seconds
@@ -151,22 +151,22 @@ class Run:
         quiet = None if self.accelerator.is_local_main_process else True
         bar = tqdm(total=total, initial=self.state.step, desc="training", unit=" steps", disable=quiet)
         hooks = [
-            loop.Every(training.log_every, lambda step: self.log(step, bar)),
-            loop.Every(training.sample_every, lambda step: self.results.preview()),
-            loop.Every(training.checkpoint_every, self.checkpoint),
+            loop.Periodic(training.log_every, lambda step: self.log(step, bar)),
+            loop.Periodic(training.sample_every, lambda step: self.results.preview()),
+            loop.Periodic(training.checkpoint_every, self.checkpoint),
         ]
         if training.evaluate_every:  # before the checkpoint of the same step, which remembers the best
-            hooks.insert(1, loop.Every(training.evaluate_every, self.evaluate))
+            hooks.insert(1, loop.Periodic(training.evaluate_every, self.evaluate))
         try:
             with Stop() as stop, self.writer:
                 while self.state.step < total:
                     try:
                         self.play_until(total, hooks, bar, stop)
                     except health.DivergedError as problem:
-                        self.go_back(problem, bar)
-                self.agreement.collect()
+                        self.roll_back(problem, bar)
+                self.stop_signal.collect()
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(self.way_on()) from error
+            raise KeyboardInterrupt(self.resume_hint()) from error
         except OSError as error:
             raise UserError(f"cannot go on with {self.folder}: {error}") from error
         finally:
@@ -183,17 +183,17 @@ class Run:
                 print(f"the best:   {command}/best (step {self.state.best[0]})")
         return self.folder
 
-    def play_until(self, total: int, hooks: list[loop.Every], bar: Any, stop: Stop) -> None:
+    def play_until(self, total: int, hooks: list[loop.Periodic], bar: Any, stop: Stop) -> None:
         """Play on to the last step, or until one of the processes is told to stop."""
         for step in loop.run(self.play, self.state.step, total, self.state.meter, hooks):
             bar.update()
             self.writer.check()
-            signal = self.agreement.largest(stop.asked())
+            signal = self.stop_signal.max_of_previous(stop.asked())
             if signal and step < total:
                 if step % self.training.checkpoint_every:
                     self.checkpoint(step)
                 self.writer.wait()
-                self.agreement.meet()  # a launcher gives the others little time once one has ended
+                self.stop_signal.barrier()  # a launcher gives the others little time once one has ended
                 if self.accelerator.is_main_process:
                     tqdm.write(f"stopped and saved after step {step}: --resume {self.folder} goes on", file=sys.stderr)
                 raise SystemExit(128 + signal)  # as the shell says that a signal ended a process
@@ -201,29 +201,30 @@ class Run:
     def play(self, number: int) -> Metrics:
         """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
         training, game, state = self.training, self.game, self.state
-        played = max(number - training.warmup_steps, 0)
+        played = max(number - training.pretraining_steps, 0)
         for generator in (game.generator, state.average):
             self.modality.on_step(generator, played)
-        if number == training.warmup_steps:  # a warm-up is no orbit to be damped
-            game.memory.begin({"generator": game.generator, "discriminator": game.discriminator})
-        draw = number + state.returns * DETOUR
-        warming_up = number < training.warmup_steps
+        if number == training.pretraining_steps:  # a warm-up is no orbit to be damped
+            game.stabilizers.begin({"generator": game.generator, "discriminator": game.discriminator})
+        draw = number + state.rollbacks * ROLLBACK_OFFSET
+        warming_up = number < training.pretraining_steps
         share = rate_at(
             played,
             training.learning_rate_schedule,
             training.learning_rate_steps or 1,
             training.learning_rate_warmup,
         )
-        rate = training.warmup_learning_rate if warming_up else share * training.generator_learning_rate
+        rate = training.pretraining_learning_rate if warming_up else share * training.generator_learning_rate
         set_rate(game.generator_optimizer, rate)
         set_rate(game.discriminator_optimizer, share * training.discriminator_learning_rate)
-        game.memory.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
-        metrics = game.warmup(draw, self.modality.warmup_loss) if warming_up else game.step(draw)
+        game.stabilizers.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
+        pretrain = self.pretraining_loss if warming_up else None
+        metrics = game.step(draw) if pretrain is None else game.pretrain(draw, pretrain)
         update_average(state.average, game.generator, training.ema_decay, number)
         state.step = number + 1
         return state.health.count(metrics)
 
-    def go_back(self, problem: health.DivergedError, bar: Any) -> None:
+    def roll_back(self, problem: health.DivergedError, bar: Any) -> None:
         """Put back the newest checkpoint from before the trouble, to play on from it with other random numbers.
 
         Raises:
@@ -231,25 +232,25 @@ class Run:
         """
         advice = "try lower learning rates, or more r1"
         self.writer.wait()
-        returns, step = self.state.returns, self.state.step
+        rollbacks, step = self.state.rollbacks, self.state.step
         # Rather one from before the first dropped step; but a step that is dropped leaves the weights as they were.
         path = self.newest(lambda state: state["health"]["streak"] == 0) or self.newest()
         if path is None:
             raise UserError(f"{problem}, at step {step}, and there is no checkpoint from before: {advice}")
-        if returns == RETURNS:
+        if rollbacks == MAX_ROLLBACKS:
             raise UserError(
-                f"{problem}, at step {step}, after {returns} times back to a checkpoint: {advice}; the model and the "
+                f"{problem}, at step {step}, after {rollbacks} times back to a checkpoint: {advice}; the model and the "
                 f"checkpoints in {self.folder} are from before"
             )
         best = self.state.best  # best/ stays as it is
-        self.state.restore(*checkpoint.load(path))
+        self.state.restore(*load_checkpoint(path))
         self.state.best = best
-        self.state.returns, self.state.health.streak = returns + 1, 0
+        self.state.rollbacks, self.state.health.streak = rollbacks + 1, 0
         note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
         self.accelerator.wait_for_everyone()  # all have read it
         if self.accelerator.is_main_process:
             tqdm.write(f"warning: {note}", file=sys.stderr)
-            run_folder.forget_after(self.folder, self.state.step)
+            run_folder.truncate_metrics(self.folder, self.state.step)
             run_folder.add_note(self.folder, self.state.step, note)
         self.logged_step, self.logged_at = self.state.step, time.perf_counter()
         bar.n = self.state.step
@@ -266,15 +267,17 @@ class Run:
         """A line of metrics: means over the steps since the last line."""
         values: dict[str, Any] = dict(self.state.meter.read(self.accelerator))
         distributed.check_weights(self.accelerator, self.players())
-        examined, warnings = self.state.health.examine(values, self.examined())
+        probed, warnings = self.state.health.check_metrics(values, self.probe_samples())
         now = time.perf_counter()
         rate = (step - self.logged_step) * self.training.batch_size / (now - self.logged_at)
         self.logged_at, self.logged_step = now, step
         times = {"samples_per_second": round(rate, 1), "seconds": round(self.seconds(), 1)}
-        line = {"step": step, **values, **examined, **times}
+        line = {"step": step, **values, **probed, **times}
         if self.accelerator.is_main_process:
             run_folder.add_line(self.folder, line)
-            shown = {name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "warmup_loss") if values.get(name)}
+            shown = {
+                name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "pretraining_loss") if values.get(name)
+            }
             bar.set_postfix(shown)
             if bar.disable:
                 print(f"step {step}", *(f"{name} {value}" for name, value in shown.items()), flush=True)
@@ -288,10 +291,10 @@ class Run:
     def players(self) -> dict[str, nn.Module]:
         return {"generator": self.game.generator, "discriminator": self.game.discriminator}
 
-    def examined(self) -> torch.Tensor:
+    def probe_samples(self) -> torch.Tensor:
         """What the generator now makes of a few fixed latents."""
         with torch.no_grad():
-            return self.game.generate(*self.fixed)
+            return self.game.generate(*self.probe)
 
     def seconds(self) -> float:
         """Time spent, over all the parts of a run that was stopped and resumed."""
@@ -316,11 +319,11 @@ class Run:
                     checkpoint.save(self.folder / "checkpoints", step, tensors, values)
                     generator.save(self.folder / "model")
                 except UserError as error:
-                    raise UserError(f"{error}; free some space there, then {self.way_on()}") from error
+                    raise UserError(f"{error}; free some space there, then {self.resume_hint()}") from error
 
             self.writer.submit(write)
 
-    def way_on(self) -> str:
+    def resume_hint(self) -> str:
         """What a user does to go on with a run that has ended early."""
         kept = checkpoint.complete(self.folder / "checkpoints")
         if not kept:
@@ -340,7 +343,7 @@ class Run:
     def resume(self) -> None:
         """Put back the newest checkpoint of the run."""
         if self.folder.is_dir():
-            self.keep_to_itself()
+            self.lock_folder()
         path = self.newest()
         if path is None:
             damaged = any(self.folder.glob("checkpoints/damaged-*"))
@@ -348,9 +351,9 @@ class Run:
             raise UserError(
                 f"nothing to resume in {self.folder}: {has}; begin again, with it deleted or another --output"
             )
-        changed = run_folder.changes(config.read(self.folder, self.training.modality), self.training)
+        changed = run_folder.diff_for_resume(config.read(self.folder, self.training.modality), self.training)
         try:
-            tensors, values = checkpoint.load(path)
+            tensors, values = load_checkpoint(path)
             if values["digest"] != self.state.digest:
                 raise UserError(
                     f"the dataset {self.training.dataset} is no longer the one that {self.folder} began on: a run on "
@@ -363,8 +366,8 @@ class Run:
         except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
             raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
         step = self.state.step
-        if step >= self.training.warmup_steps + self.training.steps and not self.restarted:
-            more = step - self.training.warmup_steps
+        if step >= self.training.pretraining_steps + self.training.steps and not self.restarted:
+            more = step - self.training.pretraining_steps
             raise UserError(f"{self.folder} is complete at step {step}: --steps is a total, give more than {more}")
         changed += [f"{key} {before[key]} -> {now}" for key, now in self.state.launch().items() if before[key] != now]
         self.accelerator.print(f"resuming {self.folder} after step {step}")
@@ -373,6 +376,12 @@ class Run:
             self.accelerator.print(f"from here on: {'; '.join(changed)}")
         if self.training.streaming:
             self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, checkpoint.Tensors], dict[str, Any]]:
+    """The tensors and the state of a checkpoint, those of multigan 0.1 under today's names."""
+    tensors, values = checkpoint.load(path)
+    return {name: legacy.weights(part) for name, part in tensors.items()}, legacy.state(values)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

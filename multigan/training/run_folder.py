@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from accelerate.utils import broadcast_object_list, gather_object
 
+from multigan import legacy
 from multigan.config import CONFIG_FILE, PLACES, TrainingConfig, flatten, plain, read, write
 from multigan.errors import UserError
 from multigan.files import clean, write_text
@@ -19,7 +20,7 @@ from multigan.generation.model_folder import RUNS
 METRICS = "metrics.jsonl"
 # What a run cannot be resumed with another value of: its data, its networks and its random numbers. The dataset may lie
 # elsewhere than before, as its digest tells whether it is the same; only a stream has none.
-FIXED = (
+IMMUTABLE_ON_RESUME = (
     "modality",
     "subset",
     "split",
@@ -27,13 +28,13 @@ FIXED = (
     "skip_corrupt",
     "seed",
     "batch_size",
-    "warmup_steps",
+    "pretraining_steps",
     "spectral_norm",
     "model",
 )
 
 
-class Place(NamedTuple):
+class RunLocation(NamedTuple):
     """Where a run is kept, and how it comes to it: gone on with or not, started again by the launcher or not."""
 
     folder: Path
@@ -41,7 +42,7 @@ class Place(NamedTuple):
     restarted: bool
 
 
-def choose(training: TrainingConfig) -> Place:
+def resolve(training: TrainingConfig) -> RunLocation:
     """The run's place, the same for every process.
 
     A launcher that restarts the processes (``--max_restarts``) gives them the same command, so that a new run finds
@@ -54,24 +55,28 @@ def choose(training: TrainingConfig) -> Place:
     if training.resume is not None:
         if training.output is not None:
             raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
-        return Place(Path(training.resume), True, restarted)
+        return RunLocation(Path(training.resume), True, restarted)
     if training.output is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise UserError("--max_restarts needs --output: a restarted run has to find its folder again")
     folder = (
         Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
     # One process decides: clocks differ, and another may already see what the first one made.
-    own = restarted and (folder / CONFIG_FILE).is_file() and not changes(read(folder, training.modality), training)
+    own = (
+        restarted
+        and (folder / CONFIG_FILE).is_file()
+        and not diff_for_resume(read(folder, training.modality), training)
+    )
     taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     begun = any((folder / "checkpoints").glob("step-*"))
     name, own, taken, begun = broadcast_object_list([str(folder), own, taken, begun])
     if taken:
-        way_on = f"--resume {name} goes on with the run in it" if begun else "delete it if nothing in it is needed"
-        raise UserError(f"{name} holds something already: {way_on}, or name a new folder with --output")
-    return Place(Path(name), own and begun, restarted)
+        resume_hint = f"--resume {name} goes on with the run in it" if begun else "delete it if nothing in it is needed"
+        raise UserError(f"{name} holds something already: {resume_hint}, or name a new folder with --output")
+    return RunLocation(Path(name), own and begun, restarted)
 
 
-def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
+def diff_for_resume(before: TrainingConfig, now: TrainingConfig) -> list[str]:
     """What a resumed run does otherwise than before, as "field before -> now".
 
     Raises:
@@ -79,7 +84,7 @@ def changes(before: TrainingConfig, now: TrainingConfig) -> list[str]:
     """
     old, new = flatten(plain(before)), flatten(plain(now))
     changed = {key: f"{old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
-    names = (*FIXED, "dataset") if now.streaming else FIXED
+    names = (*IMMUTABLE_ON_RESUME, "dataset") if now.streaming else IMMUTABLE_ON_RESUME
     fixed = [f"another {key}: {words}" for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:
         raise UserError(f"a run cannot be resumed with {'; '.join(fixed)} (--output begins a new run)")
@@ -93,12 +98,12 @@ def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:
         clean(folder)
         clean(folder / "checkpoints")
         write(training, folder)
-        forget_after(folder, start)
+        truncate_metrics(folder, start)
     except OSError as error:
         raise UserError(f"cannot write the run folder {folder}: {error.strerror or error}") from error
 
 
-def forget_after(folder: Path, step: int) -> None:
+def truncate_metrics(folder: Path, step: int) -> None:
     """Drop the metrics of later steps."""
     lines = [json.dumps(line) + "\n" for line in read_metrics(folder) if line["step"] <= step]
     write_text(folder / METRICS, "".join(lines))
@@ -123,5 +128,5 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             line = json.loads(text)
             if isinstance(line, dict) and isinstance(line.get("step"), int):
-                lines.append(line)
+                lines.append(legacy.metrics(line))
     return lines

@@ -47,8 +47,8 @@ def test_run_gets_the_figures_two_pictures_and_a_verdict(evaluate, mine, trained
     found = figures(mine)
     assert found["protocol"]["count"] == 40 and found["protocol"]["dataset"] == "digits"
     assert found["protocol"]["features"] == "classifier" and found["protocol"]["held_out"] == "half of train"
-    assert set(found["generated"]) == set(found["floor"]) >= {"frechet_distance", "recall", "class_accuracy"}
-    assert found["generated"]["precision"] < 0.3 < found["floor"]["precision"], "two steps make no digits"
+    assert set(found["generated"]) == set(found["baseline"]) >= {"frechet_distance", "recall", "class_accuracy"}
+    assert found["generated"]["precision"] < 0.3 < found["baseline"]["precision"], "two steps make no digits"
     assert any(line.startswith("most samples are unlike real ones") for line in found["verdict"])
     for line in (*found["verdict"], *found["warnings"]):
         assert line in out

@@ -10,7 +10,7 @@ import pytest
 
 TINY = [
     *("--model.generator_width", "4", "--model.discriminator_width", "8"),
-    *("--steps", "2", "--warmup_steps", "1", "--batch_size", "4", "--tracker", "none"),
+    *("--steps", "2", "--pretraining_steps", "1", "--batch_size", "4", "--tracker", "none"),
 ]
 ROWS = [
     ("the old dog sees a cat", "long"),
@@ -59,7 +59,7 @@ def trained(tmp_path_factory):
 
     room = tmp_path_factory.mktemp("trained")
     model = {"generator_width": 4, "discriminator_width": 8, "conditional": True, "label_column": "kind"}
-    options = {"steps": 2, "warmup_steps": 1, "batch_size": 4, "log_every": 1, "tracker": "none"}
+    options = {"steps": 2, "pretraining_steps": 1, "batch_size": 4, "log_every": 1, "tracker": "none"}
     file = write(room / "rows.jsonl")
     return run.train(configure("text", dataset=str(file), model=model, output=str(room / "run"), **options))
 

@@ -341,7 +341,7 @@ def test_what_is_found_is_not_written_to(pictures):
 class Forgetful(Image):
     """Says nothing of its classes among what the encoding depends on."""
 
-    def encoding(self):
+    def encode_key(self):
         return {"resolution": self.config.resolution}
 
 

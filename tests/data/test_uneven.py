@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multigan.data import batches
 from multigan.data.cache import Cached, cached, piece
 from multigan.errors import UserError
-from multigan.modality import Modality
+from multigan.modality import Crop, Modality
 
 CPU = torch.device("cpu")
 ROW = 1000  # sample p of example n is 1000 n + p + 1: it says where it is from, and none is the 0 of silence
@@ -40,12 +40,8 @@ class Lines(Modality):
         return {"real": numpy.stack([numbers, -numbers], 1)}
 
     @property
-    def piece_length(self):
-        return self.config.piece
-
-    @property
-    def piece_anywhere(self):
-        return self.config.anywhere
+    def crop(self):
+        return Crop(self.config.piece, self.config.anywhere)
 
     def generator(self):
         raise NotImplementedError
@@ -64,14 +60,14 @@ def kept(*lengths, length, anywhere):
     """The same examples as a cache, made by hand."""
     numbers = [ROW * row + place + 1 for row, count in enumerate(lengths) for place in range(count)]
     real = numpy.array(numbers, numpy.int32)[:, None] * [1, -1]
-    return Cached(real, ends=numpy.cumsum(lengths), piece_length=length, piece_anywhere=anywhere)
+    return Cached(real, ends=numpy.cumsum(lengths), crop=Crop(length, anywhere))
 
 
 def read(data, *rows_and_shares):
     """The first column of pieces; the second is its negative."""
     rows, shares = zip(*rows_and_shares, strict=True)
     found = data.read(numpy.array(rows), numpy.array(shares))
-    assert found.shape == (len(rows), data.piece_length, 2) and (found[..., 0] == -found[..., 1]).all()
+    assert found.shape == (len(rows), data.crop.length, 2) and (found[..., 0] == -found[..., 1]).all()
     return found[..., 0].tolist()
 
 

@@ -48,7 +48,7 @@ def test_adam_is_the_textbook_one():
 def test_unknown_and_missing_trackers_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"no tracker 'tensorbord'.*tensorboard"):
         launch.start("tensorbord", tmp_path)
-    monkeypatch.setattr(distributed, "get_available_trackers", lambda: [])
+    monkeypatch.setattr(launch, "get_available_trackers", lambda: [])
     with pytest.raises(UserError, match="not installed"):
         launch.start("wandb", tmp_path)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from multigan.engine.loop import Every, Meter, run
+from multigan.engine.loop import Meter, Periodic, run
 
 
 def metrics(**values):
@@ -24,10 +24,10 @@ def test_means_since_the_last_read(accelerate):
 def test_a_metric_of_some_steps_is_the_mean_over_those(accelerate):
     # The last line of a warm-up holds steps of both kinds, unless the warm-up ends with a line.
     accelerator, meter = accelerate(), Meter()
-    meter.add(metrics(warmup_loss=3.0, norm=1.0))
+    meter.add(metrics(pretraining_loss=3.0, norm=1.0))
     meter.add(metrics(loss=4.0, norm=2.0))
     meter.add(metrics(loss=8.0, norm=6.0))
-    assert meter.read(accelerator) == {"warmup_loss": 3, "loss": (4 + 8) / 2, "norm": (1 + 2 + 6) / 3}
+    assert meter.read(accelerator) == {"pretraining_loss": 3, "loss": (4 + 8) / 2, "norm": (1 + 2 + 6) / 3}
 
 
 def test_adding_leaves_the_metrics_themselves_alone():
@@ -76,7 +76,10 @@ def test_hooks_run_each_so_many_steps_and_after_the_last_in_their_order(accelera
         played.append(number)
         return metrics(loss=float(number))
 
-    hooks = [Every(3, lambda step: done.append(("three", step))), Every(2, lambda step: done.append(("two", step)))]
+    hooks = [
+        Periodic(3, lambda step: done.append(("three", step))),
+        Periodic(2, lambda step: done.append(("two", step))),
+    ]
     meter = Meter()
     assert list(run(play, 0, 7, meter, hooks)) == [1, 2, 3, 4, 5, 6, 7]
     assert played == [0, 1, 2, 3, 4, 5, 6]
@@ -91,13 +94,13 @@ def test_a_run_that_goes_on_keeps_to_the_same_steps():
         played.append(number)
         return metrics(loss=0.0)
 
-    assert list(run(play, 4, 7, Meter(), [Every(3, done.append)])) == [5, 6, 7]
+    assert list(run(play, 4, 7, Meter(), [Periodic(3, done.append)])) == [5, 6, 7]
     assert played == [4, 5, 6]
     assert done == [6, 7]
 
 
 def test_hooks_see_the_metrics_of_their_step(accelerate):
     accelerator, meter, read = accelerate(), Meter(), []
-    hook = Every(2, lambda step: read.append(meter.read(accelerator)["loss"]))
+    hook = Periodic(2, lambda step: read.append(meter.read(accelerator)["loss"]))
     list(run(lambda number: metrics(loss=float(number)), 0, 4, meter, [hook]))
     assert read == [(0 + 1) / 2, (2 + 3) / 2]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multigan.engine.rng import Draws, derive_seed
+from multigan.engine.rng import BatchRandom, derive_seed
 
 CPU = torch.device("cpu")
 KINDS = ["normal", "uniform"]
@@ -16,11 +16,11 @@ KINDS = ["normal", "uniform"]
 @given(data=st.data(), size=st.integers(1, 40), step=st.integers(0, 10**9), seed=st.integers(0, 2**63 - 1))
 def test_rows_of_parts_are_rows_of_the_whole(kind, data, size, step, seed):
     cut = data.draw(st.integers(0, size))
-    draw = getattr(Draws(seed, size, CPU), kind)
+    draw = getattr(BatchRandom(seed, size, CPU), kind)
     whole = draw("latent", step, slice(0, size), 3)
     assert whole.shape == (size, 3)
     # A second instance, as another process has: nothing is handed on from one call to the next.
-    other = getattr(Draws(seed, size, CPU), kind)
+    other = getattr(BatchRandom(seed, size, CPU), kind)
     parts = torch.cat([other("latent", step, slice(cut, size), 3), other("latent", step, slice(0, cut), 3)])
     assert torch.equal(parts.roll(cut, 0), whole)
 
@@ -29,7 +29,7 @@ def test_rows_of_parts_are_rows_of_the_whole(kind, data, size, step, seed):
 def test_numbers_differ_by_seed_purpose_step_and_row(kind):
     rows = slice(0, 8)
     drawn = [
-        getattr(Draws(seed, 8, CPU), kind)(purpose, step, rows, 4)
+        getattr(BatchRandom(seed, 8, CPU), kind)(purpose, step, rows, 4)
         for seed, purpose, step in [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]
     ]
     every = torch.cat(drawn)
@@ -37,8 +37,8 @@ def test_numbers_differ_by_seed_purpose_step_and_row(kind):
 
 
 def test_numbers_are_distributed_as_they_say():
-    draws = Draws(0, 4096, CPU)
-    normal, uniform = draws.normal("x", 0, slice(0, 4096), 4), draws.uniform("x", 0, slice(0, 4096), 4)
+    random = BatchRandom(0, 4096, CPU)
+    normal, uniform = random.normal("x", 0, slice(0, 4096), 4), random.uniform("x", 0, slice(0, 4096), 4)
     # 16384 numbers: a mean is known to about 1/128 of a deviation.
     assert normal.mean().item() == pytest.approx(0, abs=0.04)
     assert normal.std().item() == pytest.approx(1, abs=0.04)
@@ -54,7 +54,7 @@ def test_the_global_random_state_is_neither_read_nor_changed(kind):
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        drawn.append(getattr(Draws(0, 8, CPU), kind)("x", 0, slice(0, 8), 4))
+        drawn.append(getattr(BatchRandom(0, 8, CPU), kind)("x", 0, slice(0, 8), 4))
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(*drawn)
 

@@ -12,8 +12,15 @@ from torch import nn
 
 from multigan.engine import distributed, stabilizers
 from multigan.engine.objectives import OBJECTIVES, smoothed
-from multigan.engine.rng import Draws
-from multigan.engine.stabilizers import AdaptiveAugmentation, HistoricalAverage, LeCam, Memory, noise_at, rate_at
+from multigan.engine.rng import BatchRandom
+from multigan.engine.stabilizers import (
+    AdaptiveAugmentation,
+    HistoricalAverage,
+    LeCam,
+    StabilizerState,
+    noise_at,
+    rate_at,
+)
 from multigan.engine.step import add
 from multigan.testing import double_precision
 
@@ -35,7 +42,7 @@ def vector(network):
 
 
 def remembering(game, **parts):
-    return dataclasses.replace(game, memory=Memory(**parts))
+    return dataclasses.replace(game, stabilizers=StabilizerState(**parts))
 
 
 def adaptive(probability, target=0.0, samples=64):
@@ -84,7 +91,9 @@ def test_lecam_is_in_the_discriminators_loss_with_the_averages_of_before(acceler
     lecam.averages.copy_(torch.tensor([1.0, -2.0]))
     game = remembering(build(plain.accelerator, micro_batches=micro_batches), lecam=lecam)
     parts = game.make_micro_batches(0, graph=False)
-    real, fake = (torch.cat([game.judge(getattr(part, side), part) for part in parts]) for side in ("real", "fake"))
+    real, fake = (
+        torch.cat([game.discriminate(getattr(part, side), part) for part in parts]) for side in ("real", "fake")
+    )
     expected = 0.5 * (sum((r + 2) ** 2 for r in real.tolist()) + sum((f - 1) ** 2 for f in fake.tolist())) / BATCH
     without = plain.discriminator_phase(plain.make_micro_batches(0, graph=False))
     found = game.discriminator_phase(parts)
@@ -137,7 +146,7 @@ def test_history_pulls_from_the_second_update_on(accelerate):
     difference = vector(game.discriminator) - vector(plain.discriminator)
     torch.testing.assert_close(difference, -RATE * 0.05 * (before - first), rtol=1e-3, atol=1e-6)
     assert difference.norm() > 1e-4
-    means = torch.cat([mean.flatten() for mean in game.memory.histories["discriminator"].means])
+    means = torch.cat([mean.flatten() for mean in game.stabilizers.histories["discriminator"].means])
     torch.testing.assert_close(means, (first + before + vector(game.discriminator)) / 3)
 
 
@@ -183,7 +192,7 @@ def test_processes_remember_the_same_signs_between_two_moves():
 def seen(game, number=0):
     """What the discriminator sees of a batch of ones."""
     parts = game.make_micro_batches(number, graph=False)
-    return torch.cat([game.seen(torch.ones_like(part.real), part) for part in parts])
+    return torch.cat([game.discriminator_input(torch.ones_like(part.real), part) for part in parts])
 
 
 def test_none_all_or_a_share_is_augmented(accelerate):
@@ -206,11 +215,11 @@ def test_none_all_or_a_share_is_augmented(accelerate):
 def test_which_samples_are_augmented_is_decided_by_seed_and_position(accelerate):
     whole = remembering(build(accelerate()), adaptive=adaptive(0.5))
     split = remembering(build(whole.accelerator, micro_batches=4), adaptive=adaptive(0.5))
-    other = dataclasses.replace(whole, draws=Draws(8, BATCH, CPU))
+    other = dataclasses.replace(whole, random=BatchRandom(8, BATCH, CPU))
     gates = []
     for game in (whole, whole, split, other):
         parts = [part for number in range(3) for part in game.make_micro_batches(number, graph=False)]
-        gates.append(torch.cat([part.gate for part in parts]))
+        gates.append(torch.cat([part.augment_mask for part in parts]))
     assert torch.equal(gates[0], gates[1]) and torch.equal(gates[0], gates[2])
     assert not torch.equal(gates[0], gates[3])
     assert not torch.equal(gates[0][:BATCH], gates[0][BATCH : 2 * BATCH])
@@ -234,7 +243,7 @@ def test_a_mean_sign_at_the_target_moves_alike_in_any_number_of_parts():
             metrics = {}
             for part in signs.chunk(parts):
                 add(metrics, parts, d_real=part.mean(), d_fake=part.mean(), d_sign=part.sign().mean())
-            Memory(adaptive=state).after_phase(metrics, phase, 20, alone)
+            StabilizerState(adaptive=state).after_phase(metrics, phase, 20, alone)
         found.add(state.probability.item())
     assert len(found) == 1
 
@@ -253,10 +262,10 @@ def test_noise_is_added_to_what_the_discriminator_sees(accelerate, micro_batches
     plain = build(accelerate(), **rules)
     game = remembering(build(plain.accelerator, **rules))
     for phase, deviation in ((0, 0.8), (1, 0.8), (10, 0.4)):
-        game.memory.noise = deviation
-        expected = deviation * game.draws.normal("noise", phase, slice(0, BATCH), 6).view(BATCH, 2, 3)
+        game.stabilizers.noise = deviation
+        expected = deviation * game.random.normal("noise", phase, slice(0, BATCH), 6).view(BATCH, 2, 3)
         torch.testing.assert_close(seen(game, phase) - seen(plain, phase), expected)
-    game.memory.noise = 0.0
+    game.stabilizers.noise = 0.0
     assert torch.equal(seen(game, 20), seen(plain, 20))
 
 
@@ -300,16 +309,16 @@ def test_the_largest_singular_value_of_each_weight_is_one():
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(7)
-    stabilizers.normalize_spectrally(network)
+    stabilizers.apply_spectral_norm(network)
     for _ in range(300):
-        stabilizers.refine_spectra(network)
+        stabilizers.power_iteration_step(network)
     for layer in (network[0], network[2], network[4]):
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-6)
 
 
 def test_passes_leave_the_estimate_alone_and_refining_moves_it():
     network = mixed_network()
-    stabilizers.normalize_spectrally(network)
+    stabilizers.apply_spectral_norm(network)
     with torch.no_grad():
         network[2].parametrizations.weight.original.add_(numbers(8, 36, seed=1))
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -320,7 +329,7 @@ def test_passes_leave_the_estimate_alone_and_refining_moves_it():
         network(samples)
     assert torch.equal(outputs[0], outputs[2])
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    stabilizers.refine_spectra(network)
+    stabilizers.power_iteration_step(network)
     moved = {name.rpartition(".")[2] for name, value in network.state_dict().items() if not value.equal(before[name])}
     assert moved == {"_u", "_v"}
     assert not torch.equal(network(samples), outputs[0])
@@ -328,13 +337,13 @@ def test_passes_leave_the_estimate_alone_and_refining_moves_it():
 
 def test_the_singular_value_is_worked_out_in_the_precision_of_the_weight(monkeypatch):
     network = nn.Sequential(nn.Linear(5, 4))
-    stabilizers.normalize_spectrally(network)
+    stabilizers.apply_spectral_norm(network)
     product, asked = torch.mv, []
     # Of a processor's autocast, products with vectors are no part; of CUDA's they are.
     monkeypatch.setattr(torch, "mv", lambda *both: (asked.append(torch.is_autocast_enabled("cpu")), product(*both))[1])
     with torch.autocast("cpu", torch.bfloat16):
         assert network(torch.ones(2, 5)).dtype == torch.bfloat16
-        stabilizers.refine_spectra(network)
+        stabilizers.power_iteration_step(network)
     assert asked and not any(asked)
 
 
@@ -364,7 +373,7 @@ def test_lazy_penalties_add_up_to_those_of_every_phase(accelerate, every, penalt
 
 def all_memory(game, lecam=0.1, historical=0.01):
     players = {"generator": game.generator, "discriminator": game.discriminator}
-    return Memory(
+    return StabilizerState(
         {name: HistoricalAverage.of(network, historical) for name, network in players.items()} if historical else {},
         LeCam.new(lecam, CPU) if lecam else None,
         AdaptiveAugmentation.new(0.0, 100, CPU),
@@ -373,10 +382,10 @@ def all_memory(game, lecam=0.1, historical=0.01):
 
 def test_memory_is_put_back_as_it_was(accelerate):
     game = build(accelerate())
-    game = dataclasses.replace(game, memory=all_memory(game))
+    game = dataclasses.replace(game, stabilizers=all_memory(game))
     for number in range(5):
         game.step(number)
-    kept = {name: value.clone() for name, value in game.memory.tensors().items()}
+    kept = {name: value.clone() for name, value in game.stabilizers.tensors().items()}
     assert {name.partition(".")[0] for name in kept} == {"generator", "discriminator", "lecam", "adaptive"}
     again = all_memory(build(game.accelerator))
     again.restore(kept)
@@ -385,14 +394,14 @@ def test_memory_is_put_back_as_it_was(accelerate):
 
 
 def test_memory_of_one_that_was_off_begins_anew():
-    memory = Memory(lecam=LeCam.new(1.0, CPU), adaptive=adaptive(0.0))
+    memory = StabilizerState(lecam=LeCam.new(1.0, CPU), adaptive=adaptive(0.0))
     memory.restore({"adaptive.probability": torch.tensor(0.7), "adaptive.signs": torch.tensor([1.0, 2.0])})
     assert memory.adaptive.probability.item() == pytest.approx(0.7)
     assert memory.lecam.averages.tolist() == [0, 0] and memory.lecam.count.item() == 0
 
 
 def test_memory_that_a_checkpoint_does_not_have_is_forgotten():
-    memory = Memory(lecam=LeCam.new(1.0, CPU))
+    memory = StabilizerState(lecam=LeCam.new(1.0, CPU))
     memory.lecam.remember(torch.tensor(math.nan), torch.tensor(1.0), alone)
     memory.restore({})
     assert memory.lecam.averages.tolist() == [0, 0] and memory.lecam.count.item() == 0
@@ -400,10 +409,13 @@ def test_memory_that_a_checkpoint_does_not_have_is_forgotten():
 
 def test_weights_of_zero_leave_a_game_as_it_is(accelerate):
     plain, game = (build(accelerate(), r1=0.5) for _ in range(2))
-    game = dataclasses.replace(game, memory=all_memory(game, lecam=0.0, historical=0.0))
-    game.memory.lecam, game.memory.adaptive = LeCam.new(0.0, CPU), adaptive(1.0, target=-1.0)  # r is above it: p stays
+    game = dataclasses.replace(game, stabilizers=all_memory(game, lecam=0.0, historical=0.0))
+    game.stabilizers.lecam, game.stabilizers.adaptive = (
+        LeCam.new(0.0, CPU),
+        adaptive(1.0, target=-1.0),
+    )  # r is above it: p stays
     for name in ("generator", "discriminator"):
-        game.memory.histories[name] = HistoricalAverage.of(getattr(game, name), 0.0)
+        game.stabilizers.histories[name] = HistoricalAverage.of(getattr(game, name), 0.0)
     for number in range(5):
         expected, found = numbers_of(plain.step(number)), numbers_of(game.step(number))
         assert found.pop("augmentation_probability") == 1
@@ -421,8 +433,8 @@ def test_a_dropped_step_is_not_remembered_for_ever(accelerate, kind, wrong, numb
         return real + wrong * (batch == number) if batch == number else real, condition
 
     game = build(accelerate())
-    memory = Memory(**{kind: getattr(all_memory(game), kind)})
-    game = dataclasses.replace(game, batches=broken, memory=memory)
+    memory = StabilizerState(**{kind: getattr(all_memory(game), kind)})
+    game = dataclasses.replace(game, batches=broken, stabilizers=memory)
     dropped = [game.step(step)["discriminator_dropped"].item() for step in range(8)]
     assert dropped == [step == number for step in range(8)]
     assert all(value.isfinite().all() for value in memory.tensors().values())
@@ -452,7 +464,7 @@ def all_on(accelerator, off="", **rules):
     if off != "spectral":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            stabilizers.normalize_spectrally(discriminator)
+            stabilizers.apply_spectral_norm(discriminator)
     wrapped, optimizer = distributed.prepare(accelerator, discriminator, sgd(discriminator))
     game = dataclasses.replace(
         game, discriminator=discriminator, wrapped_discriminator=wrapped, discriminator_optimizer=optimizer
@@ -462,7 +474,7 @@ def all_on(accelerator, off="", **rules):
         memory.adaptive = None
     if off != "instance_noise":
         memory.noise = 0.5
-    return dataclasses.replace(game, memory=memory)
+    return dataclasses.replace(game, stabilizers=memory)
 
 
 def played(game, steps=6):
@@ -479,7 +491,7 @@ def relative(other, value):
 
 
 def memory_of(game):
-    return torch.cat([value.flatten() for value in game.memory.tensors().values()])
+    return torch.cat([value.flatten() for value in game.stabilizers.tensors().values()])
 
 
 @pytest.mark.parametrize("micro_batches", [2, 8])
@@ -510,5 +522,5 @@ def test_with_all_on_a_few_steps_in_half_precision_are_finite(accelerate):
         metrics = numbers_of(game.step(number))
         assert all(math.isfinite(value) for value in metrics.values())
         assert metrics["generator_dropped"] == metrics["discriminator_dropped"] == 0
-    assert all(value.isfinite().all() for value in game.memory.tensors().values())
+    assert all(value.isfinite().all() for value in game.stabilizers.tensors().values())
     assert any(not torch.equal(value, before[name]) for name, value in weights(game.discriminator).items())

@@ -10,8 +10,8 @@ from torch import nn
 
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES, Objective
-from multigan.engine.rng import Draws
-from multigan.engine.step import Game, Rules, frozen
+from multigan.engine.rng import BatchRandom
+from multigan.engine.step import Game, StepConfig, frozen
 
 BATCH, LATENT, CLASSES = 8, 3, 2
 RATE = 0.3
@@ -74,7 +74,7 @@ def build(accelerator, objective="non_saturating", optimizer=sgd, **rules):
     )
     if isinstance(objective, str):
         objective = OBJECTIVES[objective]
-    rules = Rules(objective, **rules)
+    config = StepConfig(objective, **rules)
     return Game(
         accelerator=accelerator,
         generator=generator,
@@ -83,13 +83,13 @@ def build(accelerator, objective="non_saturating", optimizer=sgd, **rules):
         discriminator_optimizer=discriminator_optimizer,
         wrapped_generator=wrapped_generator,
         wrapped_discriminator=wrapped_discriminator,
-        rules=rules,
-        draws=Draws(7, BATCH, CPU),
+        config=config,
+        random=BatchRandom(7, BATCH, CPU),
         latent_dim=LATENT,
         batches=batches,
         augment=augment,
         augment_numbers=1,
-        rows=distributed.share(BATCH, rules.micro_batches, accelerator),
+        batch_slice=distributed.share(BATCH, config.micro_batches, accelerator),
     )
 
 
@@ -150,15 +150,15 @@ def textbook_step(number, objective, r1=0.0, r2=0.0, wgan_gp=0.0, discriminator_
     """The networks after one step, and its metrics: float64, one network after the other, no machinery."""
     generator, discriminator = (network.double() for network in networks())
     discriminator_loss, generator_loss = TEXTBOOK[objective]
-    draws = Draws(7, BATCH, CPU)
+    random = BatchRandom(7, BATCH, CPU)
     rows = slice(0, BATCH)
     penalties = 0.0
     for phase in range(discriminator_steps):
         batch = number * discriminator_steps + phase
         real, condition = batches(batch, rows)
-        latent = draws.normal("latent", batch, rows, LATENT).double()
-        numbers = draws.uniform("augment", batch, rows, 1).double()
-        mix = draws.uniform("mix", batch, rows, 1).double()[:, :, None]
+        latent = random.normal("latent", batch, rows, LATENT).double()
+        numbers = random.uniform("augment", batch, rows, 1).double()
+        mix = random.uniform("mix", batch, rows, 1).double()[:, :, None]
         real_seen = augment(real.double(), numbers)
         fake_seen = augment(generator(latent, condition), numbers).detach()
         d_real, d_fake = discriminator(real_seen, condition), discriminator(fake_seen, condition)
@@ -318,7 +318,7 @@ def test_a_penalty_of_weight_zero_is_not_computed(accelerate):
 def test_the_share_of_each_process_adds_up_to_the_step_of_one(accelerate):
     """Two processes' gradients, averaged as data parallelism averages them, are one process's."""
     game = build(accelerate(), "relativistic", r1=1.0)
-    halves = [dataclasses.replace(game, rows=rows) for rows in (slice(0, 4), slice(4, 8))]
+    halves = [dataclasses.replace(game, batch_slice=rows) for rows in (slice(0, 4), slice(4, 8))]
     parts = [half.make_micro_batches(5, graph=False)[0] for half in halves]
     (whole,) = game.make_micro_batches(5, graph=False)
     for name in ("real", "condition", "latent", "augmentation", "mix"):
@@ -334,13 +334,13 @@ def test_warmup_is_a_textbook_step_of_the_generator_alone(accelerate):
     for micro_batches in (1, 4):
         game = build(accelerate(), micro_batches=micro_batches)
         discriminator = weights(game.discriminator)
-        metrics = game.warmup(3, loss)
+        metrics = game.pretrain(3, loss)
         expected = networks()[0]
         value = loss(expected, *batches(3, slice(0, BATCH)))
         norm = descend(expected, value)
         assert_same_weights(game.generator, expected)
         assert distance(game.discriminator, discriminator) == 0
-        assert metrics["warmup_loss"].item() == pytest.approx(value.item(), rel=1e-5)
+        assert metrics["pretraining_loss"].item() == pytest.approx(value.item(), rel=1e-5)
         assert metrics["generator_gradient_norm"].item() == pytest.approx(norm.item(), rel=1e-5)
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from multigan.engine import distributed, launch, penalties, step
 from multigan.engine.checkpoint import optimizer_tensors, restore_optimizer
 from multigan.engine.objectives import OBJECTIVES
-from multigan.engine.step import Game, Rules
+from multigan.engine.step import Game, StepConfig
 from multigan.errors import UserError
 
 EXACT = 1e-12  # in float64, of sums taken in another order
@@ -165,7 +165,7 @@ class ClippedByAccelerate(Game):
 def test_an_update_takes_the_loss_scale_off_one_player_alone(accelerate, kind, expected):
     game = turned(with_loss_scale(accelerate(), 2.0**10), kind)
     (batch,) = game.make_micro_batches(0, graph=True)
-    game.backward(game.judge(batch.fake, batch).mean(), 1)  # leaves gradients in both
+    game.backward(game.discriminate(batch.fake, batch).mean(), 1)  # leaves gradients in both
     before = gradients(game.generator).clone()
     game.update("discriminator", game.discriminator, game.discriminator_optimizer)
     found = (gradients(game.generator).norm() / before.norm()).item()
@@ -175,7 +175,7 @@ def test_an_update_takes_the_loss_scale_off_one_player_alone(accelerate, kind, e
 def overflowing(player):
     """Rules by which the scaled gradients of one player are too large for float32; its loss is not."""
     plain = OBJECTIVES["non_saturating"]
-    return Rules(plain._replace(**{player: lambda real, fake: 1e36 * getattr(plain, player)(real, fake)}))
+    return StepConfig(plain._replace(**{player: lambda real, fake: 1e36 * getattr(plain, player)(real, fake)}))
 
 
 class DroppedByAccelerate(Game):
@@ -211,7 +211,7 @@ def test_an_overflow_of_the_discriminator_is_counted_for_it_alone(accelerate, ki
         game,
         generator_optimizer=prepared[0],
         discriminator_optimizer=prepared[1],
-        rules=overflowing("discriminator"),
+        config=overflowing("discriminator"),
     )
     before = weights(game.generator), weights(game.discriminator)
     metrics = game.step(0)

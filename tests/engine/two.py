@@ -19,8 +19,8 @@ from torch.nn.functional import softplus
 
 from multigan.engine import distributed, launch, penalties
 from multigan.engine.objectives import OBJECTIVES
-from multigan.engine.rng import Draws
-from multigan.engine.step import Game, Player
+from multigan.engine.rng import BatchRandom
+from multigan.engine.step import Game, NetworkShell
 from multigan.errors import UserError
 from multigan.networks import convolutional
 
@@ -61,8 +61,8 @@ class PenaltyThroughTheWrapper(Game):
 
     def penalty(self, real, fake, batch):
         with torch.autocast("cpu", enabled=False):
-            judge = lambda samples: self.wrapped_discriminator(samples, batch.condition)  # noqa: E731
-            return self.rules.r1 * penalties.r1(judge, real)
+            discriminate = lambda samples: self.wrapped_discriminator(samples, batch.condition)  # noqa: E731
+            return self.config.r1 * penalties.r1(discriminate, real)
 
 
 class LossAsItIs(Game):
@@ -85,7 +85,7 @@ class EachForItself(LossAsItIs):
         return super().update(player, network, optimizer)
 
 
-class DrawsOfEachProcess(Draws):
+class DrawsOfEachProcess(BatchRandom):
     """Latents from PyTorch's own random numbers, which every process starts alike."""
 
     def normal(self, purpose, step, rows, count):
@@ -97,8 +97,8 @@ class DrawsOfEachProcess(Draws):
 
 def alone(game):
     """The game in one process: unwrapped players, all rows."""
-    players = {f"wrapped_{name}": Player(getattr(game, name)) for name in ("generator", "discriminator")}
-    return dataclasses.replace(game, **players, rows=slice(0, game.draws.batch_size))
+    players = {f"wrapped_{name}": NetworkShell(getattr(game, name)) for name in ("generator", "discriminator")}
+    return dataclasses.replace(game, **players, batch_slice=slice(0, game.random.batch_size))
 
 
 def turned(game, kind):
@@ -144,10 +144,10 @@ def pictures(accelerator):
     return dataclasses.replace(
         build(accelerator),
         **parts,
-        draws=Draws(7, PICTURES, CPU),
+        random=BatchRandom(7, PICTURES, CPU),
         batches=lambda number, rows: (torch.linspace(-1, 1, PICTURES * 64).view(-1, 1, 8, 8)[rows], None),
         augment=lambda samples, numbers: samples,
-        rows=distributed.share(PICTURES, 1, accelerator),
+        batch_slice=distributed.share(PICTURES, 1, accelerator),
     )
 
 
@@ -184,8 +184,8 @@ def normalisation(accelerator):
 
 
 def latents(accelerator):
-    for name, kind in (("with", Draws), ("without", DrawsOfEachProcess)):
-        one, two = (dataclasses.replace(build(accelerator), draws=kind(7, BATCH, CPU)) for _ in range(2))
+    for name, kind in (("with", BatchRandom), ("without", DrawsOfEachProcess)):
+        one, two = (dataclasses.replace(build(accelerator), random=kind(7, BATCH, CPU)) for _ in range(2))
         yield f"latents, error {name}", error(one, two)
 
 

@@ -25,21 +25,20 @@ from multigan.generation import latents as latent_numbers
 from multigan.generation.generator import TrainedGenerator
 from multigan.modalities.audio import Audio, AudioConfig
 from multigan.modalities.image import Image, ImageConfig
-from multigan.modalities.text import Text, TextConfig
+from multigan.modalities.text import Text, TextConfig, quality
 from multigan.modalities.text.features import SentenceFeatures
-from multigan.modality import Modality
+from multigan.modality import ClassConditionalConfig, Modality
 from multigan.training import run
 
 COUNT, CLASSES, DIMENSIONS = 240, 4, 6
 
 
 @dataclass(frozen=True)
-class PointsConfig:
+class PointsConfig(ClassConditionalConfig):
     """Points of some classes."""
 
-    latent_dim: int = 4
     conditional: bool = True
-    classes: tuple[str, ...] = ()
+    latent_dim: int = 4
 
 
 def clusters(labelled=True):
@@ -77,7 +76,8 @@ class Points(Modality):
 class Bare(Points):
     """Points without a network for features."""
 
-    classifier = Modality.classifier
+    def classifier(self):
+        return None
 
 
 class Replay(nn.Module):
@@ -142,15 +142,15 @@ def test_new_samples_of_the_true_distribution_are_as_good_as_the_floor(judge):
     found = judged(judge, fresh(judge))
     assert found.verdict == []
     for name in ("precision", "recall", "coverage", "class_accuracy"):
-        assert found.generated[name] == pytest.approx(found.floor[name], abs=0.12)
-    assert found.generated["close_to_training"] < 0.1
-    assert abs(found.generated["kernel_distance"]) < 3 * found.generated["kernel_distance_deviation"]
+        assert found.generated[name] == pytest.approx(found.baseline[name], abs=0.12)
+    assert found.generated["memorization"] < 0.1
+    assert abs(found.generated["kernel_distance"]) < 3 * found.generated["kernel_distance_std"]
 
 
 def test_held_out_set_itself_is_the_floor(judge):
     found = judged(judge, held_out(judge), conditional=False)
     for name, value in found.generated.items():
-        assert found.floor[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+        assert found.baseline[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
     assert found.verdict == []
 
 
@@ -165,7 +165,7 @@ def test_one_perfect_sample_a_class_has_the_classes_and_no_variety(judge):
     found = judged(judge, first, by_class=True)
     assert found.generated["class_accuracy"] == 1 and found.generated["precision"] > 0.9
     assert found.generated["recall"] < 0.1 and found.generated["coverage"] < 0.25
-    assert found.generated["frechet_distance"] > 5 * found.floor["frechet_distance"]
+    assert found.generated["frechet_distance"] > 5 * found.baseline["frechet_distance"]
     assert [line.split(":")[0] for line in found.verdict] == [
         "much of the real variety is missing",
         "most real samples have nothing generated near them",
@@ -176,7 +176,7 @@ def test_one_perfect_sample_a_class_has_the_classes_and_no_variety(judge):
 
 def test_training_samples_copied_are_found_out(judge):
     found = judged(judge, train(judge), conditional=False)
-    assert found.generated["close_to_training"] == 1
+    assert found.generated["memorization"] == 1
     assert found.generated["precision"] == found.generated["recall"] == 1
     (line,) = found.verdict
     assert line.startswith("copied, it seems: 100% ")
@@ -184,7 +184,7 @@ def test_training_samples_copied_are_found_out(judge):
 
 def test_a_third_copied_is_found_out(judge):
     found = judged(judge, torch.cat([train(judge)[: COUNT // 3], fresh(judge)[COUNT // 3 :]]))
-    assert found.generated["close_to_training"] == pytest.approx(1 / 3, abs=0.05)
+    assert found.generated["memorization"] == pytest.approx(1 / 3, abs=0.05)
     assert any("copied" in line for line in found.verdict)
 
 
@@ -199,7 +199,7 @@ def test_noise_is_unlike_real_samples(judge):
 def test_wrong_classes_are_told_from_a_wrong_distribution(judge):
     found = judged(judge, torch.cat([fresh(judge)[1:], fresh(judge)[:1]]))
     assert found.generated["class_accuracy"] == pytest.approx(1 / CLASSES, abs=0.1)
-    assert found.generated["precision"] == pytest.approx(found.floor["precision"], abs=0.12)
+    assert found.generated["precision"] == pytest.approx(found.baseline["precision"], abs=0.12)
     (line,) = found.verdict
     assert line.startswith("the classes are not those asked for")
 
@@ -214,10 +214,10 @@ def test_one_class_left_out_is_seen_in_its_own_figures(judge):
 
 
 def test_classifier_of_generated_samples_is_as_good_as_they_are(judge):
-    name = "accuracy_trained_on_generated"
+    name = "classification_accuracy_score"
     known = judge.known.encoded(0, len(judge.known))  # it asks for the classes of these
     good = judged(judge, known, quick=False)
-    assert good.generated[name] > 0.9 and good.floor[name] == good.floor["class_accuracy"]
+    assert good.generated[name] > 0.9 and good.baseline[name] == good.baseline["class_accuracy"]
     swapped = judged(judge, torch.cat([known[1:], known[:1]]), quick=False)
     assert swapped.generated[name] < 0.5
     assert name not in judged(judge, fresh(judge), quick=False, conditional=False).generated
@@ -231,7 +231,7 @@ def test_samples_that_are_not_finite_are_counted_and_left_out(judge):
     whole = judged(judge, samples)
     samples[3, 0], samples[40, 2], samples[41] = math.nan, math.inf, -math.inf
     found = judged(judge, samples)
-    assert found.generated["non_finite_samples"] == 3 and found.floor["non_finite_samples"] == 0
+    assert found.generated["non_finite_samples"] == 3 and found.baseline["non_finite_samples"] == 0
     assert found.verdict == ["broken: 3 samples are not finite numbers, and are left out of the rest"]
     for name in ("precision", "recall", "class_accuracy"):
         assert found.generated[name] == pytest.approx(whole.generated[name], abs=0.05)
@@ -247,7 +247,7 @@ def test_labels_and_places_stay_with_the_samples_that_are_left(judge):
     assert found.broken == 40 and found.numbers.tolist() == list(range(40, COUNT))
     assert torch.equal(found.labels, asked(judge)[40:])
     assert judge.evaluate(model, found, quick=False).generated["class_accuracy"] > 0.9
-    pairs = judge.closest(model, found, 3)
+    pairs = judge.nearest_training(model, found, 3)
     assert pairs.shape == (6, DIMENSIONS)
     assert torch.equal(pairs[0], train(judge)[11]) and torch.equal(pairs[1], train(judge)[11])
     for made, real in zip(pairs[::2], pairs[1::2], strict=True):
@@ -264,7 +264,7 @@ def test_closest_are_the_copies_and_what_they_are_copies_of(judge):
     samples = fresh(judge)
     samples[100], samples[7] = train(judge)[11], train(judge)[200]
     model = TrainedGenerator("points", modality(), Replay(samples).eval())
-    pairs = judge.closest(model, judge.generated(model), 2)
+    pairs = judge.nearest_training(model, judge.generated(model), 2)
     assert torch.equal(pairs[0], pairs[1]) and torch.equal(pairs[2], pairs[3])
     assert {tuple(pair.tolist()) for pair in pairs} == {tuple(train(judge)[row].tolist()) for row in (11, 200)}
 
@@ -298,7 +298,7 @@ def test_classifier_comes_from_the_cache_the_second_time(monkeypatch):
         patch.setattr(feature_spaces, "train", None)  # it cannot be trained again
         torch.manual_seed(9)
         again = evaluator(seed=5)
-    assert again.protocol == first.protocol and again.floor == first.floor
+    assert again.protocol == first.protocol and again.baseline == first.baseline
     assert evaluator(seed=6).protocol["weights"] != first.protocol["weights"]
 
 
@@ -316,15 +316,15 @@ def test_random_features_are_the_same_every_time_and_know_no_labels():
     first = evaluator(features="random")
     torch.manual_seed(2)
     again = evaluator(features="random")
-    assert first.protocol == again.protocol and first.floor == again.floor
-    assert "class_accuracy" not in first.floor and first.protocol["features"] == "random"
+    assert first.protocol == again.protocol and first.baseline == again.baseline
+    assert "class_accuracy" not in first.baseline and first.protocol["features"] == "random"
     assert evaluator(features="random", dataset="unlabelled").protocol["weights"] == first.protocol["weights"]
 
 
 def test_seed_decides_the_real_samples():
     first, again, other = (evaluator(features="samples", count=50, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(first.train.encoded(0, 50), again.train.encoded(0, 50)) and first.floor == again.floor
-    assert not torch.equal(first.train.encoded(0, 50), other.train.encoded(0, 50)) and first.floor != other.floor
+    assert torch.equal(first.train.encoded(0, 50), again.train.encoded(0, 50)) and first.baseline == again.baseline
+    assert not torch.equal(first.train.encoded(0, 50), other.train.encoded(0, 50)) and first.baseline != other.baseline
 
 
 def test_training_and_held_out_rows_are_disjoint(judge):
@@ -335,7 +335,7 @@ def test_training_and_held_out_rows_are_disjoint(judge):
 
 def test_closeness_counts_one_in_a_hundred_of_held_out_samples(judge):
     # The 0.01 quantile of 240 distances, taken upwards, is the fourth: 0.01 * 239 = 2.39.
-    assert judge.floor["close_to_training"] == pytest.approx(4 / COUNT)
+    assert judge.baseline["memorization"] == pytest.approx(4 / COUNT)
 
 
 # --- what is looked at ---
@@ -377,7 +377,7 @@ def test_what_cannot_be_measured_is_one_line(options, words):
 
 def test_six_samples_are_enough():
     found = evaluator(count=6, features="samples")
-    assert set(judged(found, train(found)).generated) == set(found.floor)
+    assert set(judged(found, train(found)).generated) == set(found.baseline)
 
 
 def test_too_few_samples_for_a_covariance_are_warned_of():
@@ -395,13 +395,13 @@ def test_model_of_other_data_is_warned_of(judge):
 
 def test_copies_are_sought_among_all_that_was_trained_on():
     every = evaluator(count=60)
-    copies = every.trained_on.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
+    copies = every.training_rows.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
     found = judged(every, copies, conditional=False)
     assert every.protocol["searched"] == 2 * COUNT - 60
-    assert found.generated["close_to_training"] == 1 and any("copied" in line for line in found.verdict)
+    assert found.generated["memorization"] == 1 and any("copied" in line for line in found.verdict)
     few = evaluator(count=60, search_all=False)
     found = judged(few, copies, conditional=False)
-    assert few.protocol["searched"] == 60 and found.generated["close_to_training"] < 0.2
+    assert few.protocol["searched"] == 60 and found.generated["memorization"] < 0.2
     assert "copies were sought among 60 of 420 training samples" in found.warnings
 
 
@@ -414,11 +414,11 @@ def test_samples_whose_features_are_not_finite_are_counted(judge):
 
 def test_each_class_has_its_floor(judge):
     found = judged(judge, fresh(judge))
-    assert set(found.floor_of_classes) == set(found.classes) == {f"class {number}" for number in range(CLASSES)}
-    for name, floor in found.floor_of_classes.items():
-        assert set(floor) == set(found.classes[name])
-    mean = numpy.mean([floor["class_accuracy"] for floor in found.floor_of_classes.values()])
-    assert mean == pytest.approx(found.floor["class_accuracy"], abs=0.02)
+    assert set(found.baseline_of_classes) == set(found.classes) == {f"class {number}" for number in range(CLASSES)}
+    for name, baseline in found.baseline_of_classes.items():
+        assert set(baseline) == set(found.classes[name])
+    mean = numpy.mean([baseline["class_accuracy"] for baseline in found.baseline_of_classes.values()])
+    assert mean == pytest.approx(found.baseline["class_accuracy"], abs=0.02)
 
 
 def test_auto_takes_random_features_where_a_classifier_would_have_one_class():
@@ -430,8 +430,8 @@ def test_auto_takes_random_features_where_a_classifier_would_have_one_class():
 
 def test_a_classifier_that_knows_little_is_named(judge, monkeypatch):
     assert not any("the classifier is right" in line for line in judged(judge, fresh(judge)).warnings)
-    monkeypatch.setitem(judge.floor, "class_accuracy", 0.63)
-    assert any("the classifier is right of 63% of real" in line for line in judged(judge, fresh(judge)).warnings)
+    monkeypatch.setitem(judge.baseline, "class_accuracy", 0.63)
+    assert any("the classifier is right for only 63% of real" in line for line in judged(judge, fresh(judge)).warnings)
 
 
 def test_inception_is_for_pictures():
@@ -441,7 +441,7 @@ def test_inception_is_for_pictures():
 
 # --- within a run ---
 
-TINY = {"resolution": 16, "architecture": "gan", "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
+TINY = {"resolution": 16, "architecture": "mlp", "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
 
 
 def tiny(folder, **fields):
@@ -586,28 +586,27 @@ def test_settings_out_of_range_are_one_line(tmp_path, fields, words):
 # --- of each modality ---
 
 
-def test_spectrograms_are_judged_as_the_sounds_that_they_make():
+def test_spectrograms_are_evaluated_as_the_waves_that_they_make():
     made = Audio(AudioConfig(architecture="specgan"))
     made.fit(made.builtin_datasets["drums"]())
-    judged = made.judged_as()
-    sounds = 0.5 * torch.randn(2, 1, made.config.length, generator=torch.Generator().manual_seed(0))
-    encoded = (sounds.transpose(1, 2) * 32767).to(torch.int16)
-    assert made.to_sample(encoded).dim() == 4 and judged.to_sample(encoded).shape == sounds.shape
-    assert judged.encoding() == made.encoding()
-    assert made.to_judged(made.to_sample(encoded)).shape == sounds.shape
-    features = judged.classifier().eval()
+    view = made.evaluation_view()
+    waves = (0.5 * torch.randn(2, 1, made.config.length, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
+    encoded = (waves.transpose(1, 2) * 32767).to(torch.int16)
+    assert made.to_sample(encoded).dim() == 4 and view.to_sample(encoded).shape == waves.shape
+    torch.testing.assert_close(view.to_sample(encoded), waves, atol=1e-4, rtol=0)
+    assert view.from_generated(made.to_sample(encoded)).shape == waves.shape
     with torch.no_grad():
-        assert features(sounds).shape == (2, 128)
+        assert view.classifier().eval()(waves).shape == (2, 128)
 
 
-def test_sounds_and_pictures_are_judged_as_they_are():
+def test_waves_and_pictures_are_evaluated_as_they_are():
     samples = torch.randn(2, 1, 16384)
-    waves = Audio(AudioConfig(architecture="wavegan", length=16384, sampling_rate=16000, channels=1))
-    assert torch.equal(waves.to_judged(samples), samples)
+    wavegan = Audio(AudioConfig(architecture="wavegan", length=16384, sampling_rate=16000, channels=1))
     pictures = Image(ImageConfig(resolution=16, channels=1))
-    assert pictures.judged_as() is pictures and torch.equal(pictures.to_judged(samples), samples)
+    for modality in (wavegan, pictures):
+        assert torch.equal(modality.evaluation_view().from_generated(samples), samples)
     with torch.no_grad():
-        assert pictures.classifier()(torch.zeros(2, 1, 16, 16)).shape == (2, 128)
+        assert pictures.evaluation_view().classifier()(torch.zeros(2, 1, 16, 16)).shape == (2, 128)
 
 
 def test_nothing_after_the_end_of_a_sentence_is_read():
@@ -626,12 +625,12 @@ def test_sentences_have_figures_of_their_own_beside_the_floor():
     found = Evaluator(made, "grammar", count=60, features="random", quiet=True)
     figures = found.evaluate(model, found.generated(model))
     assert {"BLEU-2", "self-BLEU-2", "distinct-1", "copied"} <= set(figures.generated)
-    assert figures.generated["BLEU-2"] < figures.floor["BLEU-2"] and figures.generated["copied"] == 0
+    assert figures.generated["BLEU-2"] < figures.baseline["BLEU-2"] and figures.generated["copied"] == 0
     assert not set(found.evaluate(model, found.generated(model), quick=True).generated) & {"BLEU-2", "copied"}
 
 
 def test_figures_of_sentences_by_hand():
-    found = Text().figures(["a b", "a b", "c"], ["a b", "d"], ["e"])
+    found = quality.metrics(["a b", "a b", "c"], ["a b", "d"], ["e"])
     # Words: a, b, a, b, c. Pairs: a b, twice.
     assert found["distinct-1"] == pytest.approx(3 / 5) and found["distinct-2"] == pytest.approx(1 / 2)
     assert found["copied"] == pytest.approx(2 / 3)

@@ -7,7 +7,7 @@ import pytest
 from multigan.errors import UserError
 from multigan.evaluation.report import Evaluation, number, read, verdict
 
-FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "close_to_training": 0.01}
+FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "memorization": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0
             {"class_accuracy": 0.1},
             ["the classes are not those asked for: class accuracy 0.100, where real samples have 1.000"],
         ),
-        ({"close_to_training": 0.2}, []),
+        ({"memorization": 0.2}, []),
         (
-            {"close_to_training": 0.25},
+            {"memorization": 0.25},
             ["copied, it seems: 25% are as close to a training sample as 1.0% of new ones are"],
         ),
         ({"non_finite_samples": 3}, ["broken: 3 samples are not finite numbers, and are left out of the rest"]),
@@ -40,14 +40,14 @@ def test_verdict_by_the_figures(figures, said):
 
 
 def test_verdict_does_not_need_classes():
-    floor = {name: value for name, value in FLOOR.items() if name != "class_accuracy"}
-    assert verdict(dict(floor), floor) == []
+    baseline = {name: value for name, value in FLOOR.items() if name != "class_accuracy"}
+    assert verdict(dict(baseline), baseline) == []
 
 
 def test_data_that_repeats_itself_is_not_taken_for_copies():
     # Where a fifth of held-out samples are in the training data, a fifth of generated ones may be.
-    floor = {**FLOOR, "close_to_training": 0.2}
-    assert verdict({**floor, "close_to_training": 0.3}, floor) == []
+    baseline = {**FLOOR, "memorization": 0.2}
+    assert verdict({**baseline, "memorization": 0.3}, baseline) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def example():
         {"cat": {"recall": 0.5}, "elephant": {"recall": 1.0}},
         ["note"],
         ["said"],
-        floor_of_classes={"cat": {"recall": 0.75}},
+        baseline_of_classes={"cat": {"recall": 0.75}},
     )
 
 
@@ -109,8 +109,8 @@ def test_folder_without_an_evaluation_says_how_to_get_one(tmp_path):
 
 FIGURES = {"precision": 1.0, "recall": 0.5, "frechet_distance": 2.0}
 WRONG = [
-    json.dumps({"protocol": protocol, "generated": generated, "floor": floor}).encode()
-    for protocol, generated, floor in (
+    json.dumps({"protocol": protocol, "generated": generated, "baseline": baseline}).encode()
+    for protocol, generated, baseline in (
         ({}, {}, {}),
         (1, FIGURES, FIGURES),
         ({}, {**FIGURES, "recall": None}, FIGURES),

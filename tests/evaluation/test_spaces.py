@@ -14,7 +14,7 @@ from multigan.evaluation import spaces
 from multigan.evaluation.classifier import inception_score
 from multigan.evaluation.evaluator import Evaluator
 from multigan.evaluation.metrics.frechet import frechet_distance
-from multigan.modalities.audio.output import present
+from multigan.modalities.audio.output import to_outputs
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig
 
@@ -123,7 +123,7 @@ def test_encoder_measures_a_dataset(vit):
     before = torch.get_rng_state()
     found = Evaluator(modality, "digits", count=30, features=vit, quiet=True)
     assert found.reference.features.shape == (30, 8) and found.protocol["features"] == vit
-    assert "inception_score" not in found.floor and found.floor["precision"] > 0.5
+    assert "inception_score" not in found.baseline and found.baseline["precision"] > 0.5
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -156,7 +156,7 @@ def test_sounds_come_at_the_rate_of_the_encoder_with_their_channels_mixed(rate):
     from transformers import Wav2Vec2FeatureExtractor
 
     prepare = Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=False)
-    both = present(torch.tensor([0.2, 0.6])[None, :, None].expand(1, 2, 16000), 16000)
+    both = to_outputs(torch.tensor([0.2, 0.6])[None, :, None].expand(1, 2, 16000), 16000)
     values = spaces.sounds(prepare, both)["input_values"]
     assert values.shape == (1, rate)
     assert values[0, 200:-200].numpy() == pytest.approx(0.4, abs=0.01)

@@ -186,13 +186,13 @@ def test_paths_bytes_and_arrays_are_the_same_sound(tmp_path):
     }
     for kind, value in cells.items():
         assert numpy.array_equal(data.decode(value, RATE, 1)[:, 0], sound), kind
-        assert data.look(value) == Info(RATE, 500, 1), kind
+        assert data.probe(value) == Info(RATE, 500, 1), kind
 
 
 def test_array_of_two_channels_has_them_first():
     found = data.decode(cell([[0.5, 0.25, 0.0], [0.0, 0.0, -0.5]]), RATE, 2)
     assert found.tolist() == [[16384, 0], [8192, 0], [0, -16384]]
-    assert data.look(cell(numpy.zeros((2, 3)))) == Info(RATE, 3, 2)
+    assert data.probe(cell(numpy.zeros((2, 3)))) == Info(RATE, 3, 2)
 
 
 # --- what is refused ---
@@ -247,7 +247,7 @@ def test_row_without_an_array_or_a_rate_is_refused_like_any_other(value, rate):
     broken = {"array": value, "sampling_rate": rate}
     with pytest.raises(ValueError):  # noqa: PT011
         data.decode(broken, RATE, 1)
-    assert isinstance(data.look(broken), str)
+    assert isinstance(data.probe(broken), str)
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16")])
@@ -267,7 +267,7 @@ def test_wav_that_was_written_to_a_pipe_is_whole():
     assert file[36:40] == b"data"
     file[4:8] = file[40:44] = struct.pack("<I", 0xFFFFFFFF)
     assert numpy.abs(levels(data.decode(bytes(file), RATE, 1))[:, 0] - sound).max() <= 1 / 32768
-    assert data.look(bytes(file)) == Info(RATE, 500, 1)
+    assert data.probe(bytes(file)) == Info(RATE, 500, 1)
 
 
 def test_flac_that_was_written_to_a_pipe_is_refused():

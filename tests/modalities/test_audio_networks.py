@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multigan.errors import UserError
-from multigan.modalities.audio import Audio, AudioConfig, levels, networks
+from multigan.modalities.audio import Audio, AudioConfig, networks
+from multigan.modalities.audio.config import levels
 from multigan.modalities.audio.networks import WaveDiscriminator, WaveGenerator, phase_shuffle
 
 SHORTEST, LONGEST = 4096, 131_072
@@ -172,7 +173,7 @@ def test_class_is_heard_in_the_generator_and_not_at_first_in_the_discriminator()
         samples = generator(latent, zero)
         assert not torch.equal(generator(latent, one), samples)
         assert torch.equal(discriminator(samples, zero), discriminator(samples, one))
-        discriminator.judgement.projection.weight[1] = 1.0  # adds the sum of the features
+        discriminator.head.projection.weight[1] = 1.0  # adds the sum of the features
         added = discriminator(samples, one) - discriminator(samples, zero)
         torch.testing.assert_close(added, discriminator.body(samples, None).sum(1))
 
@@ -262,8 +263,8 @@ def test_each_layer_has_a_number_of_its_own():
 
 @pytest.mark.parametrize(("settings", "numbers"), [({}, 3), ({"length": 16_384}, 4), ({"phase_shuffle": 0}, 0)])
 def test_modality_asks_for_as_many_numbers_as_layers_are_moved(settings, numbers):
-    assert Audio(wavegan(**{"length": 4096, **settings})).discriminator_numbers == numbers
-    assert Audio(AudioConfig(length=4096, architecture="specgan")).discriminator_numbers == 0
+    assert Audio(wavegan(**{"length": 4096, **settings})).discriminator().random_numbers == numbers
+    assert not hasattr(Audio(AudioConfig(length=4096, architecture="specgan")).discriminator(), "random_numbers")
 
 
 def test_shift_that_is_longer_than_a_layer_is_refused_at_once():

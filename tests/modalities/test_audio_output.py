@@ -89,7 +89,7 @@ def test_what_cannot_be_written_is_an_error(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_sounds_are_arrays_with_their_rate(channels):
     samples = torch.tensor([0.0, 0.5, -0.5, 2.0, -7.0]).expand(3, channels, 5)
-    found = output.present(samples, RATE)
+    found = output.to_outputs(samples, RATE)
     assert len(found) == 3
     for one in found:
         assert set(one) == {"array", "sampling_rate"} and one["sampling_rate"] == RATE
@@ -103,7 +103,7 @@ def test_sounds_for_python_go_in_again():
 
     for channels in (1, 2):
         samples = (torch.arange(8.0).view(1, 1, 8).expand(1, channels, 8) - 4) / 8
-        (one,) = output.present(samples, RATE)
+        (one,) = output.to_outputs(samples, RATE)
         assert (decode(one, RATE, channels) == samples[0].T.numpy() * 32768).all()
 
 
@@ -177,6 +177,6 @@ def test_pictures_of_specgan_are_saved_and_presented_as_sounds(tmp_path):
     pictures = torch.zeros(2, 2, 128, 64)
     files = modality.save([pictures], tmp_path)
     assert [written(file)[0].shape for file in files] == [(4096, 2)] * 2
-    assert [one["array"].shape for one in modality.present(pictures)] == [(2, 4096)] * 2
-    heard = modality.preview(pictures, tmp_path / "preview")[1]
+    assert [one["array"].shape for one in modality.to_outputs(pictures)] == [(2, 4096)] * 2
+    heard = modality.preview(pictures, tmp_path / "preview").files[1]
     assert written(heard)[0].shape == (2 * (4096 + 800), 2)

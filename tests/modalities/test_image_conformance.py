@@ -27,7 +27,7 @@ class TestFullyConnected(ModalityConformance):
     modality = "image"
     model = {
         "resolution": 16,
-        "architecture": "gan",
+        "architecture": "mlp",
         "conditional": True,
         "generator_width": 16,
         "discriminator_width": 16,

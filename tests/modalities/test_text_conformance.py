@@ -16,13 +16,13 @@ class TestText(ModalityConformance):
 class TestRelationalMemorySoft(ModalityConformance):
     modality = "text"
     model = SMALL | {"architecture": "relational", "estimator": "soft", "conditional": True}
-    training = {"warmup_steps": 3, "steps": 1}
+    training = {"pretraining_steps": 3, "steps": 1}
 
 
 class TestTransformer(ModalityConformance):
     modality = "text"
     model = SMALL | {"architecture": "transformer", "layers": 1, "discriminator": "transformer", "conditional": True}
-    training = {"wgan_gp": 1.0, "objective": "wasserstein", "warmup_steps": 3, "steps": 1}
+    training = {"wgan_gp": 1.0, "objective": "wasserstein", "pretraining_steps": 3, "steps": 1}
 
     @pytest.mark.slow
     def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):

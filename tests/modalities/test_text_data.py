@@ -175,7 +175,7 @@ def test_samples_are_the_corners_of_the_tokens():
     rows = [modality.encode({"text": text})["real"] for text in TEXTS]
     samples = modality.to_sample(torch.from_numpy(numpy.stack(rows)))
     assert samples.shape == (4, 7, 10) and ((samples == 0) | (samples == 1)).all() and (samples.sum(2) == 1).all()
-    assert modality.present(samples) == TEXTS
+    assert modality.to_outputs(samples) == TEXTS
 
 
 # --- what is decided from a dataset ---
@@ -202,15 +202,16 @@ def test_proposed_length_holds_99_of_100_sentences_and_their_ends(counts, length
 
 
 @pytest.mark.parametrize(
-    ("longer", "words"), [("cut", "2 too long for that are cut"), ("drop", "2 too long for that are left out")]
+    ("overlong", "words"),
+    [("truncate", "2 too long for that are truncated"), ("drop", "2 too long for that are left out")],
 )
-def test_longer_rows_are_counted_and_cut_or_left_out(longer, words):
+def test_overlong_rows_are_counted_and_truncated_or_left_out(overlong, words):
     texts = ["a b", "a b c", "a b c d", "a"]
-    modality, note = fitted(table(text=texts), length=3, longer=longer)
+    modality, note = fitted(table(text=texts), length=3, overlong=overlong)
     assert words in note and "4 sentences of 1 to 4 tokens" in note
     rows = [modality.encode({"text": text}) for text in texts]
-    found = [modality.present(modality.to_sample(torch.from_numpy(row["real"])[None]))[0] for row in rows if row]
-    assert found == (["a b", "a b c", "a b c", "a"] if longer == "cut" else ["a b", "a"])
+    found = [modality.to_outputs(modality.to_sample(torch.from_numpy(row["real"])[None]))[0] for row in rows if row]
+    assert found == (["a b", "a b c", "a b c", "a"] if overlong == "truncate" else ["a b", "a"])
 
 
 def test_blank_rows_are_counted_and_left_out():
@@ -398,7 +399,7 @@ def model(tmp_path_factory):
 def started(folder):
     """All that is done with a pretrained model before training begins."""
     modality, _ = fitted(table(text=TEXTS), architecture="transformer", pretrained=folder)
-    modality.start(modality.generator())
+    modality.load_pretrained(modality.generator())
 
 
 def test_pretrained_model_gives_its_tokenizer_and_its_weights(model):
@@ -410,9 +411,9 @@ def test_pretrained_model_gives_its_tokenizer_and_its_weights(model):
     ids = modality.encode({"text": text})["real"]
     expected = tokenizer(text)["input_ids"]
     assert ids.tolist() == (expected + [end] * 12)[:12]
-    assert modality.present(modality.to_sample(torch.from_numpy(ids)[None])) == [tokenizer.decode(expected[:12])]
+    assert modality.to_outputs(modality.to_sample(torch.from_numpy(ids)[None])) == [tokenizer.decode(expected[:12])]
     network = modality.generator().eval()
-    modality.start(network)
+    modality.load_pretrained(network)
     rows = torch.from_numpy(ids)[None].long()
     with torch.no_grad():
         logits = theirs(torch.cat([torch.tensor([[end]]), rows[:, :-1]], 1)).logits.log_softmax(2)
@@ -421,7 +422,7 @@ def test_pretrained_model_gives_its_tokenizer_and_its_weights(model):
         torch.testing.assert_close(network.log_likelihood(rows)[0], likelihood)
         samples = network(torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))
     assert samples.shape == (3, 12, theirs.config.vocab_size)
-    assert all(isinstance(text, str) for text in modality.present(samples))
+    assert all(isinstance(text, str) for text in modality.to_outputs(samples))
 
 
 def test_generating_needs_the_pretrained_folder_no_more(model, tmp_path):
@@ -432,7 +433,7 @@ def test_generating_needs_the_pretrained_folder_no_more(model, tmp_path):
     shutil.copytree(model, folder)
     (tmp_path / "lines.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in TEXTS))
     settings = {"architecture": "transformer", "pretrained": str(folder), "length": 8, "discriminator_width": 8}
-    options = {"steps": 1, "warmup_steps": 1, "batch_size": 4, "tracker": "none"}
+    options = {"steps": 1, "pretraining_steps": 1, "batch_size": 4, "tracker": "none"}
     done = run.train(
         configure(
             "text",
@@ -557,7 +558,7 @@ def test_weights_in_half_precision_are_trained_in_full(model, tmp_path):
     AutoModelForCausalLM.from_pretrained(model).to(torch.bfloat16).save_pretrained(folder)
     modality, _ = fitted(table(text=TEXTS), architecture="transformer", pretrained=str(folder))
     network = modality.generator()
-    modality.start(network)
+    modality.load_pretrained(network)
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
 
 
@@ -585,7 +586,7 @@ def test_pretrained_model_begins_as_it_was_trained_to(model, tmp_path):
     tokenizer.save_pretrained(folder)
     modality, _ = fitted(table(text=TEXTS), architecture="transformer", pretrained=str(folder), length=12)
     network = modality.generator().eval()
-    modality.start(network)
+    modality.load_pretrained(network)
     theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
     rows = torch.full((1, 12), modality.config.end)
     rows[0, 0] = 40

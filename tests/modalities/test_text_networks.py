@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from multigan.engine.penalties import r1
-from multigan.modalities.text import Text, TextConfig, small_decoder
+from multigan.modalities.text import Text, TextConfig
 from multigan.modalities.text.discriminators import ConvolutionalTextDiscriminator, TransformerTextDiscriminator
-from multigan.modalities.text.generators import RecurrentGenerator, RelationalGenerator, TransformerGenerator
+from multigan.modalities.text.generators import (
+    RecurrentGenerator,
+    RelationalGenerator,
+    TransformerGenerator,
+    small_decoder,
+)
 
 GENERATORS = ["lstm", "relational", "transformer"]
 DISCRIMINATORS = ["convolutional", "transformer"]
@@ -37,7 +42,7 @@ def generator(kind, vocabulary=3, length=3, classes=0, end=0, estimator="straigh
     torch.manual_seed(seed)
     options = {"length": length, "begin": (end + 1) % vocabulary, "end": end, "estimator": estimator}
     if kind == "transformer":
-        made = TransformerGenerator(small_decoder(vocabulary, length, 4, TextConfig(layers=2)), classes, **options)
+        made = TransformerGenerator(small_decoder(vocabulary, length, 4, layers=2), classes, **options)
     else:
         made = (RecurrentGenerator if kind == "lstm" else RelationalGenerator)(vocabulary, 4, classes, **options)
     with torch.no_grad():
@@ -59,7 +64,7 @@ def stepped(network, row, condition=None):
     """The log-probabilities of each next token along a sentence, by `step` alone: ``(T, V)``."""
     memory, before, found = network.begin(1), torch.tensor([network.begin_token]), []
     for token in row:
-        inputs = network.told(network.embedding(before), condition)
+        inputs = network.with_class(network.embedding(before), condition)
         hidden, memory = network.step(inputs, memory)
         found.append(network.projection(hidden)[0].log_softmax(0))
         before = token[None]
@@ -144,7 +149,7 @@ def test_gradient_reaches_every_weight_and_past_the_last_token(kind, estimator):
     (samples[:, -1] * random(64, 5)).sum().backward()
     for name, weight in network.named_parameters():
         assert weight.grad is not None and weight.grad.isfinite().all(), name
-    assert network.embedding.weight.grad.abs().sum() > 0 and network.classes.weight.grad.abs().sum() > 0
+    assert network.embedding.weight.grad.abs().sum() > 0 and network.class_embedding.weight.grad.abs().sum() > 0
 
 
 @generators
@@ -185,20 +190,20 @@ def test_likelihoods_of_all_sentences_sum_to_one(kind):
 
 
 @generators
-@pytest.mark.parametrize(("sharpness", "condition"), [(1.0, None), (0.5, None), (1.0, 1)])
-def test_sentences_are_written_as_often_as_they_are_likely(kind, sharpness, condition):
+@pytest.mark.parametrize(("sampling_temperature", "condition"), [(1.0, None), (0.5, None), (1.0, 1)])
+def test_sentences_are_written_as_often_as_they_are_likely(kind, sampling_temperature, condition):
     network = generator(kind, classes=2 if condition is not None else 0).eval()
-    network.sharpness = sharpness
+    network.sampling_temperature = sampling_temperature
     rows, count = every_sentence(), 6000
     told = None if condition is None else torch.tensor([condition])
     with torch.no_grad():
-        # Each step's own softmax, of logits over the sharpness; what follows an end is sure.
+        # Each step's own softmax, of logits over the sampling_temperature; what follows an end is sure.
         expected = []
         for row in rows:
-            logs = (stepped(network, row, told) / sharpness).log_softmax(1)
+            logs = (stepped(network, row, told) / sampling_temperature).log_softmax(1)
             until = row.tolist().index(0) + 1 if 0 in row else 3
             expected.append(count * logs[torch.arange(until), row[:until]].sum().exp())
-        if sharpness == 1:
+        if sampling_temperature == 1:
             likely = network.log_likelihood(rows, None if told is None else told.expand(len(rows))).exp()
             torch.testing.assert_close(likely, torch.stack(expected) / count)
         tokens = network(latents(count), None if told is None else told.expand(count)).argmax(2)
@@ -223,7 +228,7 @@ def test_what_follows_the_end_does_not_change_the_likelihood(kind):
 def test_warmup_loss_is_the_mean_surprise_of_the_sentences(kind):
     network = generator(kind, 4, 5, classes=3)
     rows, condition = torch.tensor([[2, 3, 0, 0, 0], [1, 1, 2, 3, 1]]), torch.tensor([2, 0])
-    loss = Text(TextConfig()).warmup_loss(network, rows.int(), condition)
+    loss = Text(TextConfig()).pretraining_loss()(network, rows.int(), condition)
     expected = -sum(by_hand(network, row, label[None]) for row, label in zip(rows, condition, strict=True)) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
@@ -234,7 +239,7 @@ def test_warmup_loss_is_the_mean_surprise_of_the_sentences(kind):
 @generators
 def test_sharpest_sentence_takes_the_likeliest_token_each_time(kind):
     network = generator(kind, 6, 5).eval()
-    network.sharpness = 1e-4
+    network.sampling_temperature = 1e-4
     with torch.no_grad():
         (row,) = {tuple(row) for row in network(latents(20)).argmax(2).tolist()}
         logs = stepped(network, torch.tensor(row))
@@ -245,7 +250,7 @@ def test_sharpest_sentence_takes_the_likeliest_token_each_time(kind):
 @generators
 def test_dull_generator_writes_all_tokens_alike(kind):
     network = generator(kind, 4, 2, scale=3.0).eval()
-    network.sharpness = 1e4
+    network.sampling_temperature = 1e4
     with torch.no_grad():
         counts = network(latents(2000)).argmax(2)[:, 0].bincount(minlength=4)
     assert ((counts - 500).square() / 500).sum() < chi2.ppf(0.9999, 3)
@@ -267,7 +272,7 @@ def test_every_sentence_begins_with_the_prefix_and_goes_on_from_it(kind):
 def test_steering_does_not_reach_training(kind):
     network = generator(kind, 4, 4)
     free = network(latents(20))
-    network.prefix, network.sharpness = [3, 1], 1e-3
+    network.prefix, network.sampling_temperature = [3, 1], 1e-3
     assert torch.equal(network(latents(20)), free)
 
 
@@ -335,9 +340,9 @@ def test_transformer_does_not_look_at_places_after_the_end():
     network, samples = discriminator("transformer"), corners([[3, 1, 0, 2, 4, 1]])
     with torch.no_grad():
         before = network(samples)
-        network.places[3:] = 9.0
+        network.positions[3:] = 9.0
         torch.testing.assert_close(network(samples), before)
-        network.places[2] = 9.0
+        network.positions[2] = 9.0
         assert not torch.allclose(network(samples), before)
 
 
@@ -372,7 +377,7 @@ def test_class_counts_once_it_is_learned(kind):
     with torch.no_grad():
         first, second = (network(samples, torch.tensor([label])) for label in range(2))
         assert torch.equal(first, second)
-        network.judgement.projection.weight[1] = 1.0
+        network.head.projection.weight[1] = 1.0
         assert torch.equal(network(samples, torch.tensor([0])), first)
         assert not torch.equal(network(samples, torch.tensor([1])), second)
 

@@ -20,8 +20,8 @@ def numbered(texts):
 
 
 def save(texts, folder, labels=()):
-    batches, present = numbered(texts)
-    (file,) = output.save(batches, folder, present, labels)
+    batches, to_outputs = numbered(texts)
+    (file,) = output.save(batches, folder, to_outputs, labels)
     return file
 
 
@@ -79,6 +79,6 @@ def test_options_of_one_call_do_not_reach_another():
 
     generator = load("starter/text")
     first, second = generator.batches(3, prefix="the old"), generator.batches(3)
-    kept = [generator.modality.present(next(batches)) for batches in (first, second)]
+    kept = [generator.modality.to_outputs(next(batches)) for batches in (first, second)]
     assert all(text.startswith("the old ") for text in kept[0])
     assert not all(text.startswith("the old ") for text in kept[1])

@@ -20,7 +20,14 @@ NETWORKS = [
 
 def tiny(folder, model, **settings):
     small = {"generator_width": 8, "discriminator_width": 8, "length": 8}
-    few = {"warmup_steps": 3, "steps": 2, "batch_size": 16, "log_every": 1, "checkpoint_every": 2, "sample_every": 100}
+    few = {
+        "pretraining_steps": 3,
+        "steps": 2,
+        "batch_size": 16,
+        "log_every": 1,
+        "checkpoint_every": 2,
+        "sample_every": 100,
+    }
     return configure("text", model=small | model, output=str(folder), tracker="none", **few | settings)
 
 
@@ -50,7 +57,7 @@ def test_half_precision_trains_nearly_as_full(tmp_path, half_precision, model):
         assert losses and all(math.isfinite(one[name]) for name in losses)
         assert [one[name] for name in losses] == pytest.approx([other[name] for name in losses], rel=0.05)
         assert one["generator_steps_dropped"] == 0
-    assert rough[0]["warmup_loss"] != exact[0]["warmup_loss"], "bf16 is on, or this shows nothing"
+    assert rough[0]["pretraining_loss"] != exact[0]["pretraining_loss"], "bf16 is on, or this shows nothing"
 
 
 class LostPowerError(Exception):

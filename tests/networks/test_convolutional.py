@@ -82,12 +82,12 @@ def test_the_class_decides_what_is_generated():
 def test_the_class_reaches_the_logit_as_a_projection_of_the_features():
     discriminator = ConvolutionalDiscriminator(1, (16, 16), 4, 3)
     samples, condition = torch.randn(3, 1, 16, 16), torch.tensor([2, 0, 2])
-    plain = discriminator.judgement.last(discriminator.body(samples))[:, 0]
+    plain = discriminator.head.last(discriminator.body(samples))[:, 0]
     # It starts at zero: the class says nothing yet, and learns to.
     torch.testing.assert_close(discriminator(samples, condition), plain)
     direction = torch.linspace(-1, 1, discriminator.body.features)
     with torch.no_grad():
-        discriminator.judgement.projection.weight[2] = direction
+        discriminator.head.projection.weight[2] = direction
     expected = plain + torch.tensor([1, 0, 1]) * (discriminator.body(samples) @ direction)
     torch.testing.assert_close(discriminator(samples, condition), expected, rtol=1e-4, atol=1e-4)
 

@@ -24,7 +24,7 @@ from multigan.training import run
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
 
 # For fewer than 16 pictures: batch normalisation takes groups of 16, and these networks have none.
-FEW = {"batch_size": 8, "model": {"architecture": "gan"}}
+FEW = {"batch_size": 8, "model": {"architecture": "mlp"}}
 
 
 def tiny(output=None, **fields):
@@ -217,7 +217,7 @@ class Digitless(Image):
         ({"tracker": "papyrus"}, ["papyrus", "tensorboard"]),
         ({"dataset": "nobody/nothing"}, ["nobody/nothing"]),
         ({"dataset": None}, ["no built-in dataset", "--dataset"]),
-        ({"warmup_steps": 1}, ["warmup_steps"]),
+        ({"pretraining_steps": 1}, ["pretraining_steps"]),
         ({"model": {"label_column": "image", "conditional": True}}, ["image"]),
         ({"model": {"image_column": "picture"}}, ["picture", "image, label"]),
     ],
@@ -489,9 +489,11 @@ def test_a_checkpoint_holds_the_state_of_its_step_however_slowly_it_is_written(t
 
 
 @pytest.mark.parametrize(
-    ("fails_at", "way_on"), [(2, "begin again, with .* deleted"), (4, "--resume .* goes on after step 2")]
+    ("fails_at", "resume_hint"), [(2, "begin again, with .* deleted"), (4, "--resume .* goes on after step 2")]
 )
-def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_the_next_step(tmp_path, monkeypatch, fails_at, way_on):
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_the_next_step(
+    tmp_path, monkeypatch, fails_at, resume_hint
+):
     save, submit = checkpoint.save, checkpoint.Writer.submit
 
     def full(folder, number, *rest):
@@ -505,7 +507,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_the_next_step(tmp_p
 
     monkeypatch.setattr(checkpoint, "save", full)
     monkeypatch.setattr(checkpoint.Writer, "submit", submit_and_end)
-    with pytest.raises(UserError, match=f"No space left on device; free some space there, then {way_on}"):
+    with pytest.raises(UserError, match=f"No space left on device; free some space there, then {resume_hint}"):
         run.train(tiny(tmp_path / "run", steps=100, checkpoint_every=2))
     assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(1, fails_at + 1))
 
@@ -535,7 +537,7 @@ def test_damaged_lines_of_metrics_do_not_stop_a_resume(done):
 
 
 def test_one_sample_has_no_diversity_and_the_metrics_are_still_json(tmp_path):
-    folder = run.train(tiny(tmp_path / "run", batch_size=1, model={"architecture": "gan"}))
+    folder = run.train(tiny(tmp_path / "run", batch_size=1, model={"architecture": "mlp"}))
     assert "NaN" not in (folder / "metrics.jsonl").read_text()
     assert [line["diversity"] for line in metrics(folder)] == [None, None]
 
@@ -546,7 +548,7 @@ def test_a_problem_of_one_process_is_one_of_all(monkeypatch):
     for name, problems in given.items():
         monkeypatch.setattr(distributed, "gather_object", lambda own, problems=problems: problems)
         try:
-            distributed.check_all_well(None)
+            distributed.raise_on_all(None)
         except UserError as error:
             found[name] = str(error)
     assert found == {"one": "no such folder (in process 1)", "all": "too many"}

@@ -14,7 +14,7 @@ from multigan.training import build, run
 
 MODEL = {
     "resolution": 16,
-    "architecture": "gan",
+    "architecture": "mlp",
     "generator_width": 4,
     "discriminator_width": 4,
     "latent_dim": 4,
@@ -158,12 +158,12 @@ def test_rates_of_a_run_by_hand(tmp_path):
 
 
 def test_a_schedule_begins_with_the_game_and_not_with_the_warm_up(tmp_path):
-    falling = {"learning_rate_schedule": "linear", "learning_rate_steps": 4, "warmup_steps": 3, "tracker": "none"}
+    falling = {"learning_rate_schedule": "linear", "learning_rate_steps": 4, "pretraining_steps": 3, "tracker": "none"}
     training = configure("text", batch_size=16, output=str(tmp_path / "run"), **falling)
     started = run.Run(training)
     try:
         rate = training.generator_learning_rate
-        assert [rates(started, number)[0] for number in (0, 2)] == [training.warmup_learning_rate] * 2
+        assert [rates(started, number)[0] for number in (0, 2)] == [training.pretraining_learning_rate] * 2
         assert [rates(started, number)[0] for number in (3, 4, 5)] == pytest.approx([rate, 0.75 * rate, 0.5 * rate])
     finally:
         started.release()
@@ -172,11 +172,11 @@ def test_a_schedule_begins_with_the_game_and_not_with_the_warm_up(tmp_path):
 LOUD = {"instance_noise": 1e5, "instance_noise_steps": 4}
 
 
-def first_loss(training, number, returns=0):
+def first_loss(training, number, rollbacks=0):
     """The discriminator's loss in a step: hundreds with loud noise, and a few with none."""
     started = run.Run(training)
     try:
-        started.state.returns = returns
+        started.state.rollbacks = rollbacks
         return float(started.play(number)["discriminator_loss"])
     finally:
         started.release()
@@ -188,11 +188,11 @@ def test_noise_is_loud_at_first_and_then_gone(tmp_path):
 
 
 def test_noise_goes_on_after_a_return_to_a_checkpoint(tmp_path):
-    assert first_loss(tiny(tmp_path / "run", objective="non_saturating", **LOUD), 0, returns=1) > 50
+    assert first_loss(tiny(tmp_path / "run", objective="non_saturating", **LOUD), 0, rollbacks=1) > 50
 
 
 def test_noise_begins_with_the_game_and_not_with_the_warm_up(tmp_path):
-    fields = {"objective": "non_saturating", "warmup_steps": 4, "batch_size": 16, "tracker": "none", **LOUD}
+    fields = {"objective": "non_saturating", "pretraining_steps": 4, "batch_size": 16, "tracker": "none", **LOUD}
     assert first_loss(configure("text", output=str(tmp_path / "run"), **fields), 4) > 50
 
 
@@ -291,5 +291,5 @@ def test_adaptive_augmentation_with_none_turned_on_is_one_line(tmp_path):
 
 
 def test_an_objective_is_smoothed_as_configured():
-    loss = build.chosen_objective(tiny(objective="least_squares", label_smoothing=0.1, label_smoothing_fake=0.3))
+    loss = build.build_objective(tiny(objective="least_squares", label_smoothing=0.1, label_smoothing_fake=0.3))
     assert loss.discriminator(torch.tensor([0.9]), torch.tensor([0.3])).item() == pytest.approx(0, abs=1e-12)

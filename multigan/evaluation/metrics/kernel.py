@@ -12,7 +12,7 @@ class KernelDistance(NamedTuple):
     """Mean over the subsets, and their standard deviation."""
 
     mean: float
-    deviation: float
+    std: float
 
 
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> KernelDistance:

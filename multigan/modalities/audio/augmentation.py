@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def louder(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) -> Tensor:
+def gain(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) -> Tensor:
     """Each sound louder or quieter by an amount of its own.
 
     Args:
@@ -17,7 +17,7 @@ def louder(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None
     return samples * 10 ** (change / 20) if unit is None else samples + change / unit
 
 
-def later(samples: Tensor, numbers: Tensor, share: float, silence: float) -> Tensor:
+def time_shift(samples: Tensor, numbers: Tensor, share: float, silence: float) -> Tensor:
     """Each sound moved in time by an amount of its own; silence comes in at the end that it leaves.
 
     Args:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column
 from multigan.errors import UserError
-from multigan.modalities.audio import HIGHEST, LOWEST
+from multigan.modalities.audio.config import HIGHEST, LOWEST
 from multigan.modalities.audio.output import to_int16
 
 Crop: TypeAlias = Literal["start", "random"]
@@ -85,7 +85,7 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
         raise ValueError(f"not a sound that can be read ({error.error_string.rstrip('.')})") from error
 
 
-def look(value: Any) -> Info | str:
+def probe(value: Any) -> Info | str:
     """What a cell says of itself, or why it cannot be read."""
     try:
         if isinstance(value, dict) and "array" in value:
@@ -106,7 +106,7 @@ def scan(dataset: AnyDataset, column: str) -> list[Info]:
     found: list[Info | str] = []
     cells = dataset.select_columns(column)
     if isinstance(dataset, datasets.IterableDataset):
-        found = [look(row[column]) for row in islice(cells, STREAM_LOOKED_AT)]
+        found = [probe(row[column]) for row in islice(cells, STREAM_LOOKED_AT)]
     else:
         quiet = None if len(dataset) > ROWS else True
         with (
@@ -114,7 +114,7 @@ def scan(dataset: AnyDataset, column: str) -> list[Info]:
             tqdm(total=len(dataset), desc="looking", unit=" sounds", disable=quiet) as bar,
         ):
             for start in range(0, len(dataset), ROWS):
-                found += pool.map(look, cells[start : start + ROWS][column])
+                found += pool.map(probe, cells[start : start + ROWS][column])
                 bar.update(len(found) - bar.n)
     infos = [info for info in found if isinstance(info, Info) and info.frames]
     if not infos:

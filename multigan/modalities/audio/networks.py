@@ -14,9 +14,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from multigan.modalities.audio import levels
+from multigan.modalities.audio.config import levels
 from multigan.networks.activations import LEAK, leaky_relu
-from multigan.networks.heads import Judgement
+from multigan.networks.heads import ProjectionHead
 
 TAPS = 25
 STRIDE = 4
@@ -94,13 +94,14 @@ class WaveDiscriminator(nn.Module):
     def __init__(self, channels: int, length: int, width: int, classes: int, phase_shuffle: int) -> None:
         super().__init__()
         self.phase_shuffle = phase_shuffle
+        self.random_numbers = levels(length) - 1 if phase_shuffle else 0
         self.body = WaveFeatures(channels, length, width)
-        self.judgement = Judgement(self.body.features, classes)
+        self.head = ProjectionHead(self.body.features, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None, numbers: Tensor | None = None) -> Tensor:
         most = self.phase_shuffle
         shifts = None if numbers is None else (numbers * (2 * most + 1)).long() - most
-        logits: Tensor = self.judgement(self.body(samples, shifts), condition)
+        logits: Tensor = self.head(self.body(samples, shifts), condition)
         return logits
 
 

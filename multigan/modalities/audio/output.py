@@ -13,7 +13,7 @@ from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
 
 from multigan.files import write_numbered
-from multigan.modalities.audio import FULL_SCALE
+from multigan.modalities.audio.config import FULL_SCALE
 
 PICTURED = 16  # sounds in a preview
 PAUSE = 0.1  # seconds between them
@@ -44,7 +44,7 @@ def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
     return (samples * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(numpy.int16)
 
 
-def present(samples: Tensor, rate: int) -> list[dict[str, Any]]:
+def to_outputs(samples: Tensor, rate: int) -> list[dict[str, Any]]:
     """Sounds ``(N, C, T)`` as `datasets` has them: a float32 array, ``(T,)`` or stereo ``(2, T)``, and its rate."""
     return [
         {"array": sound[0] if len(sound) == 1 else sound, "sampling_rate": rate}

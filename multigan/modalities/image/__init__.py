@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from multigan.errors import UserError
-from multigan.modality import Modality
+from multigan.modalities.image.config import ImageConfig
+from multigan.modality import Augmentation, Modality, Preview
 
 # torch and the rest are imported where they are used: listing the modalities must be quick.
 if TYPE_CHECKING:
@@ -20,63 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MOST_COLUMNS = 20  # of a grid with one class a column
-RESOLUTIONS = (16, 32, 64, 128, 256)
-
-
-@dataclass(frozen=True)
-class ImageConfig:
-    """The pictures and the networks.
-
-    Args:
-        resolution: Height and width in pixels: 16, 32, 64, 128 or 256. The shorter side is scaled to it and the
-            middle taken.
-        architecture: gan, fully connected networks (Goodfellow et al. 2014), or dcgan, convolutional ones
-            (Radford et al. 2016).
-        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
-        latent_dim: How many numbers of noise each picture is made from.
-        generator_width: dcgan, channels before the generator's last layer; gan, units of its smallest hidden layer.
-        discriminator_width: dcgan, channels after the discriminator's first layer; gan, units of its smallest
-            hidden layer.
-        rotation: Pictures shown to the discriminator, real and generated alike, are turned by up to this many degrees.
-        scaling: And made larger or smaller by up to this share.
-        shift: And moved by up to this share of their side.
-        flip: And every second one as in a mirror.
-        color: And brightness, saturation and contrast changed by up to this; 0.5, say.
-        cutout: And a square of this share of their side made grey.
-        image_column: The dataset's column of pictures; null finds it.
-        label_column: The dataset's column of classes; null finds it.
-        channels: 1 for grey, 3 for colour; null takes what the pictures are.
-        classes: The names of the classes; empty takes them from the dataset.
-    """
-
-    resolution: int = 32
-    architecture: Literal["gan", "dcgan"] = "dcgan"
-    conditional: bool = False
-    latent_dim: int = 64
-    generator_width: int = 64
-    discriminator_width: int = 64
-    rotation: float = 0.0
-    scaling: float = 0.0
-    shift: float = 0.0
-    flip: bool = False
-    color: float = 0.0
-    cutout: float = 0.0
-    image_column: str | None = None
-    label_column: str | None = None
-    channels: int | None = None
-    classes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.resolution not in RESOLUTIONS:
-            raise UserError(f"resolution is {self.resolution}: expected one of {', '.join(map(str, RESOLUTIONS))}")
-        if self.channels not in (None, 1, 3):
-            raise UserError(f"channels is {self.channels}: expected 1 (grey), 3 (colour) or null (as the pictures are)")
-        for name in ("latent_dim", "generator_width", "discriminator_width"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1), ("color", 1), ("cutout", 1)):
-            if not 0 <= getattr(self, name) <= most:
-                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
 
 
 def digits() -> datasets.Dataset:
@@ -125,7 +68,7 @@ class Image(Modality):
             encoded["label"] = columns.class_number(row[config.label_column], config.classes)
         return encoded
 
-    def encoding(self) -> dict[str, Any]:
+    def encode_key(self) -> dict[str, Any]:
         names = ("resolution", "image_column", "label_column", "channels", "classes")
         return {name: getattr(self.config, name) for name in names}
 
@@ -133,10 +76,6 @@ class Image(Modality):
         import torch
 
         return real.to(torch.get_default_dtype()) / 127.5 - 1
-
-    @property
-    def _classes(self) -> int:
-        return len(self.config.classes) if self.config.conditional else 0
 
     @property
     def _sides(self) -> tuple[int, int]:
@@ -148,7 +87,7 @@ class Image(Modality):
 
         config = self.config
         network = ConvolutionalGenerator if config.architecture == "dcgan" else FullyConnectedGenerator
-        return network(config.latent_dim, config.channels or 3, self._sides, config.generator_width, self._classes)
+        return network(config.latent_dim, config.channels or 3, self._sides, config.generator_width, len(self.classes))
 
     def discriminator(self) -> nn.Module:
         from multigan.modalities.image.networks import FullyConnectedDiscriminator
@@ -156,16 +95,19 @@ class Image(Modality):
 
         config = self.config
         network = ConvolutionalDiscriminator if config.architecture == "dcgan" else FullyConnectedDiscriminator
-        return network(config.channels or 3, self._sides, config.discriminator_width, self._classes)
+        return network(config.channels or 3, self._sides, config.discriminator_width, len(self.classes))
 
-    def augment(self, samples: Tensor, numbers: Tensor) -> Tensor:
-        for count, change in self._augmentations():
-            samples, numbers = change(samples, numbers[:, :count]), numbers[:, count:]
-        return samples
+    def augmentation(self) -> Augmentation | None:
+        parts = list(self._augmentations())
+        if not parts:
+            return None
 
-    @property
-    def augment_numbers(self) -> int:
-        return sum(count for count, _ in self._augmentations())
+        def apply(samples: Tensor, numbers: Tensor) -> Tensor:
+            for count, change in parts:
+                samples, numbers = change(samples, numbers[:, :count]), numbers[:, count:]
+            return samples
+
+        return Augmentation(sum(count for count, _ in parts), apply)
 
     def _augmentations(self) -> Iterator[tuple[int, Callable[[Tensor, Tensor], Tensor]]]:
         """Those that are on, and how many numbers each takes."""
@@ -182,7 +124,7 @@ class Image(Modality):
         if config.cutout:
             yield 2, partial(augmentation.cutout, share=config.cutout)
 
-    def present(self, samples: Tensor) -> list[Picture]:
+    def to_outputs(self, samples: Tensor) -> list[Picture]:
         from multigan.modalities.image import output
 
         return output.pictures(samples)
@@ -192,13 +134,13 @@ class Image(Modality):
 
         return output.save(batches, folder)
 
-    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> list[Path]:
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
         from multigan.modalities.image import output
 
         columns, classes = None, len(set(labels))
         if 0 < classes <= MOST_COLUMNS:  # one class a column, in as many groups of columns as make it near-square
             columns = classes * max(1, round(math.sqrt(len(samples)) / classes))
-        return output.grid(samples, path, columns)
+        return Preview(output.grid(samples, path, columns))
 
     def classifier(self) -> nn.Module:
         from torch.nn import Linear, ReLU, Sequential

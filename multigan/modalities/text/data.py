@@ -104,7 +104,9 @@ def decide(
         length = int(min(usual + 1, LONGEST, longest or LONGEST))
     made = [f"each as {length} tokens with its end", f"a vocabulary of {coder.get_vocab_size():,}"]
     if longer := int((lengths >= length).sum()):
-        made.append(f"{longer:,} too long for that {'is' if longer == 1 else 'are'} {'left out' if drop else 'cut'}")
+        made.append(
+            f"{longer:,} too long for that {'is' if longer == 1 else 'are'} {'left out' if drop else 'truncated'}"
+        )
     if rows is not None and rows > len(counts):
         blank = rows - len(counts)
         made.append(f"{blank:,} blank {'one is' if blank == 1 else 'ones are'} left out")

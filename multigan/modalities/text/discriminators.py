@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from multigan.modalities.text.generators import alive
+from multigan.modalities.text.generators import token_mask
 from multigan.networks.activations import leaky_relu
-from multigan.networks.heads import Judgement
+from multigan.networks.heads import ProjectionHead
 
 WINDOWS = (2, 3, 4, 5)  # tokens that a filter sees at once
 
@@ -20,7 +20,7 @@ class Embedded(nn.Module):
         self.weight = nn.Parameter(torch.randn(vocabulary, width))
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        present = alive(samples[..., self.end] > 0.5)
+        present = token_mask(samples[..., self.end] > 0.5)
         return samples @ self.weight * present[..., None], present
 
 
@@ -46,12 +46,12 @@ class ConvolutionalTextDiscriminator(nn.Module):
         )
         features = len(WINDOWS) * width
         self.mix = nn.Linear(features, features)
-        self.judgement = Judgement(features, classes)
+        self.head = ProjectionHead(features, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         embedded = self.embedded(samples)[0].transpose(1, 2)
         features = torch.cat([leaky_relu(filters(embedded)).amax(2) for filters in self.filters], 1)
-        logits: Tensor = self.judgement(leaky_relu(self.mix(features)), condition)
+        logits: Tensor = self.head(leaky_relu(self.mix(features)), condition)
         return logits
 
 
@@ -73,18 +73,18 @@ class TransformerTextDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.embedded = Embedded(vocabulary, width, end)
-        self.places = nn.Parameter(torch.randn(length, width) / 2)
+        self.positions = nn.Parameter(torch.randn(length, width) / 2)
         layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.judgement = Judgement(width, classes)
+        self.head = ProjectionHead(width, classes)
 
     def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         embedded, present = self.embedded(samples)
         # Only this way of computing attention has the second derivative that gradient penalties take.
         with sdpa_kernel(SDPBackend.MATH):
-            encoded = self.encoder(embedded + self.places, src_key_padding_mask=~present)
+            encoded = self.encoder(embedded + self.positions, src_key_padding_mask=~present)
         kept = present[..., None].to(encoded)
-        logits: Tensor = self.judgement((encoded * kept).sum(1) / kept.sum(1), condition)
+        logits: Tensor = self.head((encoded * kept).sum(1) / kept.sum(1), condition)
         return logits

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from multigan.modalities.text.generators import alive
+from multigan.modalities.text.generators import token_mask
 
 WINDOWS = (1, 2, 3, 4)
 
@@ -25,7 +25,7 @@ class SentenceFeatures(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         tokens = samples.argmax(2)
-        embedded = (self.tokens(tokens) * alive(tokens == self.end)[..., None]).transpose(1, 2)
+        embedded = (self.tokens(tokens) * token_mask(tokens == self.end)[..., None]).transpose(1, 2)
         found = torch.cat([filters(embedded).relu().amax(2) for filters in self.filters], 1)
         features: Tensor = self.last(found).relu()
         return features

@@ -4,6 +4,7 @@ A sample is ``(B, T, V)``: at each of T places a point of the simplex over V tok
 After the token that ends a sentence there are only more of it.
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +35,7 @@ class TextGenerator(nn.Module):
     def __init__(self, length: int, begin: int, end: int, estimator: Estimator) -> None:
         super().__init__()
         self.length, self.begin_token, self.end, self.estimator = length, begin, end, estimator
-        self.temperature, self.sharpness = 1.0, 1.0
+        self.temperature, self.sampling_temperature = 1.0, 1.0
         self.prefix: Sequence[int] = ()
 
     # --- what each of them says ---
@@ -63,16 +64,16 @@ class TextGenerator(nn.Module):
 
     # --- what they all do ---
 
-    def told(self, inputs: Tensor, condition: Tensor | None) -> Tensor:
+    def with_class(self, inputs: Tensor, condition: Tensor | None) -> Tensor:
         """Inputs ``(B, E)`` or ``(B, T, E)`` with the embedding of the class added."""
-        if self.classes is None:
+        if self.class_embedding is None:
             return inputs
-        told: Tensor = self.classes(condition).view(len(inputs), *[1] * (inputs.dim() - 2), -1)
-        return inputs + told
+        with_class: Tensor = self.class_embedding(condition).view(len(inputs), *[1] * (inputs.dim() - 2), -1)
+        return inputs + with_class
 
-    def tell(self, classes: int, width: int) -> None:
+    def add_class_embedding(self, classes: int, width: int) -> None:
         """Make the embeddings of the classes, if there are any."""
-        self.classes = nn.Embedding(classes, width) if classes else None
+        self.class_embedding = nn.Embedding(classes, width) if classes else None
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """``(B, L)``, ``(B,)`` or None -> samples ``(B, T, V)``."""
@@ -83,7 +84,7 @@ class TextGenerator(nn.Module):
         mixed = self.training and self.estimator == "soft"
         tokens = []
         for place in range(self.length):
-            hidden, memory = self.step(self.told(inputs, condition), memory)
+            hidden, memory = self.step(self.with_class(inputs, condition), memory)
             logits = full_precision(self.projection(hidden))
             with torch.autocast(latent.device.type, enabled=False):
                 token, choice = self.draw(logits, numbers[:, place], ended, place)
@@ -99,15 +100,15 @@ class TextGenerator(nn.Module):
         if place < len(self.prefix):
             choice = torch.full_like(ended, self.prefix[place], dtype=torch.long)
             return gumbel.chosen(choice, logits), choice
-        return gumbel.sample(logits / self.sharpness, numbers, ended, self.end, 1.0, "straight_through")
+        return gumbel.sample(logits / self.sampling_temperature, numbers, ended, self.end, 1.0, "straight_through")
 
     def log_likelihood(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
         """The log-probability in nats of each sentence: int64 ``(B, T)`` -> ``(B,)``. What follows an end is sure."""
         weight: Any = self.embedding.weight
         before = torch.cat([torch.full_like(tokens[:, :1], self.begin_token), tokens[:, :-1]], 1)
-        counted = alive(tokens == self.end)
+        counted = token_mask(tokens == self.end)
         inputs = nn.functional.embedding(before, weight)  # whose way back is many times as fast as that of an index
-        hidden = self.read(self.told(inputs, condition))[counted]
+        hidden = self.read(self.with_class(inputs, condition))[counted]
         logits = full_precision(self.projection(hidden))
         losses = nn.functional.cross_entropy(logits, tokens[counted], reduction="none")
         places = torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)[counted]
@@ -119,7 +120,7 @@ def full_precision(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def alive(ends: Tensor) -> Tensor:
+def token_mask(ends: Tensor) -> Tensor:
     """Where the tokens of a sentence are, its end among them: truth values ``(B, T)`` of what is an end -> the same."""
     return (ends.cumsum(1) - ends.long()) == 0
 
@@ -139,7 +140,7 @@ class RecurrentGenerator(TextGenerator):
         self.tokens = nn.Embedding(vocabulary, width)
         self.lstm = nn.LSTM(width, 4 * width, batch_first=True)
         self.last = nn.Linear(4 * width, vocabulary)
-        self.tell(classes, width)
+        self.add_class_embedding(classes, width)
 
     embedding = property(lambda self: self.tokens)
     projection = property(lambda self: self.last)
@@ -176,15 +177,15 @@ class RelationalGenerator(TextGenerator):
         super().__init__(**options)
         units = 4 * width
         self.tokens = nn.Embedding(vocabulary, width)
-        self.enter = nn.Linear(width, units)
+        self.input_projection = nn.Linear(width, units)
         self.attention = nn.MultiheadAttention(units, heads, batch_first=True)
-        self.think = nn.Sequential(nn.Linear(units, units), nn.ReLU(), nn.Linear(units, units))
+        self.feed_forward = nn.Sequential(nn.Linear(units, units), nn.ReLU(), nn.Linear(units, units))
         self.norms = nn.ModuleList([nn.LayerNorm(units), nn.LayerNorm(units)])
         self.from_inputs = nn.Linear(units, 2 * units)
         self.from_memory = nn.Linear(units, 2 * units)
         self.last = nn.Linear(slots * units, vocabulary)
         self.register_buffer("empty", torch.eye(slots, units))
-        self.tell(classes, width)
+        self.add_class_embedding(classes, width)
 
     embedding = property(lambda self: self.tokens)
     projection = property(lambda self: self.last)
@@ -194,10 +195,10 @@ class RelationalGenerator(TextGenerator):
         return empty.expand(size, -1, -1)  # type: ignore[no-any-return]
 
     def step(self, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        entered = self.enter(inputs)[:, None]
+        entered = self.input_projection(inputs)[:, None]
         seen = torch.cat([memory, entered], 1)
         update = self.norms[0](memory + self.attention(memory, seen, seen, need_weights=False)[0])
-        update = self.norms[1](update + self.think(update))
+        update = self.norms[1](update + self.feed_forward(update))
         keep, write = (self.from_inputs(entered) + self.from_memory(memory.tanh())).chunk(2, 2)
         # Santoro et al. shift the gates so that at first more is kept than is written.
         memory = (write.sigmoid() * update.tanh()) + (keep + 1).sigmoid() * memory
@@ -234,7 +235,10 @@ class TransformerGenerator(TextGenerator):
                 setattr(chosen, name, 0.0)
         make: Any = AutoModelForCausalLM.from_config
         self.decoder = make(chosen, trust_remote_code=False)
-        self.tell(classes, self.decoder.get_input_embeddings().weight.shape[1])
+        # transformers 5.24 renamed it, as an argument and in the output.
+        accepted = inspect.signature(self.decoder.base_model.forward).parameters
+        self.cache_name = "cache" if "cache" in accepted else "past_key_values"
+        self.add_class_embedding(classes, self.decoder.get_input_embeddings().weight.shape[1])
 
     embedding = property(lambda self: self.decoder.get_input_embeddings())
     projection = property(lambda self: self.decoder.get_output_embeddings())
@@ -243,9 +247,24 @@ class TransformerGenerator(TextGenerator):
         return None
 
     def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        output = self.decoder.base_model(inputs_embeds=inputs[:, None], past_key_values=memory, use_cache=True)
-        return output.last_hidden_state[:, 0], output.past_key_values
+        cache = {self.cache_name: memory}
+        output = self.decoder.base_model(inputs_embeds=inputs[:, None], use_cache=True, **cache)
+        return output.last_hidden_state[:, 0], getattr(output, self.cache_name)
 
     def read(self, inputs: Tensor) -> Tensor:
         hidden: Tensor = self.decoder.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
         return hidden
+
+
+def small_decoder(vocabulary: int, length: int, width: int, layers: int) -> dict[str, Any]:
+    """The configuration of a small transformer, for a vocabulary of our own."""
+    return {
+        "model_type": "gpt2",
+        "vocab_size": vocabulary,
+        "n_positions": length,
+        "n_embd": 4 * width,
+        "n_layer": layers,
+        "n_head": 4,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }

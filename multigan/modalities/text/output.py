@@ -10,14 +10,14 @@ PREVIEWED = 20  # sentences in a preview
 
 
 def save(
-    batches: Iterable[Tensor], folder: Path, present: Callable[[Tensor], list[str]], labels: Sequence[str]
+    batches: Iterable[Tensor], folder: Path, to_outputs: Callable[[Tensor], list[str]], labels: Sequence[str]
 ) -> list[Path]:
     """All sentences in one file: samples.txt, a line each; or samples.jsonl, with their classes."""
     file = folder / ("samples.jsonl" if labels else "samples.txt")
     number = 0
     with file.open("w", encoding="utf-8") as opened:
         for batch in batches:
-            for text in present(batch):
+            for text in to_outputs(batch):
                 row = {"text": text, "label": labels[number]} if labels else None
                 opened.write((json.dumps(row, ensure_ascii=False) if row else one_line(text)) + "\n")
                 number += 1

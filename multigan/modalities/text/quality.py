@@ -13,6 +13,17 @@ from sacrebleu.metrics.bleu import BLEU
 Words: TypeAlias = Sequence[str]
 Gram: TypeAlias = tuple[str, ...]
 
+ORDERS = (2, 3, 4, 5)  # the longest n-grams that BLEU counts
+
+
+def metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict[str, float]:
+    """All of them, of sentences whose words stand between spaces: see `multigan.Modality.extra_metrics`."""
+    judged, known, references = ([text.split() for text in texts] for texts in (generated, train, held_out))
+    values = {f"BLEU-{order}": bleu(judged, references, order) for order in ORDERS}
+    values |= {f"self-BLEU-{order}": self_bleu(judged, order) for order in ORDERS}
+    values |= {f"distinct-{order}": distinct(judged, order) for order in (1, 2, 3)}
+    return values | {"copied": copied(judged, known)}
+
 
 def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) -> float:
     """BLEU of sentences against all references, from 0 to 100: how much of them stands there too.

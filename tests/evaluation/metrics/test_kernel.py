@@ -48,7 +48,7 @@ def test_no_bias_over_all_samples_of_two_coins(second, expected):
 def test_sets_of_one_value_have_no_deviation():
     # (0 + 1)^3 within zeros and across, (1 + 1)^3 within ones: 1 + 8 - 2.
     found = kernel_distance(torch.zeros(10, 3), torch.ones(12, 3))
-    assert found.mean == pytest.approx(7) and found.deviation == 0
+    assert found.mean == pytest.approx(7) and found.std == 0
 
 
 def test_equals_torch_fidelity_on_the_same_sets():
@@ -69,7 +69,7 @@ def test_close_to_torch_fidelity_over_its_own_subsets():
     found = kernel_distance(real, fake)
     room = 4 * expected["kernel_inception_distance_std"] / 10  # of a mean over 100 subsets
     assert found.mean == pytest.approx(expected["kernel_inception_distance_mean"], abs=room)
-    assert found.deviation == pytest.approx(expected["kernel_inception_distance_std"], rel=0.3)
+    assert found.std == pytest.approx(expected["kernel_inception_distance_std"], rel=0.3)
 
 
 def test_around_zero_for_one_distribution_and_clearly_above_for_a_shifted_one():
@@ -77,7 +77,7 @@ def test_around_zero_for_one_distribution_and_clearly_above_for_a_shifted_one():
     assert min(same) < 0 < max(same)
     assert abs(numpy.mean(same)) < numpy.std(same)
     shifted = kernel_distance(cloud(200, 0), cloud(200, 100, 0.5))
-    assert shifted.mean > 5 * max(same) and shifted.mean > 2 * shifted.deviation
+    assert shifted.mean > 5 * max(same) and shifted.mean > 2 * shifted.std
 
 
 def test_seed_decides_the_subsets_and_the_global_random_state_does_not():

@@ -1,4 +1,4 @@
-"""Holds the faults of sounds: each is found where it was made, and none in drums, tones and noise."""
+"""Holds the artifacts of sounds: each is found where it was made, and none in drums, tones and noise."""
 
 import math
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from multigan.modalities.audio import Audio, AudioConfig, faults
+from multigan.modalities.audio import Audio, AudioConfig, artifacts
 from multigan.modalities.audio.drums import DRUMS, strike
 
 LENGTH = 4096
@@ -56,51 +56,51 @@ MADE = {
 @pytest.mark.parametrize("channels", [1, 2])
 def test_what_was_made_is_found_and_nothing_else(name, channels):
     sounds, expected = MADE[name]
-    found = faults.measure(sounds.expand(-1, channels, -1))
+    found = artifacts.measure(sounds.expand(-1, channels, -1))
     assert found == {fault: float(fault in expected) for fault in ALL}
 
 
 @pytest.mark.parametrize("drum", DRUMS)
 def test_drums_are_clean(drum):
     sounds = torch.stack([torch.from_numpy(strike(drum, number, 0)).float() for number in range(40)])[:, None]
-    for fault, share in faults.measure(sounds).items():
+    for fault, share in artifacts.measure(sounds).items():
         assert share <= 0.1, fault
-    assert faults.warnings(sounds) == []
+    assert artifacts.warnings(sounds) == []
 
 
 def test_kit_as_a_whole_is_clean():
     sounds = [torch.from_numpy(strike(drum, number, 1)).float() for drum in DRUMS for number in range(5)]
-    assert faults.warnings(torch.stack(sounds)[:, None]) == []
+    assert artifacts.warnings(torch.stack(sounds)[:, None]) == []
 
 
 @pytest.mark.parametrize("name", [name for name in MADE if MADE[name][1]])
 def test_each_fault_is_warned_of_with_its_figure(name):
     wrong, (fault,) = MADE[name]
-    assert faults.warnings(wrong)[0].startswith("100% of the sounds are ")
+    assert artifacts.warnings(wrong)[0].startswith("100% of the sounds are ")
     sounds = torch.cat([wrong, sine(), sine(), sine()])  # 4 of 16
-    (line,) = faults.warnings(sounds)
-    assert line.startswith("25% of the sounds are ") and line.endswith(faults.ADVICE[fault])
+    (line,) = artifacts.warnings(sounds)
+    assert line.startswith("25% of the sounds are ") and line.endswith(artifacts.ADVICE[fault])
     assert len(line.splitlines()) == 1
 
 
 def test_warning_is_of_more_than_a_tenth():
     silent, heard = torch.zeros(2, 1, LENGTH), sine().repeat(5, 1, 1)
-    assert faults.warnings(torch.cat([silent, heard[:18]])) == []  # 2 of 20
-    (line,) = faults.warnings(torch.cat([silent, heard[:17]]))  # 2 of 19 are 10.5 %
+    assert artifacts.warnings(torch.cat([silent, heard[:18]])) == []  # 2 of 20
+    (line,) = artifacts.warnings(torch.cat([silent, heard[:17]]))  # 2 of 19 are 10.5 %
     assert re.match(r"1[01]% of the sounds are silent", line)
 
 
-def test_several_faults_have_a_line_each():
-    found = faults.warnings(torch.cat([MADE["silence"][0], MADE["too loud"][0], MADE["clicks"][0]]))
+def test_several_artifacts_have_a_line_each():
+    found = artifacts.warnings(torch.cat([MADE["silence"][0], MADE["too loud"][0], MADE["clicks"][0]]))
     assert [re.search("silent|clipped|clicking", line)[0] for line in found] == ["silent", "clipped", "clicking"]
     assert all(line.startswith("33% ") for line in found)
 
 
-def test_every_fault_has_advice():
-    assert set(faults.ADVICE) == ALL == set(faults.measure(noise()))
+def test_every_artifact_has_advice():
+    assert set(artifacts.ADVICE) == ALL == set(artifacts.measure(noise()))
 
 
-def test_modality_listens_to_the_sound_of_a_picture():
+def test_modality_listens_to_the_sound_of_a_picture(tmp_path):
     modality = Audio(AudioConfig(sampling_rate=8000, length=4096, channels=1, architecture="specgan"))
-    (line,) = modality.faults(torch.full((2, 1, 128, 64), -1.0))
+    (line,) = modality.preview(torch.full((2, 1, 128, 64), -1.0), tmp_path / "preview").artifacts
     assert "silent" in line

@@ -1,0 +1,120 @@
+"""The configuration of the audio modality."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from multigan.errors import UserError
+from multigan.modality import ClassConditionalConfig
+
+SHORTEST, LONGEST = 4096, 131072  # samples
+LOWEST, HIGHEST = 8000, 48000  # samples a second
+FULL_SCALE = 32768  # of int16
+
+
+@dataclass(frozen=True)
+class AudioConfig(ClassConditionalConfig):
+    """The sounds and the networks.
+
+    Args:
+        sampling_rate: Samples a second, 8000 to 48000; null takes the commonest of the dataset. Others are resampled.
+        length: Samples of a generated sound, 4096 to 131072; null takes the power of two that holds 19 of 20 of the
+            dataset's sounds, or 16384 where that is over 65536.
+        crop: What is taken of longer sounds: start, or random, a piece from anywhere, another each time; null takes
+            the start where most sounds are no longer.
+        channels: 1 for mono, 2 for stereo; null is stereo if all of the dataset is.
+        normalization: peak brings the loudest sample of each recording to full scale, none leaves levels alone.
+        trim: Decibels below a recording's peak: what is quieter at its start and end is cut off. Null cuts nothing.
+        architecture: specgan makes a spectrogram and finds the wave to it, wavegan makes the wave itself (both Donahue
+            et al. 2019). The first learned the built-in drums in minutes, the second had no variety after 25.
+        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
+        latent_dim: How many numbers of noise each sound is made from.
+        generator_width: Channels before the generator's last layer; wavegan, the paper's model size.
+        discriminator_width: Channels after the discriminator's first layer.
+        phase_shuffle: wavegan, how many samples each layer of the discriminator is moved by at most, so that it cannot
+            listen for the pitch at which the generator's steps repeat; 0 is off.
+        post_filter: wavegan, taps of a filter learned at the generator's end, 512 in the paper; 0 is none.
+        spectrogram_bins: specgan, frequencies in a spectrogram, a power of two; null takes what makes windows of about
+            32 ms at the sampling rate.
+        spectrogram_hop: specgan, samples from one column of it to the next; null is a quarter of a window.
+        gain: Sounds shown to the discriminator, real and generated alike, are made louder or quieter by up to this many
+            decibels.
+        shift: And moved in time by up to this share of their length.
+        audio_column: The dataset's column of sounds; null finds it.
+        label_column: The dataset's column of classes; null finds it.
+        classes: The names of the classes; empty takes them from the dataset.
+    """
+
+    sampling_rate: int | None = None
+    length: int | None = None
+    crop: Literal["start", "random"] | None = None
+    channels: int | None = None
+    normalization: Literal["peak", "none"] = "peak"
+    trim: float | None = None
+    architecture: Literal["specgan", "wavegan"] = "specgan"
+    latent_dim: int = 100
+    generator_width: int = 32
+    discriminator_width: int = 32
+    phase_shuffle: int = 2
+    post_filter: int = 0
+    spectrogram_bins: int | None = None
+    spectrogram_hop: int | None = None
+    gain: float = 0.0
+    shift: float = 0.0
+    audio_column: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("sampling_rate", LOWEST, HIGHEST), ("length", SHORTEST, LONGEST)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UserError(f"{name} is {value}: expected {low} to {high}, or null (as the dataset is)")
+        if self.channels not in (None, 1, 2):
+            raise UserError(f"channels is {self.channels}: expected 1 (mono), 2 (stereo) or null (as the sounds are)")
+        for name in ("latent_dim", "generator_width", "discriminator_width", "spectrogram_hop"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
+        for name, most in (("phase_shuffle", 63), ("post_filter", SHORTEST)):  # the smallest layer moved has 64 samples
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
+        for name, highest in (("gain", 40), ("shift", 1)):
+            if not 0 <= getattr(self, name) <= highest:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {highest}")
+        if self.trim is not None and self.trim <= 0:
+            raise UserError(f"trim is {self.trim}: expected decibels, more than 0, or null")
+        bins = self.spectrogram_bins
+        if bins is not None and (bins < 8 or bins & (bins - 1)):
+            raise UserError(f"spectrogram_bins is {bins}: expected a power of two, 8 or more")
+        if self.length is not None and (self.architecture == "wavegan" or self.sampling_rate is not None):
+            self.check_length(self.length)
+
+    def check_length(self, length: int) -> None:
+        """Raise the error for a length that the networks cannot make."""
+        bins, hop = self.spectrogram()
+        if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
+            raise UserError(
+                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
+                "than samples, and a hop of no more than the bins and than an eighth of the length"
+            )
+        unit = self.unit(length)
+        if length % unit:
+            near = [length - length % unit, length - length % unit + unit]
+            names = " and ".join(str(at) for at in near if SHORTEST <= at <= LONGEST)
+            raise UserError(f"length is {length}: {self.architecture} makes no such sounds, the nearest: {names}")
+
+    def unit(self, length: int) -> int:
+        """The networks make multiples of this many samples, about this length."""
+        if self.architecture == "wavegan":
+            return int(4 ** levels(length))
+        bins, hop = self.spectrogram()
+        frames = min(bins, length // hop)  # layers of twice the side, from 4 to 7
+        return hop << max((frames // 4).bit_length() - 1, 0)
+
+    def spectrogram(self) -> tuple[int, int]:
+        """Bins, and the hop in samples."""
+        bins = self.spectrogram_bins or 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        return bins, self.spectrogram_hop or bins // 2
+
+
+def levels(length: int) -> int:
+    """How often WaveGAN makes a sound four times as long, from 16 to 63 samples up to ``length``."""
+    return (length // 16).bit_length() - 1 >> 1
