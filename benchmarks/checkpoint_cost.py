@@ -34,7 +34,7 @@ def main() -> None:
         }
         run = Run(configure("image", output=f"{room}/run", tracker="none", model=model, batch_size=16))
         run.play(0)  # Adam's moments come with the first step
-        parameters = sum(weight.numel() for network in run.players().values() for weight in network.parameters())
+        parameters = sum(weight.numel() for network in run.game.networks().values() for weight in network.parameters())
         tensors, values = run.state.tensors(), run.state.values()
         contents = {name: save(part) for name, part in tensors.items()}
         size = sum(map(len, contents.values()))

@@ -48,9 +48,9 @@ def main() -> None:
 
         def compare() -> None:
             with suppress(UserError):  # each for itself, they have drifted apart
-                distributed.check_weights(run.accelerator, run.players())
+                distributed.check_weights(run.accelerator, run.game.networks())
 
-        count_of_weights = sum(weight.numel() for net in run.players().values() for weight in net.parameters())
+        count_of_weights = sum(weight.numel() for net in run.game.networks().values() for weight in net.parameters())
         as_many = torch.zeros(count_of_weights, device=run.accelerator.device)
         ways = {
             "each for itself": apart,

@@ -105,10 +105,10 @@ class TrainingConfig:
     timeout: int = 600
     tracker: str = "tensorboard"
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein", "relativistic"] = (
-        "non_saturating"
+        "relativistic"
     )
-    r1: float = 0.0
-    r2: float = 0.0
+    r1: float = 0.1
+    r2: float = 0.1
     wgan_gp: float = 0.0
     penalty_every: int = 1
     label_smoothing: float = 0.0
@@ -159,10 +159,15 @@ class TrainingConfig:
         for name, value in vars(self).items():
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         check(self, "seed", self.seed < 2**63, "less than 2^63")
+        check(self, "batch_size", self.batch_size % self.micro_batches == 0, "a multiple of micro_batches")
         penalized = self.r1 + self.r2 + self.wgan_gp > 0
         check(self, "penalty_every", self.penalty_every == 1 or penalized, "1, or r1, r2 or wgan_gp with it")
         for name in ("label_smoothing", "label_smoothing_fake"):
             check(self, name, 0 <= getattr(self, name) < 0.5, "from 0 to under 0.5")
+        with_targets = "non_saturating", "minimax", "least_squares"
+        smoothed = self.label_smoothing or self.label_smoothing_fake
+        expected = f"one with targets to smooth ({', '.join(with_targets)}), or no label_smoothing"
+        check(self, "objective", not smoothed or self.objective in with_targets, expected)
         check(self, "ada_target", self.ada_target is None or -1 < self.ada_target < 1, "between -1 and 1, or null")
         falls = self.learning_rate_schedule != "constant"
         steps = self.learning_rate_steps
@@ -204,7 +209,36 @@ def configure(modality: str = "image", **fields: Any) -> TrainingConfig:
         model = plugin.Config(**typed_fields(model or {}, plugin, "model."))
     first = next(iter(plugin.builtin_datasets), None)
     chosen = typed_fields({"dataset": first, **plugin.training_defaults, **fields}, plugin)
-    return TrainingConfig(**{**chosen, "modality": modality, "model": model})
+    config = TrainingConfig(**{**chosen, "modality": modality, "model": model})
+    check_with_modality(config, plugin)
+    return config
+
+
+def check_with_modality(config: TrainingConfig, plugin: type[Modality]) -> None:
+    """Refuse what the modality, or this installation, cannot do: training would refuse it later.
+
+    Raises:
+        UserError: A setting that needs what is not there.
+    """
+    modality = plugin(config.model)
+    if config.pretraining_steps and modality.pretraining_loss() is None:
+        raise UserError(
+            f"pretraining_steps is {config.pretraining_steps}: expected 0, as modality {config.modality!r} has no "
+            "pretraining"
+        )
+    if config.ada_target is not None and modality.augmentation() is None:
+        raise UserError(
+            f"ada_target is {config.ada_target}: expected some augmentation with it, and modality {config.modality!r} "
+            "has none, or none is on (--model.rotation, say)"
+        )
+    if config.tracker not in ("none", "tensorboard"):
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+        if config.tracker not in LOGGER_TYPE_TO_CLASS:
+            known = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
+            raise UserError(f"tracker is {config.tracker!r}: expected one of none, {known}")
+        if config.tracker not in map(str, get_available_trackers()):
+            raise UserError(f"tracker is {config.tracker!r}, which is not installed: install it, or use another")
 
 
 def typed_fields(fields: Mapping[str, Any], plugin: type[Modality], prefix: str = "") -> dict[str, Any]:

@@ -126,6 +126,9 @@ class Modality(ABC):
     #: Whether nearby latents give similar samples. If not, interpolation and truncation are refused.
     latent_space: ClassVar[bool] = True
 
+    #: Fields of ``Config`` that make a step cheaper when they are smaller, for the advice on runs that take hours.
+    size_settings: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
 

@@ -1,4 +1,4 @@
-"""Folders that multigan 0.1 wrote still load, resume and are evaluated: `tests/fixtures/v0.1` holds some of each kind."""
+"""Folders that multigan 0.1 wrote still load, resume and are evaluated: `tests/fixtures/v0.1` has some of each kind."""
 
 import shutil
 from pathlib import Path

@@ -126,6 +126,10 @@ class Game:
     to_sample: Callable[[Tensor], Tensor] = lambda encoded: encoded
     stabilizers: StabilizerState = field(default_factory=StabilizerState)
 
+    def networks(self) -> dict[str, nn.Module]:
+        """Both networks, by name, without any wrapper."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
     def step(self, number: int) -> Metrics:
         """Play step ``number``, counted from 0.
 

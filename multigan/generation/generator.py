@@ -36,7 +36,7 @@ from multigan.version import __version__
 BATCH = 32
 
 
-@dataclass
+@dataclass(repr=False)
 class TrainedGenerator:
     """A generator and all that is known of it.
 
@@ -51,6 +51,12 @@ class TrainedGenerator:
     modality: Modality
     network: nn.Module
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        count = sum(weight.numel() for weight in self.network.parameters())
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        steps = f", {self.training['steps']:,} steps" if "steps" in self.training else ""
+        return f"TrainedGenerator({self.name}{classes}, {count:,} weights{steps})"
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -131,9 +131,7 @@ def build_game(
         augment_numbers=augmentation.numbers,
         batch_slice=distributed.share(training.batch_size, training.micro_batches, accelerator),
         to_sample=modality.to_sample,
-        stabilizers=build_stabilizers(
-            training, modality, {"generator": generator, "discriminator": discriminator}, accelerator
-        ),
+        stabilizers=build_stabilizers(training, {"generator": generator, "discriminator": discriminator}, accelerator),
     )
 
 
@@ -142,17 +140,11 @@ def build_objective(training: TrainingConfig) -> Objective:
     objective = OBJECTIVES[training.objective]
     if not (training.label_smoothing or training.label_smoothing_fake):
         return objective
-    try:
-        return smoothed(objective, training.label_smoothing, training.label_smoothing_fake)
-    except ValueError as error:
-        raise UserError(
-            f"objective {training.objective} has no targets to smooth: label_smoothing is for non_saturating, minimax "
-            "and least_squares"
-        ) from error
+    return smoothed(objective, training.label_smoothing, training.label_smoothing_fake)
 
 
 def build_stabilizers(
-    training: TrainingConfig, modality: Modality, players: dict[str, nn.Module], accelerator: Accelerator
+    training: TrainingConfig, players: dict[str, nn.Module], accelerator: Accelerator
 ) -> StabilizerState:
     """What the stabilizers that are on begin with."""
     stabilizers, device = StabilizerState(), accelerator.device
@@ -162,11 +154,6 @@ def build_stabilizers(
     if training.lecam:
         stabilizers.lecam = LeCam.new(training.lecam, device)
     if training.ada_target is not None:
-        if modality.augmentation() is None:
-            raise UserError(
-                f"ada_target is set, and modality {training.modality!r} has no augmentation, or none is on "
-                "(--model.rotation, say)"
-            )
         stabilizers.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
     return stabilizers
 

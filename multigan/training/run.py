@@ -1,4 +1,4 @@
-"""A run: a game played from its first step to its last, and what it leaves in its folder."""
+"""A run: training from its first step to its last, and what it leaves in its folder."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list
-from safetensors import SafetensorError
-from torch import nn
 from tqdm import tqdm
 
-from multigan import config, legacy, registry
+from multigan import config, registry
 from multigan.config import TrainingConfig
-from multigan.engine import checkpoint, distributed, health, launch, loop
+from multigan.data.batches import Batches
+from multigan.engine import distributed, health, launch, loop
 from multigan.engine.ema import update_average
 from multigan.engine.stabilizers import noise_at, rate_at
 from multigan.engine.state import State
@@ -28,11 +25,12 @@ from multigan.engine.stop import Stop
 from multigan.errors import LostProcessError, UserError
 from multigan.files import lock
 from multigan.training import build, run_folder
+from multigan.training.checkpoints import Checkpoints
+from multigan.training.progress import Progress, speed_advice
 from multigan.training.results import Results
 
 PROBE_SAMPLES = 64  # samples whose diversity is watched, at most
-MAX_ROLLBACKS = 3  # times that a run goes back to a checkpoint before it gives up
-ROLLBACK_OFFSET = 2**40  # after that, its steps take the random numbers of steps so far on
+ROLLBACK_OFFSET = 2**40  # after a rollback, steps take the random numbers of steps this far on
 
 
 def train(training: TrainingConfig) -> Path:
@@ -58,58 +56,79 @@ def train(training: TrainingConfig) -> Path:
 
 
 class Run:
-    """A training run, wired and ready to start or to go on."""
+    """A training run: built, ready to start or to continue."""
 
     def __init__(self, training: TrainingConfig) -> None:
         launch.check_launch(training.timeout)
+        self.training = training
         self.folder, resume, self.restarted = run_folder.resolve(training)
         self.accelerator = launch.start(training.tracker, self.folder)
         distributed.check_same(config.flatten(config.plain(training)))
         self.stop_signal = distributed.StopSignal(self.accelerator, training.timeout)
-        self.writer = checkpoint.Writer()
-        self.training = training
         self.modality = registry.load(training.modality)(training.model)
         self.pretraining_loss = self.modality.pretraining_loss()
-        if training.pretraining_steps and self.pretraining_loss is None:
-            raise UserError(f"modality {training.modality!r} has no pretraining phase: leave pretraining_steps at 0")
-        self.notes: list[str] = []
-        problem = None
-        try:
-            batch_source, self.provenance = build.open_data(training, self.modality, self.accelerator)
-        except UserError as error:  # the disk of one host, perhaps
-            problem = error
-            if resume and not training.streaming:
-                problem = UserError(f"{error}; --dataset NEW_PLACE resumes with the same data elsewhere")
-        self.stop_signal.barrier()
-        distributed.raise_on_all(problem)
+        batch_source, provenance = self.open_data(resume)
         self.game = build.build_game(training, self.modality, self.accelerator, batch_source)
         build.dry_run(self.game)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
-        self.state = State(self.game, average, loop.Meter(), self.watch(), self.provenance.get("digest"))
-        self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, self.provenance)
+        self.state = State(self.game, average, loop.Meter(), self.watch(), provenance.get("digest"))
+        self.checkpoints = Checkpoints(self.folder, self.state, self.accelerator)
+        self.results = Results(self.state, self.accelerator, training, self.modality, self.folder, provenance)
         self.results.open_evaluation()
         self.lock: int | None = None
-        if resume:
-            try:
-                self.resume()
-            except UserError:
-                self.release()
-                raise
+        self.open_folder(self.resume() if resume else [])
+        self.start_trackers()
+
+    def open_data(self, resume: bool) -> tuple[Batches, dict[str, Any]]:
+        """The batches, and what is to be known of the dataset, once every process has them."""
+        problem = opened = None
+        try:
+            opened = build.open_data(self.training, self.modality, self.accelerator)
+        except UserError as error:  # the disk of one host, perhaps
+            problem = error
+            if resume and not self.training.streaming:
+                problem = UserError(f"{error}; --dataset NEW_PLACE resumes with the same data elsewhere")
+        self.stop_signal.barrier()
+        distributed.raise_on_all(problem)
+        assert opened is not None
+        return opened
+
+    def resume(self) -> list[str]:
+        """Restore the newest checkpoint; returns what is worth a note in the metrics."""
+        try:
+            if self.folder.is_dir():
+                self.lock_folder()
+            changed = self.checkpoints.resume(self.training, self.restarted)
+        except UserError:
+            self.release()
+            raise
+        self.accelerator.print(f"resuming {self.folder} after step {self.state.step}")
+        if self.training.streaming:
+            self.accelerator.print("note: a streamed dataset starts over, so this resume is not exact")
+        if not changed:
+            return []
+        self.accelerator.print(f"changed from here on: {'; '.join(changed)}")
+        return [f"resumed after step {self.state.step} with {'; '.join(changed)}"]
+
+    def open_folder(self, notes: list[str]) -> None:
+        """Make the run folder ready, and lock it."""
         self.accelerator.wait_for_everyone()  # another process may still be reading what is written now
         if self.accelerator.is_main_process:
             self.lock_folder()
-            run_folder.open_folder(self.folder, training, self.state.step)
-            for note in self.notes:
+            run_folder.open_folder(self.folder, self.training, self.state.step)
+            for note in notes:
                 run_folder.add_note(self.folder, self.state.step, note)
-        if training.tracker == "tensorboard":  # it would make a folder more of each configuration
+
+    def start_trackers(self) -> None:
+        if self.training.tracker == "tensorboard":  # with settings, it would make one more folder for each of them
             self.accelerator.init_trackers("tensorboard")
-        elif training.tracker != "none":
-            settings = config.flatten(config.plain(training))
+        elif self.training.tracker != "none":
+            settings = config.flatten(config.plain(self.training))
             # Trackers take plain numbers and words; a null or a list is written as it reads.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
     def lock_folder(self) -> None:
-        """Keep the folder from other runs until this one ends: two would write over each other."""
+        """Lock the folder until this run ends: two runs would write over each other."""
         if self.accelerator.is_main_process and self.lock is None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,155 +137,136 @@ class Run:
                 raise UserError(f"cannot write the run folder {self.folder}: {error.strerror or error}") from error
 
     def release(self) -> None:
-        """Let other runs into the folder."""
+        """Unlock the folder."""
         if self.lock is not None:
             os.close(self.lock)
             self.lock = None
 
     def watch(self) -> health.Health:
-        """What watches over the run, with a few real samples, and latents and conditions to match, as its standard."""
+        """What watches over the run; a few real samples, with latents and conditions to match, are its standard."""
         game, few = self.game, slice(0, min(PROBE_SAMPLES, self.training.batch_size))
         real, condition = game.real(0, few)
         self.probe = game.random.normal("examine", 0, few, game.latent_dim), condition
         loss = game.config.objective.discriminator
         chance, least = loss(torch.zeros(1), torch.zeros(1)).item(), 0.0
-        if self.training.label_smoothing or self.training.label_smoothing_fake:  # one that has won is not sure of it
+        if self.training.label_smoothing or self.training.label_smoothing_fake:  # a winner's loss is not 0 then
             zero, logits = torch.zeros(1), torch.linspace(-20, 20, 4001)[:, None]
             sides = min(loss(x, zero) for x in logits) + min(loss(zero, x) for x in logits)
             least = sides.item() - chance
         scaled = self.accelerator.scaler is not None
         return health.Health(health.pairwise_distances(real), chance, least, drops_expected=scaled)
 
-    # --- playing ---
+    # --- training ---
 
     def train(self) -> Path:
-        """Play all steps and return the folder."""
+        """Train to the last step and return the folder."""
         training = self.training
         total = training.pretraining_steps + training.steps
         self.logged_at = time.perf_counter()
         self.logged_step = self.state.step
         self.started = self.logged_at - self.state.seconds
         self.accelerator.print(f"training in {self.folder} on {self.accelerator.device}")
-        # A bar belongs on a terminal; a log file gets lines.
-        quiet = None if self.accelerator.is_local_main_process else True
-        bar = tqdm(total=total, initial=self.state.step, desc="training", unit=" steps", disable=quiet)
+        advice = speed_advice(self.modality.size_settings) if self.accelerator.device.type == "cpu" else ""
+        phases = {"pretraining": training.pretraining_steps, "adversarial training": training.steps}
+        progress = Progress(phases, self.state.step, advice, self.accelerator.is_local_main_process)
         hooks = [
-            loop.Periodic(training.log_every, lambda step: self.log(step, bar)),
+            loop.Periodic(training.log_every, lambda step: self.log(step, progress)),
             loop.Periodic(training.sample_every, lambda step: self.results.preview()),
-            loop.Periodic(training.checkpoint_every, self.checkpoint),
+            loop.Periodic(training.checkpoint_every, lambda step: self.checkpoint()),
         ]
         if training.evaluate_every:  # before the checkpoint of the same step, which remembers the best
-            hooks.insert(1, loop.Periodic(training.evaluate_every, self.evaluate))
+            hooks.insert(1, loop.Periodic(training.evaluate_every, lambda step: self.evaluate()))
         try:
-            with Stop() as stop, self.writer:
+            with Stop() as stop, self.checkpoints.writer:
                 while self.state.step < total:
                     try:
-                        self.play_until(total, hooks, bar, stop)
+                        self.train_until(total, hooks, progress, stop)
                     except health.DivergedError as problem:
-                        self.roll_back(problem, bar)
+                        self.roll_back(problem, progress)
                 self.stop_signal.collect()
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(self.resume_hint()) from error
+            raise KeyboardInterrupt(self.checkpoints.resume_hint()) from error
         except OSError as error:
-            raise UserError(f"cannot go on with {self.folder}: {error}") from error
+            raise UserError(f"cannot write into {self.folder}: {error}") from error
         finally:
-            bar.close()
+            progress.close()
             self.release()
             for tracker in self.accelerator.trackers:
                 tracker.finish()  # not end_training(), after which the processes could not train again
         if self.accelerator.is_main_process:
-            # A modality that is not installed by name must be given: a file does not choose what is imported.
-            modality = f"--modality {training.modality} " if ":" in training.modality else ""
-            command = f"multigan generate {modality}--model {shlex.quote(str(self.folder))}"
-            print(f"run folder: {self.folder}\ngenerate:   {command}")
-            if self.state.best:
-                print(f"the best:   {command}/best (step {self.state.best[0]})")
+            self.say_what_next()
         return self.folder
 
-    def play_until(self, total: int, hooks: list[loop.Periodic], bar: Any, stop: Stop) -> None:
-        """Play on to the last step, or until one of the processes is told to stop."""
+    def train_until(self, total: int, hooks: list[loop.Periodic], progress: Progress, stop: Stop) -> None:
+        """Train to the last step, or until one of the processes is told to stop."""
         for step in loop.run(self.play, self.state.step, total, self.state.meter, hooks):
-            bar.update()
-            self.writer.check()
+            progress.step(step)
+            self.checkpoints.writer.check()
             signal = self.stop_signal.max_of_previous(stop.asked())
             if signal and step < total:
                 if step % self.training.checkpoint_every:
-                    self.checkpoint(step)
-                self.writer.wait()
+                    self.checkpoint()
+                self.checkpoints.writer.wait()
+                if step % self.training.sample_every:
+                    self.results.preview()
                 self.stop_signal.barrier()  # a launcher gives the others little time once one has ended
                 if self.accelerator.is_main_process:
-                    tqdm.write(f"stopped and saved after step {step}: --resume {self.folder} goes on", file=sys.stderr)
-                raise SystemExit(128 + signal)  # as the shell says that a signal ended a process
+                    tqdm.write(f"stopped and saved after step {step}: continue with --resume {self.folder}", sys.stderr)
+                raise SystemExit(128 + signal)  # the exit code by which shells tell that a signal ended a process
 
     def play(self, number: int) -> Metrics:
-        """Step ``number`` of the run, counted from 0: of the warm-up, or of the game."""
+        """Step ``number`` of the run, counted from 0: of pretraining, or of the game."""
         training, game, state = self.training, self.game, self.state
         played = max(number - training.pretraining_steps, 0)
         for generator in (game.generator, state.average):
             self.modality.on_step(generator, played)
-        if number == training.pretraining_steps:  # a warm-up is no orbit to be damped
-            game.stabilizers.begin({"generator": game.generator, "discriminator": game.discriminator})
-        draw = number + state.rollbacks * ROLLBACK_OFFSET
-        warming_up = number < training.pretraining_steps
+        if number == training.pretraining_steps:  # averages over pretraining would pull the game back to it
+            game.stabilizers.begin(game.networks())
+        pretraining_loss = self.pretraining_loss if number < training.pretraining_steps else None
         share = rate_at(
             played,
             training.learning_rate_schedule,
             training.learning_rate_steps or 1,
             training.learning_rate_warmup,
         )
-        rate = training.pretraining_learning_rate if warming_up else share * training.generator_learning_rate
-        set_rate(game.generator_optimizer, rate)
+        rate = share * training.generator_learning_rate
+        set_rate(game.generator_optimizer, training.pretraining_learning_rate if pretraining_loss else rate)
         set_rate(game.discriminator_optimizer, share * training.discriminator_learning_rate)
         game.stabilizers.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
-        pretrain = self.pretraining_loss if warming_up else None
-        metrics = game.step(draw) if pretrain is None else game.pretrain(draw, pretrain)
+        draw = number + state.rollbacks * ROLLBACK_OFFSET
+        metrics = game.pretrain(draw, pretraining_loss) if pretraining_loss else game.step(draw)
         update_average(state.average, game.generator, training.ema_decay, number)
         state.step = number + 1
         return state.health.count(metrics)
 
-    def roll_back(self, problem: health.DivergedError, bar: Any) -> None:
-        """Put back the newest checkpoint from before the trouble, to play on from it with other random numbers.
-
-        Raises:
-            UserError: There is none, or this has been done often enough.
-        """
-        advice = "try lower learning rates, or more r1"
-        self.writer.wait()
-        rollbacks, step = self.state.rollbacks, self.state.step
-        # Rather one from before the first dropped step; but a step that is dropped leaves the weights as they were.
-        path = self.newest(lambda state: state["health"]["streak"] == 0) or self.newest()
-        if path is None:
-            raise UserError(f"{problem}, at step {step}, and there is no checkpoint from before: {advice}")
-        if rollbacks == MAX_ROLLBACKS:
-            raise UserError(
-                f"{problem}, at step {step}, after {rollbacks} times back to a checkpoint: {advice}; the model and the "
-                f"checkpoints in {self.folder} are from before"
-            )
-        best = self.state.best  # best/ stays as it is
-        self.state.restore(*load_checkpoint(path))
-        self.state.best = best
-        self.state.rollbacks, self.state.health.streak = rollbacks + 1, 0
-        note = f"{problem}: back from step {step} to {self.state.step}, and on with other random numbers"
+    def roll_back(self, problem: health.DivergedError, progress: Progress) -> None:
+        """Continue from a checkpoint from before a divergence."""
+        note = self.checkpoints.roll_back(problem)
         self.accelerator.wait_for_everyone()  # all have read it
         if self.accelerator.is_main_process:
-            tqdm.write(f"warning: {note}", file=sys.stderr)
+            tqdm.write(f"warning: {note}", sys.stderr)
             run_folder.truncate_metrics(self.folder, self.state.step)
             run_folder.add_note(self.folder, self.state.step, note)
         self.logged_step, self.logged_at = self.state.step, time.perf_counter()
-        bar.n = self.state.step
+        progress.restart(self.state.step)
 
-    # --- what a run writes down, and comes back to ---
+    # --- what a run writes ---
 
-    def evaluate(self, step: int) -> None:
-        """Measure the averaged generator; the time that it takes is not of the game."""
+    def evaluate(self) -> None:
+        """Evaluate the averaged generator; the time it takes does not count as training."""
         began = time.perf_counter()
         self.results.evaluate()
         self.logged_at += time.perf_counter() - began
 
-    def log(self, step: int, bar: Any) -> None:
-        """A line of metrics: means over the steps since the last line."""
+    def checkpoint(self) -> None:
+        """Save a checkpoint, and the averaged generator as a model."""
+        self.state.seconds = self.seconds()
+        self.checkpoints.save(self.results.generator)
+
+    def log(self, step: int, progress: Progress) -> None:
+        """Write a line of metrics: means over the steps since the last line."""
         values: dict[str, Any] = dict(self.state.meter.read(self.accelerator))
-        distributed.check_weights(self.accelerator, self.players())
+        distributed.check_weights(self.accelerator, self.game.networks())
         probed, warnings = self.state.health.check_metrics(values, self.probe_samples())
         now = time.perf_counter()
         rate = (step - self.logged_step) * self.training.batch_size / (now - self.logged_at)
@@ -275,21 +275,14 @@ class Run:
         line = {"step": step, **values, **probed, **times}
         if self.accelerator.is_main_process:
             run_folder.add_line(self.folder, line)
-            shown = {
-                name: f"{values[name]:.3g}" for name in ("d_real", "d_fake", "pretraining_loss") if values.get(name)
-            }
-            bar.set_postfix(shown)
-            if bar.disable:
-                print(f"step {step}", *(f"{name} {value}" for name, value in shown.items()), flush=True)
+            names = [name for name in ("d_real", "d_fake", "pretraining_loss") if values.get(name) is not None]
+            progress.metrics(step, {name: f"{values[name]:.3g}" for name in names})
         numbers = {key: value for key, value in line.items() if key != "step" and isinstance(value, int | float)}
         self.accelerator.log(numbers, step=step)
         self.state.health.check()
         if self.accelerator.is_main_process:
             for warning in warnings:
-                tqdm.write(f"warning: step {step}: {warning}", file=sys.stderr)
-
-    def players(self) -> dict[str, nn.Module]:
-        return {"generator": self.game.generator, "discriminator": self.game.discriminator}
+                tqdm.write(f"warning: step {step}: {warning}", sys.stderr)
 
     def probe_samples(self) -> torch.Tensor:
         """What the generator now makes of a few fixed latents."""
@@ -297,91 +290,18 @@ class Run:
             return self.game.generate(*self.probe)
 
     def seconds(self) -> float:
-        """Time spent, over all the parts of a run that was stopped and resumed."""
+        """Time spent on training, over all parts of a run that was stopped and resumed."""
         return time.perf_counter() - self.started
 
-    def checkpoint(self, step: int) -> None:
-        """Save all that is needed to go on, and the generator as a model; but never one that has diverged.
-
-        What is saved is copied here and written in the background, while training goes on.
-        """
-        self.state.health.check()
-        if not self.state.is_finite():
-            raise health.DivergedError("a weight is no longer a finite number")
-        self.state.seconds = self.seconds()
-        values = self.state.values()
-        if self.accelerator.is_main_process:
-            generator = copy.deepcopy(self.results.generator())
-            tensors = self.state.tensors()
-
-            def write() -> None:
-                try:
-                    checkpoint.save(self.folder / "checkpoints", step, tensors, values)
-                    generator.save(self.folder / "model")
-                except UserError as error:
-                    raise UserError(f"{error}; free some space there, then {self.resume_hint()}") from error
-
-            self.writer.submit(write)
-
-    def resume_hint(self) -> str:
-        """What a user does to go on with a run that has ended early."""
-        kept = checkpoint.complete(self.folder / "checkpoints")
-        if not kept:
-            return f"begin again, with {self.folder} deleted or another --output: it has no checkpoint yet"
-        return f"--resume {self.folder} goes on after {kept[-1].name.replace('-', ' ')}"
-
-    def newest(self, good: Callable[[dict[str, Any]], bool] = lambda state: True) -> Path | None:
-        """The checkpoint to go on from, as the first process finds it."""
-        found: list[Path | None] = [None]
-        if self.accelerator.is_main_process:
-            found[0], warnings = checkpoint.newest(self.folder / "checkpoints", good)
-            for warning in warnings:
-                tqdm.write(f"warning: {warning}", file=sys.stderr)
-        path: Path | None = broadcast_object_list(found)[0]
-        return path
-
-    def resume(self) -> None:
-        """Put back the newest checkpoint of the run."""
-        if self.folder.is_dir():
-            self.lock_folder()
-        path = self.newest()
-        if path is None:
-            damaged = any(self.folder.glob("checkpoints/damaged-*"))
-            has = "all its checkpoints are damaged" if damaged else "it has no checkpoint yet"
-            raise UserError(
-                f"nothing to resume in {self.folder}: {has}; begin again, with it deleted or another --output"
-            )
-        changed = run_folder.diff_for_resume(config.read(self.folder, self.training.modality), self.training)
-        try:
-            tensors, values = load_checkpoint(path)
-            if values["digest"] != self.state.digest:
-                raise UserError(
-                    f"the dataset {self.training.dataset} is no longer the one that {self.folder} began on: a run on "
-                    "other data is a new run, and --output names its folder"
-                )
-            self.state.restore(tensors, values)
-            before = values["launch"]
-        except FileNotFoundError as error:
-            raise UserError(f"no {path} here: all hosts must share the run folder to resume") from error
-        except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
-            raise UserError(f"the networks are not those of {path}: has the dataset changed?") from error
-        step = self.state.step
-        if step >= self.training.pretraining_steps + self.training.steps and not self.restarted:
-            more = step - self.training.pretraining_steps
-            raise UserError(f"{self.folder} is complete at step {step}: --steps is a total, give more than {more}")
-        changed += [f"{key} {before[key]} -> {now}" for key, now in self.state.launch().items() if before[key] != now]
-        self.accelerator.print(f"resuming {self.folder} after step {step}")
-        if changed:
-            self.notes.append(f"resumed after step {step} with {'; '.join(changed)}")
-            self.accelerator.print(f"from here on: {'; '.join(changed)}")
-        if self.training.streaming:
-            self.accelerator.print("note: a streamed dataset starts anew, so this resume is not exact")
-
-
-def load_checkpoint(path: Path) -> tuple[dict[str, checkpoint.Tensors], dict[str, Any]]:
-    """The tensors and the state of a checkpoint, those of multigan 0.1 under today's names."""
-    tensors, values = checkpoint.load(path)
-    return {name: legacy.weights(part) for name, part in tensors.items()}, legacy.state(values)
+    def say_what_next(self) -> None:
+        """Print where the run is, and the commands that use it."""
+        # A modality that is not installed by name must be given: a file must not choose what is imported.
+        name = self.training.modality
+        modality = f"--modality {name} " if ":" in name else ""
+        command = f"multigan generate {modality}--model {shlex.quote(str(self.folder))}"
+        print(f"run folder: {self.folder}\ngenerate:   {command}")
+        if self.state.best:
+            print(f"the best:   {command}/best (step {self.state.best[0]})")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -71,8 +71,8 @@ def resolve(training: TrainingConfig) -> RunLocation:
     begun = any((folder / "checkpoints").glob("step-*"))
     name, own, taken, begun = broadcast_object_list([str(folder), own, taken, begun])
     if taken:
-        resume_hint = f"--resume {name} goes on with the run in it" if begun else "delete it if nothing in it is needed"
-        raise UserError(f"{name} holds something already: {resume_hint}, or name a new folder with --output")
+        resume_hint = f"--resume {name} continues the run in it" if begun else "delete it if nothing in it is needed"
+        raise UserError(f"{name} is not empty: {resume_hint}, or name a new folder with --output")
     return RunLocation(Path(name), own and begun, restarted)
 
 

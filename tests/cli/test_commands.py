@@ -96,3 +96,20 @@ def test_importing_multigan_loads_no_torch_and_public_names_are_there():
         assert getattr(multigan, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing"):
         multigan.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("genrate", "generate"), ("evalute", "evaluate")])
+def test_misspelt_command_suggests_the_nearest(command, typed, meant):
+    assert command(typed).error == f"no command {typed!r}; did you mean {meant}?"
+
+
+def test_info_of_a_run_in_progress_shows_settings_and_progress(command, tmp_path):
+    (tmp_path / "config.yaml").write_text("modality: image\nsteps: 1000\nseed: 7\nmodel: {resolution: 64}\n")
+    (tmp_path / "metrics.jsonl").write_text('{"step": 250, "seconds": 50.0, "d_real": 0.5}\n')
+    out = command("info", tmp_path).out
+    assert "step 250 of 1,000, about 2.5 min left" in out and "seed 7" in out and "resolution 64" in out
+    assert "d_real 0.5" in out and "batch_size" not in out
+
+
+def test_generator_is_shown_in_one_line():
+    assert repr(multigan.load("starter/image")).startswith("TrainedGenerator(image, 10 classes, ")

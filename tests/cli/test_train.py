@@ -50,9 +50,9 @@ def test_resume_from_the_command_line(train, command, tmp_path):
         ("multigan.training.build.open_data", ""),
         (
             "multigan.training.run.Run.play",
-            "; begin again, with {} deleted or another --output: it has no checkpoint yet",
+            "; start again, with {} deleted or another --output: it has no checkpoint yet",
         ),
-        ("multigan.training.results.Results.preview", "; --resume {} goes on after step [12]"),
+        ("multigan.training.results.Results.preview", "; --resume {} continues after step [12]"),
     ],
     ids=["no folder", "no checkpoint", "a checkpoint"],
 )
@@ -70,11 +70,11 @@ def test_a_folder_that_is_taken_is_to_be_resumed_where_it_can_be(train, command,
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text("modality: image\n")
     found = command("train", "image", "--resume", tmp_path / "run").error
-    assert "nothing to resume" in found and "with it deleted" in found
+    assert "cannot resume" in found and "delete it" in found
     found = train("--output", tmp_path / "run").error
     assert "delete it" in found and "--resume" not in found
     assert train("--output", tmp_path / "trained").code == 0
-    assert f"--resume {tmp_path / 'trained'} goes on" in train("--output", tmp_path / "trained").error
+    assert f"--resume {tmp_path / 'trained'} continues" in train("--output", tmp_path / "trained").error
 
 
 @pytest.mark.parametrize(

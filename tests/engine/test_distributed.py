@@ -45,14 +45,6 @@ def test_adam_is_the_textbook_one():
     assert network.weight.item() == pytest.approx(weight, rel=1e-6)
 
 
-def test_unknown_and_missing_trackers_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"no tracker 'tensorbord'.*tensorboard"):
-        launch.start("tensorbord", tmp_path)
-    monkeypatch.setattr(launch, "get_available_trackers", lambda: [])
-    with pytest.raises(UserError, match="not installed"):
-        launch.start("wandb", tmp_path)
-
-
 def test_processes_launched_for_gpus_that_are_not_there_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)

@@ -22,7 +22,7 @@ def stopped(process, folder, said="stopped and saved after step "):
     """The step at which a run was stopped and saved; it must be the last one that was played."""
     (line,) = [line for line in process.err if said in line]
     step = int(line.split(said)[1].split(":")[0])
-    assert line == f"stopped and saved after step {step}: --resume {folder} goes on"
+    assert line == f"stopped and saved after step {step}: continue with --resume {folder}"
     assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"step-{step}"]
     assert [line["step"] for line in timeless(folder)] == list(range(1, step + 1))
     assert step < STEPS, "too late to show anything"
@@ -71,7 +71,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_resumed_from_its_last_
         process.wait_for("stopping after this step")
         process.send(signal.SIGINT)
         assert process.end() == 130, process.said
-        assert process.err[-1] == f"multigan: interrupted; --resume {folder} goes on after step 1"
+        assert process.err[-1] == f"multigan: interrupted; --resume {folder} continues after step 1"
         assert "stopped and saved" not in process.said and "Traceback" not in process.said
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-1"]
     run.train(dataclasses.replace(config.read(folder), resume=str(folder), discriminator_steps=1))

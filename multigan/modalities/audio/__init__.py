@@ -30,6 +30,7 @@ class Audio(Modality):
     config: AudioConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
     file_endings = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+    size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
     # What SpecGAN learned the drums with; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {
         "batch_size": 32,

@@ -35,6 +35,7 @@ class Image(Modality):
     config: ImageConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
     file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+    size_settings = ("resolution", "generator_width", "discriminator_width")
     # What kept its variety best on the digits; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
 

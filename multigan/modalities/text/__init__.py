@@ -43,6 +43,7 @@ class Text(Modality):
         "discriminator_learning_rate": 3e-4,
     }
     latent_space = False
+    size_settings = ("length", "vocabulary_size", "generator_width", "discriminator_width")
 
     # --- data ---
 
