@@ -7,7 +7,7 @@ loss and its five steps of the critic, the relativistic loss with both gradient 
 step. Phase shuffle stays: without it there was less to hear after the same time. Twenty minutes on one core; expect a
 classifier to know the drums apart by then, but every snare to be nearly the same snare. SpecGAN does better.
 
-    accelerate launch recipes/audio_cwavegan.py --dataset ../shared/data/fsdd --model.length 8192
+    accelerate launch recipes/audio_cwavegan.py --dataset FOLDER_OF_SOUNDS --model.length 8192
     multigan generate --modality audio --label kick -n 8
 """
 

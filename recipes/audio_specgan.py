@@ -7,7 +7,7 @@ A sound as a picture: the networks of DCGAN make a spectrogram, and Griffin and 
 minutes; WaveGAN had no variety after 25. The relativistic loss with both gradient penalties (Huang et al. 2024), as for
 pictures; the penalties weigh ten times as much, because a spectrogram has eight times the numbers of a small picture.
 
-    accelerate launch recipes/audio_specgan.py --dataset ../shared/data/fsdd --model.length 8192
+    accelerate launch recipes/audio_specgan.py --dataset FOLDER_OF_SOUNDS --model.length 8192
     multigan generate --modality audio --label snare --label "open hat" -n 20
 """
 

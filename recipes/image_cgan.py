@@ -7,7 +7,7 @@ gradient penalties (Huang et al. 2024), and pictures turned, scaled and moved a 
 them, keep it from making ten perfect pictures, one a class. About 25 minutes on one core; expect clear digits after
 1,000 of the 10,000 steps, and more variety from then on.
 
-    accelerate launch recipes/image_cgan.py --dataset ../shared/data/mnist --steps 5000
+    accelerate launch recipes/image_cgan.py --dataset ylecun/mnist --steps 5000
     multigan generate --modality image --label 3 --label 7 -n 20
 """
 

@@ -7,7 +7,7 @@ with scikit-learn, scaled up to 32 x 32. Two minutes on one core. Expect digits 
 relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) there was
 less variety.
 
-    accelerate launch recipes/image_gan.py --dataset ../shared/data/mnist --steps 10000
+    accelerate launch recipes/image_gan.py --dataset ylecun/mnist --steps 10000
     multigan generate --modality image -n 16
 """
 

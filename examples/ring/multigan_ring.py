@@ -15,7 +15,7 @@ class RingConfig:
     """The networks.
 
     Args:
-        latent_dim: How many numbers of noise each point is made from.
+        latent_dim: Size of the latent.
         width: Units of each hidden layer.
     """
 
@@ -47,8 +47,8 @@ class Ring(Modality):
 
     Config = RingConfig
     builtin_datasets = {"ring": ring}
-    training_defaults = {"steps": 3000, "batch_size": 256, "objective": "relativistic", "r1": 0.02, "r2": 0.02}
-    training_defaults |= {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "betas": (0.0, 0.99)}
+    training_defaults = {"steps": 3000, "batch_size": 256, "r1": 0.02, "r2": 0.02, "betas": (0.0, 0.99)}
+    training_defaults |= {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
 
     def encode(self, row):
         return {"real": numpy.array([row["x"], row["y"]], "float32")}

@@ -13,7 +13,8 @@ from PIL import Image
 
 from multigan import columns
 from multigan.errors import UserError
-from multigan.modalities.image import data
+from multigan.modalities.image import Image as ImageModality
+from multigan.modalities.image import ImageConfig, data
 
 BROKEN = (OSError, ValueError, SyntaxError)  # what data.cache.attempt takes for an unusable row
 
@@ -357,13 +358,13 @@ def pictures_dataset(colour_at, size=12, colour="RGB"):
 @given(colour_at=st.integers(0, 11), mode=st.sampled_from(["RGB", "RGBA", "P"]))
 def test_one_colour_picture_anywhere_makes_the_dataset_colour(streaming, colour_at, mode):
     dataset = pictures_dataset(colour_at, colour=mode)
-    assert data.channels(dataset.to_iterable_dataset() if streaming else dataset, "image") == 3
+    assert data.scan(dataset.to_iterable_dataset() if streaming else dataset, "image").colour
 
 
 def test_grey_dataset_has_one_channel_and_broken_pictures_do_not_count():
     grey = [encoded(Image.new(mode, (2, 2))) for mode in ("L", "LA", "1", "I;16")]
     cells = [{"bytes": content, "path": None} for content in [b"broken", *grey]]
-    assert data.channels(table(image=(cells, datasets.Image(decode=False))), "image") == 1
+    assert not data.scan(table(image=(cells, datasets.Image(decode=False))), "image").colour
 
 
 def test_digits_are_the_1797_of_scikit_learn():
@@ -372,3 +373,25 @@ def test_digits_are_the_1797_of_scikit_learn():
     first = data.pixels(digits[0]["image"], 8, 1)[0]
     # The first digit's first row in scikit-learn: 0 0 5 13 9 1 0 0 of 16.
     assert first[0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0] and digits[0]["label"] == 0
+
+
+def fitted_note(modality, dataset):
+    (note,) = modality.fit(dataset)
+    return note
+
+
+def test_a_run_says_how_many_pictures_of_what_sizes_and_classes():
+    note = fitted_note(ImageModality(ImageConfig(resolution=16)), data.digits())
+    assert note.startswith("1,797 pictures of 8 x 8 pixels; each as 16 x 16, grey; 10 classes; few: --model.rotation")
+
+
+def test_augmentation_is_not_advised_where_it_is_on():
+    assert "few" not in fitted_note(ImageModality(ImageConfig(resolution=16, rotation=10.0)), data.digits())
+
+
+def test_transparency_and_mixed_sizes_are_reported():
+    cells = [Image.new("RGBA", (20, 30)), Image.new("L", (10, 40)), Image.new("RGB", (64, 8))]
+    features = datasets.Features(image=datasets.Image())
+    note = fitted_note(ImageModality(), datasets.Dataset.from_dict({"image": cells}, features))
+    assert note.startswith("3 pictures of 8 x 10 to 40 x 64 pixels; each as 32 x 32, colour; transparency ")
+    assert "composited on white in 1;" in note

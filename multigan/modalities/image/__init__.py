@@ -47,14 +47,14 @@ class Image(Modality):
         label_column, classes = columns.find_classes(
             dataset, self.config.label_column, self.config.classes, self.config.conditional
         )
+        found = data.scan(dataset, image_column)
+        channels = self.config.channels or (3 if found.colour else 1)
         self.config = replace(
-            self.config,
-            image_column=image_column,
-            label_column=label_column,
-            channels=self.config.channels or data.channels(dataset, image_column),
-            classes=classes,
+            self.config, image_column=image_column, label_column=label_column, channels=channels, classes=classes
         )
-        return ()
+        rows = len(dataset) if hasattr(dataset, "__len__") else None
+        augmented = any(True for _ in self._augmentations())
+        return [data.report(found, rows, self.config.resolution, channels, len(classes), augmented)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
         from multigan import columns

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import numpy
@@ -11,7 +11,9 @@ from PIL import Image, ImageOps
 from multigan.columns import AnyDataset, find_column
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
-STREAM_LOOKED_AT = 256  # pictures of a stream that are opened to see whether they are grey
+STREAM_LOOKED_AT = 256  # pictures of a stream that are opened before training
+SCANNED = 20_000  # pictures that are opened once it is known that they are in colour
+FEW = 5_000  # pictures that a discriminator without augmentation soon knows by heart: Karras et al. 2020, ADA
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
 Image.MAX_IMAGE_PIXELS = 200_000_000
@@ -22,23 +24,85 @@ def find_image_column(dataset: AnyDataset, name: str | None) -> str:
     return find_column(dataset, name, "image_column", datasets.Image, IMAGE_NAMES, "pictures")
 
 
-def channels(dataset: AnyDataset, column: str) -> int:
-    """1 where all pictures are grey (of a stream: the first few hundred), else 3. Opens them without decoding."""
+class Scan(NamedTuple):
+    """What pictures are, by their headers.
+
+    Attributes:
+        looked_at: How many were opened.
+        colour: Whether any of them can show colour.
+        transparent: How many have transparency.
+        smallest, largest: The least and the most of both sides, (height, width).
+    """
+
+    looked_at: int
+    colour: bool
+    transparent: int
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+
+
+def scan(dataset: AnyDataset, column: str) -> Scan:
+    """Open pictures without decoding them: all of them, or as many as are needed to know of colour, and SCANNED more.
+
+    Of a stream, the first few hundred.
+    """
     if isinstance(dataset, datasets.IterableDataset):
         dataset = dataset.take(STREAM_LOOKED_AT)
+    colour, transparent = False, 0
+    sizes: list[tuple[int, int]] = []
     for row in dataset.select_columns(column):
+        if colour and len(sizes) >= SCANNED:
+            break
         try:
             with open_picture(row[column]) as picture:
-                if is_colour(picture):
-                    return 3
+                colour = colour or is_colour(picture)
+                transparent += is_transparent(picture)
+                sizes.append((picture.height, picture.width))
         except (OSError, ValueError):
             continue  # a broken picture is reported where it is decoded
-    return 1
+    heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
+    smallest, largest = (min(heights), min(widths)), (max(heights), max(widths))
+    return Scan(len(sizes), colour, transparent, smallest, largest)
+
+
+def report(found: Scan, count: int | None, resolution: int, channels: int, classes: int, augmented: bool) -> str:
+    """What was found in a dataset of pictures and what becomes of them, in one line.
+
+    Args:
+        found: What the pictures are.
+        count: How many there are; None for a stream.
+        resolution: That they are brought to.
+        channels: That they are brought to.
+        classes: How many classes they have, 0 for none.
+        augmented: Whether any augmentation is on.
+    """
+    sides = ["{} x {}".format(*size) for size in dict.fromkeys((found.smallest, found.largest))]
+    parts = [
+        f"{'a stream of' if count is None else f'{count:,}'} pictures of {' to '.join(sides)} pixels",
+        f"each as {resolution} x {resolution}, {'grey' if channels == 1 else 'colour'}",
+    ]
+    if classes:
+        parts.append(f"{classes} classes")
+    if found.transparent:
+        parts.append(f"transparency composited on white in {found.transparent:,}")
+    if count is not None and found.looked_at < count:
+        parts.append(f"{found.looked_at:,} of them looked at")
+    if count is not None and count < FEW and not augmented:
+        parts.append(
+            "few: --model.rotation 10 --model.scaling 0.1 --model.shift 0.05 keep the discriminator from "
+            "learning them by heart, --model.flip true too where a mirror image is as good"
+        )
+    return "; ".join(parts)
 
 
 def is_colour(picture: Image.Image) -> bool:
     """Whether a picture's own format can show colour."""
     return picture.mode not in ("1", "L", "LA", "La", "I", "F") and not picture.mode.startswith("I;16")
+
+
+def is_transparent(picture: Image.Image) -> bool:
+    """Whether a picture's own format has transparency."""
+    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 
 def open_picture(value: Any) -> Image.Image:
@@ -89,10 +153,10 @@ def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
 def flatten(picture: Image.Image) -> Image.Image:
     """Eight bits a channel, and transparent parts white."""
     if picture.mode == "F":
-        raise ValueError("a picture of fractions says nothing of its range: save it with 8 or 16 bits")
+        raise ValueError("float images have no defined range: save it with 8 or 16 bits per channel")
     if picture.mode.startswith("I"):  # 16 bits
         return Image.fromarray((numpy.asarray(picture, numpy.float64) / 257).round().clip(0, 255).astype(numpy.uint8))
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+    if is_transparent(picture):
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture
