@@ -82,7 +82,7 @@ def class_names(dataset: AnyDataset, column: str | None) -> tuple[str, ...]:
         raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
     if all(isinstance(value, int) and value >= 0 for value in values):
         if max(values, default=0) > MOST_CLASSES:
-            raise UserError(f"column {column!r} holds numbers up to {max(values)}: those are no classes")
+            raise UserError(f"column {column!r} has numbers up to {max(values)}: too large for class ids")
         return tuple(str(number) for number in range(max(values, default=-1) + 1))
     if all(isinstance(value, str) for value in values):
         return tuple(sorted(values))

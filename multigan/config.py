@@ -1,6 +1,6 @@
 """The configuration of a training run: typed, frozen, and the same from a recipe, a file, flags or Python.
 
-Each layer goes over the one before: defaults, the modality's own defaults, a recipe, a file, flags.
+Later ones override earlier ones: defaults, the modality's defaults, a recipe, a file, flags.
 """
 
 from __future__ import annotations
@@ -30,54 +30,55 @@ class TrainingConfig:
 
     Args:
         modality: What is generated: the name of an installed modality, or package.module:Class.
-        dataset: A built-in dataset, a folder, a file or a hub id; null is the modality's first built-in one.
-        subset: The configuration of a hub dataset that has several.
-        split: The part of the dataset to train on.
-        streaming: Read the dataset as it goes instead of decoding it once. Resuming is then not exact.
-        skip_corrupt: Leave out rows that cannot be used, and count them, instead of stopping.
-        output: The run folder; null makes a new one under runs/.
-        resume: A run folder to go on with. Its configuration is the default for every other flag.
-        steps: Steps of the game, each one generator update.
-        pretraining_steps: Steps of the generator alone before the game, for modalities that have such a phase.
+        dataset: A built-in dataset, a folder, a file or a Hub id; null is the modality's first built-in one.
+        subset: The configuration of a Hub dataset that has several.
+        split: The split of the dataset to train on.
+        streaming: Read the dataset while training instead of decoding it once. Resuming is then not exact.
+        skip_corrupt: Skip rows that cannot be used, and count them, instead of stopping.
+        output: The run folder; null creates a new one under runs/.
+        resume: A run folder to continue. Its configuration is the default for every other flag.
+        steps: Adversarial steps, each with one update of the generator.
+        pretraining_steps: Steps of the generator alone before that, for modalities that have such a phase.
         batch_size: Samples in a batch, over all processes and micro-batches together.
-        micro_batches: Parts that each process splits its share of a batch into, to fit in memory.
-        seed: Decides all that is random. The same configuration and seed make the same run.
+        micro_batches: Parts that each process splits its share of a batch into, to save memory.
+        seed: Determines everything random. The same configuration and seed give the same run.
         log_every: Steps between lines of metrics.
         sample_every: Steps between previews.
         checkpoint_every: Steps between checkpoints.
-        evaluate_every: Steps between evaluations, as of `multigan evaluate`; 0 is never. The best generator is kept.
+        evaluate_every: Steps between evaluations as by `multigan evaluate`; 0 is never. The best generator is kept.
         evaluate_samples: Samples in an evaluation, generated and real.
-        evaluate_held_out: The split to hold it against; null takes test or validation, else half of the training data.
+        evaluate_held_out: The split to compare with; null is test or validation, else half of the training data.
         evaluate_features: auto, classifier, random, samples, inception, or an encoder of transformers.
-        best_metric: The metric that tells which generator is the best.
-        timeout: Seconds that a process waits for one that does not answer, before it ends with an error.
-        tracker: Where the metrics and previews go besides the run folder: tensorboard, or any other that accelerate
-            knows and you have installed, or none.
-        objective: What the players minimise.
+        best_metric: The metric by which the best generator is chosen.
+        timeout: Seconds to wait for a process that does not answer, before ending with an error.
+        tracker: Where metrics and previews go besides the run folder: tensorboard, another tracker that accelerate
+            knows and that is installed, or none.
+        objective: The pair of losses.
         r1: Weight of the R1 penalty, on the discriminator's gradient at real samples.
         r2: Weight of the R2 penalty, on the discriminator's gradient at generated samples.
         wgan_gp: Weight of the WGAN-GP penalty; 10 in the paper, with the wasserstein objective.
-        penalty_every: Discriminator updates from one with penalties to the next, each as many times as strong.
-        label_smoothing: Taken off the discriminator's target for real samples, of objectives that have one; 0.1, say.
-        label_smoothing_fake: Added to its target for generated ones.
-        lecam: Weight of the LeCam penalty, which holds logits together where data is scarce; 0.1, say.
+        penalty_every: Apply the penalties in every n-th discriminator update, scaled accordingly (lazy regularisation).
+        label_smoothing: How far the discriminator's target for real samples is moved towards the other, for objectives
+            with targets; 0.1, say.
+        label_smoothing_fake: The same for generated samples.
+        lecam: Weight of the LeCam penalty, which keeps logits close together where data is scarce; 0.1, say.
         historical_averaging: Weight of the distance of both networks from their own averages so far; 1e-4, say.
-        spectral_norm: Whether the discriminator's weights are divided by their largest singular values.
-        instance_noise: Standard deviation of the noise on what the discriminator sees, at the first step; 0.1, say.
-        instance_noise_steps: Steps in which it falls to 0.
-        ada_target: Of the mean sign of D at real samples: augmentation comes more often while it is over that, and
-            less often under it. 0.6 in the paper; null augments all samples.
-        ada_samples: Real samples in which the share that is augmented goes from 0 to 1 at most.
+        spectral_norm: Divide the discriminator's weights by their largest singular values.
+        instance_noise: Standard deviation of noise on the discriminator's inputs at the first step; 0.1, say.
+        instance_noise_steps: Steps over which that noise falls to 0.
+        ada_target: Adaptive augmentation: the mean sign of the discriminator at real samples to aim for, by augmenting
+            more or fewer samples. 0.6 in the paper; null augments all samples.
+        ada_samples: Real samples in which the augmented share goes from 0 to 1 at most.
         discriminator_steps: Discriminator updates in each step.
-        generator_learning_rate: Adam's.
-        pretraining_learning_rate: The generator's before the game.
-        discriminator_learning_rate: Adam's.
-        betas: Adam's.
-        learning_rate_schedule: How the rates of the game fall: constant, linear, or cosine.
-        learning_rate_steps: Steps of the game in which they fall to 0; null stands for none, where they are constant.
-        learning_rate_warmup: Steps of the game in which they first rise from 0.
-        max_gradient_norm: Longer gradients are scaled down to this; null leaves them as they are.
-        ema_decay: How slowly the generator that is kept follows the one that is trained, from 0 to under 1.
+        generator_learning_rate: Learning rate of the generator (Adam).
+        pretraining_learning_rate: Learning rate of the generator during pretraining.
+        discriminator_learning_rate: Learning rate of the discriminator (Adam).
+        betas: Decay rates of Adam's moment estimates.
+        learning_rate_schedule: How learning rates decay: constant, linear, or cosine.
+        learning_rate_steps: Adversarial steps over which they decay to 0; null with the constant schedule.
+        learning_rate_warmup: Adversarial steps over which they first rise from 0.
+        max_gradient_norm: Clip the norm of gradients at this value; null does not clip.
+        ema_decay: Decay of the moving average of the generator, which is the one that is saved; from 0 to under 1.
         model: The modality's own configuration.
     """
 
@@ -264,7 +265,7 @@ def merge(recipe: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
         UserError: An unknown setting, a value that cannot be, or settings for another modality.
     """
     if values.get("modality", recipe.modality) != recipe.modality:
-        raise UserError(f"the settings are for modality {values['modality']!r}, and this trains {recipe.modality!r}")
+        raise UserError(f"the settings are for modality {values['modality']!r}, but this trains {recipe.modality!r}")
     model = values.get("model") or {}
     if not isinstance(model, Mapping):
         raise UserError(f"model is {model!r}: expected settings of modality {recipe.modality!r}")
@@ -286,10 +287,10 @@ def load_file(file: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UserError(f"cannot read the settings in {file}: {reason}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{file} holds no settings: expected lines such as steps: 1000")
+        raise UserError(f"{file} has no settings: expected lines such as steps: 1000")
     values = legacy.settings(values)
     if values.get("resume") is not None:
-        raise UserError(f"resume stands in {file}: give it as the flag --resume")
+        raise UserError(f"{file} sets resume: use the flag --resume instead")
     return values
 
 
@@ -327,7 +328,7 @@ def read(folder: Path, modality: str | None = None) -> TrainingConfig:
     values = load_file(folder / CONFIG_FILE)
     name = values.get("modality")
     if not isinstance(name, str):
-        raise UserError(f"{folder / CONFIG_FILE} is not of a run: it names no modality")
+        raise UserError(f"{folder / CONFIG_FILE} is not the configuration of a run: it names no modality")
     if ":" in name and name != modality:
-        raise UserError(f"the run in {folder} is of modality {name!r}, which is not installed by name: pass it along")
+        raise UserError(f"the run in {folder} is of modality {name!r}, which is not installed: pass it with --modality")
     return configure(**values)

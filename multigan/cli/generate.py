@@ -158,7 +158,7 @@ def new_folder(out: Path | None, name: str) -> Path:
         out, number = (None if folder.exists() else folder), number + 1
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"{out} holds something already: name a new folder with --out")
+            raise UserError(f"{out} is not empty: choose a new folder with --out")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write into {out}: {error.strerror or error}") from error

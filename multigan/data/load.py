@@ -194,8 +194,8 @@ def from_library(
     except (DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
         built_in = ", ".join(modality.builtin_datasets) or "none"
         raise UserError(
-            f"no dataset {name!r}: neither a built-in one ({built_in}), nor a folder or file here, nor to be had from "
-            f"the hub ({first_line(error)})"
+            f"no dataset {name!r}: neither a built-in one ({built_in}), nor a folder or file here, nor found on "
+            f"the Hub ({first_line(error)})"
         ) from error
     except (ValueError, OSError, StopIteration, datasets.exceptions.DatasetGenerationError) as error:
         if "corresponds to no data" in str(error):

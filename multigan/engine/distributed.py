@@ -95,7 +95,7 @@ def check_same(values: Mapping[str, object]) -> None:
         if different:
             name = different[0]
             raise UserError(
-                f"the processes were given different things: {name} is {everywhere[0][name]} in the first and "
+                f"the processes disagree on {name}: it is {everywhere[0][name]} in the first and "
                 f"{other.get(name)} in number {process}"
             )
 

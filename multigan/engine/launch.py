@@ -65,7 +65,7 @@ def check_launch(timeout: int) -> None:
         place = rendezvous_arguments(timeout) if restarted else {}
         state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout), **place)
     except (RuntimeError, ValueError) as error:  # the other host does not answer, or the port is taken
-        raise UserError(f"the processes cannot meet: {first_line(error)}") from error
+        raise UserError(f"the processes could not connect: {first_line(error)}") from error
     if torch.distributed.is_initialized() and not joined:
         atexit.register(state.destroy_process_group)  # at the very end: the processes may train again before it
     if state.distributed_type not in SUPPORTED:

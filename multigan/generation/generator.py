@@ -119,7 +119,7 @@ class TrainedGenerator:
             raise UserError(f"truncation is {truncation}: expected more than 0")
         if not self.modality.latent_space and (truncation is not None or interpolate):
             raise UserError(
-                f"modality {self.name!r} has neither truncation nor walks: near latents make no near samples"
+                f"modality {self.name!r} has neither truncation nor interpolation: similar latents differ in all"
             )
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
@@ -128,7 +128,7 @@ class TrainedGenerator:
         if interpolate:
             labels = labels[:1] if label is None else labels
             if len(labels) > 1:
-                raise UserError("a walk between two latents stays in one class: give one label")
+                raise UserError("an interpolation stays in one class: give one label")
         every = range(-(-n // BATCH)) if blocks is None else blocks
         return self._batches(n, seed, labels, truncation, interpolate, chosen, every)
 
@@ -168,9 +168,7 @@ class TrainedGenerator:
         if label is None:
             return list(range(len(classes)))
         if not classes:
-            raise UserError(
-                "this model knows no classes, so it takes no label: train one with --model.conditional true"
-            )
+            raise UserError("this model has no classes, so it takes no label: train one with --model.conditional true")
         given = [label] if isinstance(label, int | str) else list(label)
         if not given:
             raise UserError("no label is given: name one, or leave it out for all classes in turn")
@@ -189,7 +187,7 @@ class TrainedGenerator:
         """
         folder = Path(folder).resolve()
         if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} holds something that is no model: name a new folder")
+            raise UserError(f"{folder} is not empty, and not a model: choose a new folder")
         with written_whole(folder, "the model") as aside:
             save_file(network_tensors(self.network), aside / WEIGHTS)
             self.write_card(aside)

@@ -47,7 +47,7 @@ def find(model: str | Path) -> Path:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise UserError(
-            f"no run or model {name!r}: not a folder here, and not to be had from the hub ({first_line(error)})"
+            f"no run or model {name!r}: not a folder here, and not found on the Hub ({first_line(error)})"
         ) from error
 
 
@@ -71,7 +71,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder / CONFIG} is not a multigan model") from error
     if values["format"] > FORMAT:
         raise UserError(
-            f"the model in {folder} is of a later kind (multigan {values.get('multigan', 'unknown')}): update multigan"
+            f"{folder} was saved by a newer multigan ({values.get('multigan', 'unknown')}): update multigan"
         )
     values["config"] = legacy.model_settings(values["modality"], values["config"])
     return values
@@ -136,7 +136,7 @@ def label_lines(values: dict[str, Any]) -> list[str]:
     if not (config.get("conditional") and config.get("classes")):
         return []
     return [
-        f"It is told the class: `--label` with one of {', '.join(config['classes'][:20])}; without it, all in turn.",
+        f"Class-conditional: `--label` takes one of {', '.join(config['classes'][:20])}; without it, all in turn.",
         "",
     ]
 

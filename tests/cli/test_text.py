@@ -249,4 +249,4 @@ def test_words_of_the_dataset_that_look_like_special_tokens_are_words(train, tmp
 @pytest.mark.parametrize("flag", [("--interpolate",), ("--truncation", 0.5)])
 def test_there_is_no_walking_between_seeds(command, flag):
     found = command("generate", "--model", "starter/text", *flag)
-    assert found.code == 2 and "neither truncation nor walks" in found.err
+    assert found.code == 2 and "neither truncation nor interpolation" in found.err

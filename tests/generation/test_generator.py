@@ -447,7 +447,7 @@ def test_nothing_is_found_in_words(tmp_path):
 
 def test_a_hub_id_that_cannot_be_fetched_is_refused():
     # The tests run with HF_HUB_OFFLINE.
-    with pytest.raises(UserError, match="not to be had from the hub"):
+    with pytest.raises(UserError, match="not found on the Hub"):
         find("nobody/nothing-of-that-name")
 
 

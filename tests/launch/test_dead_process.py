@@ -154,6 +154,6 @@ def test_a_restarted_run_does_not_take_over_the_folder_of_another(tmp_path, flag
     command = torchrun("--max_restarts", 1, *TRAINING, *flags, processes=1)
     code, errors, said = ended([*command, "--steps", 4, "--output", folder], tmp_path)
     assert code != 0 and len(errors) == 2, said
-    assert "holds something already" in errors[0], said
-    assert "holds something already" in errors[1] or "cannot be resumed with another seed" in errors[1], said
+    assert "is not empty" in errors[0], said
+    assert "is not empty" in errors[1] or "cannot be resumed with another seed" in errors[1], said
     assert contents(folder) == before

@@ -223,7 +223,7 @@ def differing(folder, *flags, first="", second=""):
 )
 def test_processes_that_are_configured_differently_are_refused(tmp_path, first, second, reason):
     (error,) = differing(tmp_path, "--steps", 12, first=first, second=second)
-    assert "the processes were given different things" in error and reason in error
+    assert "the processes disagree on" in error and reason in error
 
 
 @pytest.mark.slow

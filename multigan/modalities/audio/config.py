@@ -27,7 +27,7 @@ class AudioConfig(ClassConditionalConfig):
         trim: Decibels below a recording's peak: what is quieter at its start and end is cut off. Null cuts nothing.
         architecture: specgan makes a spectrogram and finds the wave to it, wavegan makes the wave itself (both Donahue
             et al. 2019). The first learned the built-in drums in minutes, the second had no variety after 25.
-        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
+        conditional: Give both networks the class, so that samples of a chosen class can be generated.
         latent_dim: How many numbers of noise each sound is made from.
         generator_width: Channels before the generator's last layer; wavegan, the paper's model size.
         discriminator_width: Channels after the discriminator's first layer.

@@ -18,7 +18,7 @@ class ImageConfig(ClassConditionalConfig):
             middle taken.
         architecture: mlp, fully connected networks (Goodfellow et al. 2014), or dcgan, convolutional ones
             (Radford et al. 2016).
-        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
+        conditional: Give both networks the class, so that samples of a chosen class can be generated.
         latent_dim: How many numbers of noise each picture is made from.
         generator_width: dcgan, channels before the generator's last layer; mlp, units of its smallest hidden layer.
         discriminator_width: dcgan, channels after the discriminator's first layer; mlp, units of its smallest
