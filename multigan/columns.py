@@ -1,4 +1,4 @@
-"""For modalities: finding what a dataset calls its examples and their classes."""
+"""For modalities: finding the columns of examples and of classes in a dataset."""
 
 from typing import Any, TypeAlias
 

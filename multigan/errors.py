@@ -1,8 +1,8 @@
-"""The errors that a user can mend."""
+"""Errors that a user can fix."""
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used; the message is one line that says what, and how to fix it.
+    """Something the user gave cannot be used; the message is one line: what is wrong, and how to fix it.
 
     The command line prints the message and exits with code 2. From Python it is an ordinary exception.
     """
@@ -17,9 +17,9 @@ class NoSplitError(UserError):
 
 
 class BrokenSamplesError(UserError):
-    """What was generated is not finite numbers."""
+    """The generated samples are not finite."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, without what follows its first line; its name, where it says nothing."""
+    """The first line of a library's error message; its type, if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What is written: folders and files whole or not at all, and weights as files want them."""
+"""Writing files: folders and files atomically, weights as safetensors needs them, samples one by one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEFORE = ".before-"
 
 @contextmanager
 def written_whole(folder: Path, what: str) -> Iterator[Path]:
-    """A new folder to write into, which then takes the place of ``folder``: synced to the disk and renamed.
+    """A new folder to write into, which then replaces ``folder`` atomically: synced to the disk and renamed.
 
     Args:
         folder: Where it is to be; one that is there is replaced.
@@ -56,10 +56,10 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
 
 
 def lock(folder: Path) -> int:
-    """Keep a folder to this process, until the descriptor that is returned is closed or the process ends.
+    """Lock a folder for this process, until the returned descriptor is closed or the process ends.
 
     Raises:
-        UserError: Another one keeps it.
+        UserError: Another process has locked it.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -73,7 +73,7 @@ def lock(folder: Path) -> int:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Replace a small file, whole or not at all."""
+    """Replace a small file atomically."""
     aside = file.with_name(ASIDE + file.name)
     try:
         aside.write_text(text)

@@ -34,7 +34,7 @@ def names() -> list[str]:
 
 
 def installed() -> list[Listed]:
-    """Every modality installed, each imported to see whether it can be; one that cannot stops no other."""
+    """Every installed modality, imported to see whether it works; one that fails does not affect the others."""
     listed = []
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
@@ -62,7 +62,10 @@ def load(name: str) -> type[Modality]:
     module, _, attribute = target.partition(":")
     try:
         modality = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way, and must take nothing with it
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a third-party module may fail in any way, and must not affect anything else
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"modality {name!r} ({target}) fails to import: {reason}") from error
     if not (inspect.isclass(modality) and issubclass(modality, Modality)):

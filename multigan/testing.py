@@ -1,4 +1,4 @@
-"""The conformance suite: what every modality must pass, the built-in ones and a stranger's.
+"""The conformance suite: what every modality must pass, built-in and third-party ones.
 
     from multigan.testing import ModalityConformance
 

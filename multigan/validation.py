@@ -1,4 +1,4 @@
-"""Values of the types that settings have; any other is an error in words that a user can act on."""
+"""Validation of settings: values of the declared types, and errors that say what was expected."""
 
 from __future__ import annotations
 

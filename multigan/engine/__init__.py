@@ -1,1 +1,1 @@
-"""The adversarial game. It knows torch and accelerate, and nothing of modalities, datasets or configuration files."""
+"""The adversarial engine. It depends on torch and accelerate, and knows no modality, dataset or configuration file."""

@@ -1,7 +1,7 @@
 """Checkpoints: folders of safetensors and JSON, complete or absent.
 
-A checkpoint is written aside, its manifest last, synced to the disk and renamed into place; older ones are pruned after
-that. Nothing in one can run code when it is loaded.
+A checkpoint is written to a temporary folder, its manifest last, synced to the disk and renamed into place; then older
+ones are pruned. Nothing in a checkpoint can run code when it is loaded.
 """
 
 import hashlib
@@ -31,10 +31,10 @@ Tensors = dict[str, Tensor]
 
 
 class Writer:
-    """Writes in the background, one thing at a time, while training goes on.
+    """Writes in the background, one thing at a time, while training continues.
 
-    Left as a context, it waits for what is being written; but not after a KeyboardInterrupt, which is to end the
-    process at once: a write is whole or absent.
+    As a context manager it waits for the write in progress, except after a KeyboardInterrupt, which ends the process at
+    once: a write is complete or absent.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Writer:
         self.error: Exception | None = None
 
     def submit(self, write: Callable[[], Any]) -> None:
-        """Write, once what was being written is on the disk; raises what went wrong with that."""
+        """Write, once the previous write is on the disk; raises its error."""
         self.wait()
 
         def run() -> None:
@@ -55,12 +55,12 @@ class Writer:
         self.thread.start()
 
     def check(self) -> None:
-        """Raise what went wrong with the last write, if it has ended by now."""
+        """Raise the error of the last write, if it has failed by now."""
         if self.error is not None:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until all is on the disk; raises what went wrong."""
+        """Wait until everything is on the disk; raises what went wrong."""
         if self.thread is not None:
             self.thread.join()
         error, self.thread, self.error = self.error, None, None
@@ -118,10 +118,10 @@ def complete(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that is as it was written and whose state is good; and a line for each damaged one.
+    """The newest intact checkpoint whose state is good, and a warning for each damaged one.
 
-    Damaged ones are put aside under another name. With one found, those that are newer are removed, so that they are
-    not resumed later; with none found, all stay.
+    Damaged ones are renamed. If a good one is found, newer ones are removed, so that they are not resumed later; if
+    none is found, all stay.
 
     Raises:
         UserError: As `damage` does.
@@ -145,17 +145,17 @@ def newest(folder: Path, good: Callable[[dict[str, Any]], bool]) -> tuple[Path |
 
 
 def remove(path: Path) -> None:
-    """Remove a checkpoint; cut off in the middle, what is left is litter, not half a checkpoint."""
+    """Remove a checkpoint; if interrupted, what is left is litter, not half a checkpoint."""
     aside = path.with_name(ASIDE + path.name)
     path.rename(aside)
     shutil.rmtree(aside)
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, None if it is as it was written.
+    """What is wrong with a checkpoint, None if it is intact.
 
     Raises:
-        UserError: It was written by another version of multigan, in a way that this one does not read.
+        UserError: It was written by a multigan whose format this one does not read.
     """
     manifest = path / MANIFEST
     try:
@@ -200,7 +200,7 @@ def optimizer_tensors(optimizer: Optimizer) -> Tensors:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
-    """Put back what `optimizer_tensors` took."""
+    """Restore what `optimizer_tensors` returned."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, Tensors] = {}
     for key, value in tensors.items():
@@ -215,6 +215,6 @@ def restore_optimizer(optimizer: Optimizer, tensors: Tensors) -> None:
 
 
 def digest(file: Path) -> str:
-    """A checksum against damage, ten times as fast as the disk: it is not there to keep anybody from forging a file."""
+    """A checksum that detects damage, ten times as fast as the disk; it does not protect against forgery."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, xxhash.xxh3_128).hexdigest()  # type: ignore[arg-type] # it has all that counts

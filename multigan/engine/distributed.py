@@ -1,4 +1,4 @@
-"""Processes and devices: one process, or data-parallel ones; nothing else."""
+"""Data-parallel processes: sharing out batches, wrapping networks, and staying in agreement."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -47,9 +47,9 @@ def prepare(accelerator: Accelerator, network: nn.Module, optimizer: Optimizer) 
 
 
 class StopSignal:
-    """What the processes tell one another between steps, over a connection of its own on the CPU.
+    """Lets the processes agree on when to stop, over a CPU connection of its own.
 
-    An answer comes one step after its question, so that no process waits for it and no device is asked.
+    An answer arrives one step after its question, so that neither a process nor a device has to wait.
     """
 
     def __init__(self, accelerator: Accelerator, timeout: int) -> None:
@@ -59,7 +59,7 @@ class StopSignal:
             self.group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
 
     def max_of_previous(self, number: int) -> int:
-        """The largest number that any process gave in the call before this one; alone, the number."""
+        """The largest number that any process passed in the previous call; with one process, the number."""
         if self.alone:
             return number
         answer = self.collect()
@@ -69,7 +69,7 @@ class StopSignal:
         return answer
 
     def collect(self) -> int:
-        """Wait for the answer to the last question, 0 if there is none."""
+        """Wait for the answer to the last call, 0 if there is none."""
         if self.pending is None:
             return 0
         number, work = self.pending
@@ -78,13 +78,13 @@ class StopSignal:
         return int(number)
 
     def barrier(self) -> None:
-        """Wait for the other processes as long as it takes: one of them may be decoding a dataset for hours."""
+        """Wait for the other processes, however long: one of them may be decoding a dataset for hours."""
         if not self.alone:
             torch.distributed.monitored_barrier(self.group, timeout=A_DAY)
 
 
 def check_same(values: Mapping[str, object]) -> None:
-    """Make sure that all processes were given the same.
+    """Check that all processes have the same values.
 
     Raises:
         UserError: They were not; names the first thing that differs.
@@ -101,7 +101,7 @@ def check_same(values: Mapping[str, object]) -> None:
 
 
 def raise_on_all(problem: UserError | None) -> None:
-    """Make sure that nothing is wrong in any process, so that none waits for one that has stopped.
+    """Raise on every process if there is a problem on any, so that none waits for one that has stopped.
 
     Raises:
         UserError: The first problem of any, in all of them.
@@ -113,7 +113,7 @@ def raise_on_all(problem: UserError | None) -> None:
 
 
 def check_weights(accelerator: Accelerator, networks: Mapping[str, nn.Module]) -> None:
-    """Make sure that all processes hold the same weights, to the last bit, by comparing a hash of each.
+    """Check that all processes have bit-identical weights, by comparing a hash of each.
 
     Raises:
         UserError: They do not; names the first module that differs.
@@ -129,11 +129,11 @@ def check_weights(accelerator: Accelerator, networks: Mapping[str, nn.Module]) -
         processes = ", ".join(str(int(process)) for process in different[:, column].nonzero())
         module = list(weights)[column].rpartition(".")[0]
         raise UserError(
-            f"the processes no longer hold the same weights: the first module that differs is {module}, in process "
-            f"{processes}; --resume goes on from the last checkpoint"
+            f"the processes no longer have the same weights: the first module that differs is {module}, in process "
+            f"{processes}; continue from the last checkpoint with --resume"
         )
 
 
 def is_loss_of_a_process(error: RuntimeError) -> bool:
-    """Whether an error is that another process has gone, or does not answer in time."""
+    """Whether an error means that another process has gone or does not answer in time."""
     return isinstance(error, torch.distributed.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))

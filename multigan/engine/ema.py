@@ -1,4 +1,4 @@
-"""The moving average of the generator's weights: what previews and generation use."""
+"""The exponential moving average of the generator, which previews and generation use."""
 
 from collections.abc import Iterable
 

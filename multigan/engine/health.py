@@ -1,4 +1,4 @@
-"""Whether a run is well: steps that were dropped, a collapse, a discriminator that has won, silent divergence."""
+"""Health checks of a run: dropped steps, mode collapse, a discriminator that has won, divergence."""
 
 import math
 import statistics
@@ -21,12 +21,12 @@ PATIENCE = {"dropped steps": 1, "collapse": 5, "discriminator has won": 3, "dive
 
 
 class DivergedError(Exception):
-    """Step after step has to be dropped, or a weight is no longer a number."""
+    """Too many steps in a row were dropped, or a weight is no longer finite."""
 
 
 @dataclass
 class Health:
-    """What is counted and compared while a run goes on.
+    """Counters and reference values of a run.
 
     Attributes:
         spread: That of a few real samples, the standard for diversity.
@@ -51,7 +51,7 @@ class Health:
     reported: int = 0
 
     def count(self, metrics: Metrics) -> Metrics:
-        """Take the numbers of dropped updates out of the metrics of a step."""
+        """Move the numbers of dropped updates from the metrics of a step into the counters."""
         total: Tensor | float = 0.0
         for name in [name for name in metrics if name.endswith("_dropped")]:
             player, value = name.removesuffix("_dropped"), metrics.pop(name)
@@ -61,12 +61,12 @@ class Health:
         return metrics
 
     def check(self) -> None:
-        """Raise the error for a run whose last steps were all dropped."""
+        """Raise DivergedError if the last steps were all dropped."""
         if self.streak >= STREAK:
             raise DivergedError(f"the last {int(self.streak)} steps were dropped: a loss or a gradient was not finite")
 
     def check_metrics(self, line: dict[str, Any], fake: Tensor) -> tuple[dict[str, Any], list[str]]:
-        """What a line of metrics says of the run's health.
+        """Check a line of metrics for signs of trouble.
 
         Args:
             line: The means of the metrics.
@@ -93,7 +93,7 @@ class Health:
         return values, [ADVICE[name] for name in alarms if self.suspected[name] == PATIENCE[name]]
 
     def has_grown(self, line: dict[str, Any]) -> bool:
-        """Whether a gradient is far from what it was when the run was young."""
+        """Whether a gradient norm is far above its early values."""
         grown = False
         for player in self.dropped:
             norm, young = line.get(f"{player}_gradient_norm"), self.norms.setdefault(player, [])
@@ -104,12 +104,12 @@ class Health:
         return grown
 
     def is_steep(self, line: dict[str, Any]) -> bool:
-        """Whether the discriminator is far steeper than any that is good for something: logits without bounds."""
+        """Whether the discriminator is so steep that its logits are unbounded."""
         d_real, d_fake = line.get("d_real"), line.get("d_fake")
         return d_real is not None and d_fake is not None and d_real - d_fake > STEEP * self.pairwise_distances[0]
 
     def state(self) -> dict[str, Any]:
-        """What `restore` takes, as plain numbers."""
+        """The state for `restore`, as plain numbers."""
         dropped = {player: int(count) for player, count in self.dropped.items()}
         return {
             "dropped": dropped,
@@ -121,7 +121,7 @@ class Health:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         self.dropped, self.streak = dict(state["dropped"]), state["streak"]
         self.norms, self.suspected = state["norms"], state["suspected"]
         self.reported = state["reported"]
@@ -140,7 +140,7 @@ ADVICE = {
 
 
 def pairwise_distances(samples: Tensor) -> tuple[float, float]:
-    """How far samples ``(N, *S)`` are apart: mean distance over all pairs, and of each to its nearest neighbour.
+    """Distances between samples ``(N, *S)``: the mean over all pairs, and the mean to the nearest neighbour.
 
     By matrix products in float32: identical samples come out a few thousandths of their length apart, at most.
     """
@@ -153,7 +153,7 @@ def pairwise_distances(samples: Tensor) -> tuple[float, float]:
 
 
 def diversity(fake: tuple[float, float], real: tuple[float, float]) -> float:
-    """How much generated samples differ from one another, as a share of how much real ones of the same classes do.
+    """How much generated samples differ from each other, relative to real ones of the same classes.
 
     The lesser of two shares: over all pairs, which is small where all samples are of one kind, and between nearest
     neighbours, which is small where there are a few kinds and no difference within one. 1 is as in the data.

@@ -38,7 +38,7 @@ def check_launch(timeout: int) -> None:
         timeout: Seconds that each exchange waits for the others.
 
     Raises:
-        UserError: The launcher asked for what this machine has not, or for a way of training that is not supported.
+        UserError: The launcher asked for what this machine does not have, or for an unsupported way of training.
     """
     for name, (good, reason) in UNSUPPORTED.items():
         if os.environ.get(name, next(iter(good))).lower() not in good:

@@ -1,4 +1,4 @@
-"""Step after step: the schedule of what happens between steps, and the metrics."""
+"""The training loop: steps, what happens between them, and the means of the metrics."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from multigan.engine.step import Metrics
 
 @dataclass
 class Meter:
-    """Means of the metrics since they were last read. They stay on the device until then.
+    """Means of the metrics since they were last read, kept on the device until then.
 
-    Values that are not finite are left out: those of steps that were dropped.
+    Values that are not finite, those of dropped steps, are left out.
 
     Attributes:
         sums: For each set of metrics that came together (a warm-up and the game have different ones), their sums and
@@ -26,7 +26,7 @@ class Meter:
     sums: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
 
     def add(self, metrics: Metrics) -> None:
-        """Take in the metrics of one step."""
+        """Add the metrics of one step."""
         values = torch.stack([value.float() for value in metrics.values()])
         finite = values.isfinite()
         both = torch.stack([values.where(finite, 0.0), finite.float()])
@@ -34,7 +34,7 @@ class Meter:
         self.sums[names] = self.sums[names] + both if names in self.sums else both
 
     def read(self, accelerator: Accelerator) -> dict[str, float | None]:
-        """The means over the steps and the processes, None where no value was finite; starts afresh."""
+        """The means over steps and processes, None where no value was finite; resets the sums."""
         totals: dict[str, Tensor] = {}
         for names in sorted(self.sums):
             sums = accelerator.reduce(self.sums[names], "sum").cpu()
@@ -44,13 +44,13 @@ class Meter:
         return {name: float(both[0] / both[1]) if both[1] else None for name, both in sorted(totals.items())}
 
     def state(self) -> list[dict[str, Any]]:
-        """What `restore` takes, as plain numbers: the sums of every process. All processes must ask."""
+        """The state for `restore`, as plain numbers: the sums of every process. Every process must call this."""
         own = {" ".join(names): sums.tolist() for names, sums in self.sums.items()}
         states: list[dict[str, Any]] = gather_object([own])
         return states
 
     def restore(self, states: list[dict[str, Any]], accelerator: Accelerator) -> None:
-        """Go on from what `state` gave; on another number of processes the first one takes the sums of all."""
+        """Restore what `state` returned; on another number of processes the first one takes all sums."""
         same = len(states) == accelerator.num_processes
         mine = states[accelerator.process_index : accelerator.process_index + 1] if same else states
         self.sums = {}
@@ -62,7 +62,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Periodic:
-    """Something to do each so many steps, and after the last one.
+    """Something to do every so many steps, and after the last one.
 
     Attributes:
         steps: How many.
@@ -74,7 +74,7 @@ class Periodic:
 
 
 def run(play: Callable[[int], Metrics], start: int, total: int, meter: Meter, hooks: list[Periodic]) -> Iterator[int]:
-    """Play steps ``start`` to ``total``, adding each one's metrics to the meter; yields the number of steps done.
+    """Take steps ``start`` to ``total`` and add their metrics to the meter; yields the number of steps done.
 
     The hooks run in their order after each step that is theirs.
     """

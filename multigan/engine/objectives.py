@@ -1,4 +1,4 @@
-"""What the two players minimise: pairs of plain functions.
+"""Objectives: what the two networks minimise, as pairs of plain functions.
 
 Each takes raw logits, ``real`` and ``fake`` of shape ``(B,)``, and returns a scalar tensor, the mean over the batch.
 """
@@ -11,13 +11,13 @@ from torch.nn.functional import logsigmoid, relu, softplus
 
 
 class Objective(NamedTuple):
-    """The two sides of a game.
+    """The losses of both networks.
 
     Attributes:
         discriminator: ``(real, fake)`` logits -> the discriminator's loss.
         generator: ``(real, fake)`` logits -> the generator's loss.
-        generator_sees_real: Whether the generator's loss reads the real logits; if not, they are not computed and
-            the fake ones are given in their place.
+        generator_sees_real: Whether the generator's loss depends on the real logits; if not, they are not computed, and
+            the fake ones are passed instead.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -36,7 +36,7 @@ def non_saturating_generator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """``log(1 - s(fake))``. Goodfellow et al. 2014, arXiv:1406.2661, equation 1. Its gradient vanishes as D wins."""
+    """``log(1 - s(fake))``. Goodfellow et al. 2014, arXiv:1406.2661, equation 1. It vanishes as D improves."""
     return logsigmoid(-fake).mean()
 
 

@@ -1,7 +1,7 @@
 """Gradient penalties on the discriminator, for samples of any rank.
 
-Each judges with the discriminator as it was built, outside every wrapper, in float32: under reduced precision a
-penalty can be almost entirely wrong, and through a data-parallel wrapper its gradients are lost without a word.
+Each uses the discriminator as it was built, outside every wrapper, in float32: under reduced precision a penalty can be
+almost entirely wrong, and through a data-parallel wrapper its gradients are lost silently.
 ``discriminate`` maps samples ``(B, *S)`` to logits ``(B,)``.
 """
 
@@ -14,7 +14,7 @@ Discriminate = Callable[[Tensor], Tensor]
 
 
 def squared_gradient_norm(discriminate: Discriminate, samples: Tensor) -> Tensor:
-    """``|| d judge(x) / d x ||^2`` for each sample: ``(B, *S) -> (B,)``, differentiable by the parameters."""
+    """``|| d D(x) / d x ||^2`` for each sample: ``(B, *S) -> (B,)``, differentiable by the parameters."""
     samples = samples.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(discriminate(samples).sum(), samples, create_graph=True)
     return gradient.square().flatten(1).sum(1)
@@ -41,5 +41,5 @@ def wgan_gp(discriminate: Discriminate, real: Tensor, fake: Tensor, mix: Tensor)
     """
     mix = mix.view(-1, *[1] * (real.dim() - 1))
     squared = squared_gradient_norm(discriminate, mix * real + (1 - mix) * fake)
-    # The root's slope is infinite at zero, where a dead discriminator would make every gradient NaN.
+    # The root's slope is infinite at zero: a dead discriminator would make every gradient NaN.
     return ((squared + 1e-12).sqrt() - 1).square().mean()

@@ -1,4 +1,4 @@
-"""Where the processes of one attempt meet, when a launcher restarts them."""
+"""The rendezvous of processes that a launcher has restarted."""
 
 import time
 import uuid
@@ -14,10 +14,10 @@ PAUSE = 0.05  # seconds between two looks
 
 
 def rendezvous_arguments(timeout: int) -> dict[str, Any]:
-    """Where the processes of this attempt meet, as arguments for `init_process_group`.
+    """Arguments for `init_process_group` by which the processes of this attempt find each other.
 
-    A launcher that restarts the processes gives them the store of the attempt before, where they would read the
-    addresses of processes that have ended. So they meet in a part of it that is theirs alone.
+    A launcher that restarts processes gives them the store of the previous attempt, with the addresses of processes
+    that have ended. So each attempt uses a part of the store of its own.
     """
     store, rank, size = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     store = PrefixStore("multigan", store)
@@ -26,10 +26,10 @@ def rendezvous_arguments(timeout: int) -> dict[str, Any]:
 
 
 def agree_on_attempt(store: Store, rank: int, size: int, timeout: int) -> str:
-    """A word that the processes of this attempt have in common, and those of no other.
+    """A key shared by the processes of this attempt and by no others.
 
-    The number of restarts would not do: each host counts its own. So each process makes up a word, and the first
-    writes them all down, again and again, until every process has found its own among those written down.
+    The number of restarts would not do, because each host counts its own. So each process publishes a random word, and
+    the first process publishes the list of them, repeatedly, until every process has found its own in it.
 
     Raises:
         UserError: Some have not come in time; the first process says which.

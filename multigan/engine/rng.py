@@ -1,7 +1,7 @@
 """Random numbers that depend on (seed, purpose, step, position in the global batch) and on nothing else.
 
-Every process draws the numbers of the whole batch, on the CPU, and takes its own rows: so one process, two, and many
-micro-batches see the same numbers, and so does a run that was stopped and resumed.
+Every process draws the numbers of the whole batch, on the CPU, and takes its own rows. So one process, several, and
+many micro-batches use the same numbers, and so does a resumed run.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def derive_seed(*parts: object) -> int:
-    """A 63-bit seed from any values that print the same everywhere."""
+    """A 63-bit seed from values whose repr is the same everywhere."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 

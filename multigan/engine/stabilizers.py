@@ -1,7 +1,7 @@
-"""What keeps a game from running away, each off unless it is asked for. Penalties on gradients are in `penalties`.
+"""Stabilisers of adversarial training, each off by default. Penalties on gradients are in `penalties`.
 
-Those that remember something keep it in tensors, which a checkpoint holds; what they remember is of the whole batch,
-so that it is the same on any number of processes.
+State is kept in tensors, which checkpoints include, and is computed from the whole batch, so that it is the same on any
+number of processes.
 """
 
 import math
@@ -22,9 +22,9 @@ LECAM_DECAY = 0.99
 
 @dataclass
 class HistoricalAverage:
-    """``w || theta - mean of all theta so far ||^2`` added to a player's loss: Salimans et al. 2016, section 3.3.
+    """``w || theta - mean of all theta so far ||^2`` added to a network's loss: Salimans et al. 2016, section 3.3.
 
-    It damps orbits round an equilibrium that gradients alone would not end. arXiv:1606.03498.
+    It damps oscillations around an equilibrium that gradients alone would sustain. arXiv:1606.03498.
 
     Attributes:
         weight: w.
@@ -38,13 +38,13 @@ class HistoricalAverage:
 
     @classmethod
     def of(cls, network: nn.Module, weight: float) -> "HistoricalAverage":
-        """One that begins with the weights as they are."""
+        """Start from the current weights."""
         means = [value.detach().clone() for value in network.parameters()]
         return cls(weight, means, torch.ones((), device=means[0].device))
 
     @torch.no_grad()
     def begin(self, network: nn.Module) -> None:
-        """Forget all, and begin with the weights as they now are."""
+        """Start over from the current weights."""
         for mean, value in zip(self.means, network.parameters(), strict=True):
             mean.copy_(value)
         self.count.fill_(1)
@@ -58,7 +58,7 @@ class HistoricalAverage:
 
     @torch.no_grad()
     def remember(self, network: nn.Module) -> None:
-        """Take the weights as they now are into the means."""
+        """Add the current weights to the means."""
         self.count += 1
         for mean, value in zip(self.means, network.parameters(), strict=True):
             mean.lerp_(value, (1 / self.count).to(mean.dtype))
@@ -68,7 +68,7 @@ class HistoricalAverage:
 class LeCam:
     """``w (E (D(real) - a_fake)^2 + E (D(fake) - a_real)^2)``, with moving averages a of the logits.
 
-    Tseng et al. 2021, arXiv:2104.03310, equation 4: it keeps logits near one another where data is scarce.
+    Tseng et al. 2021, arXiv:2104.03310, equation 4: it keeps logits close together where data is scarce.
 
     Attributes:
         weight: w, lambda there.
@@ -85,12 +85,12 @@ class LeCam:
         return cls(weight, torch.zeros(2, device=device), torch.zeros((), device=device))
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Of logits ``(B,)``; a scalar."""
+        """The penalty, a scalar, for logits ``(B,)``."""
         a_real, a_fake = self.averages.unbind()
         return self.weight * ((real - a_fake).square().mean() + (fake - a_real).square().mean())
 
     def remember(self, real: Tensor, fake: Tensor, mean: Mean) -> None:
-        """Move the averages towards the means of a phase; the first are taken as they are."""
+        """Update the averages with the means of a phase; the first ones replace them."""
         logits = mean(torch.stack([real, fake]))
         good = logits.isfinite().all()
         self.count += good
@@ -100,10 +100,10 @@ class LeCam:
 
 @dataclass
 class AdaptiveAugmentation:
-    """The probability that a sample is augmented, which follows how far the discriminator overfits.
+    """The probability of augmenting a sample, adapted to how much the discriminator overfits.
 
-    Karras et al. 2020, arXiv:2006.06676, section 3: ``r = E sign D(real)``, and p goes up while r is above the target,
-    down while it is under it, from 0 to 1 in so many samples at most.
+    Karras et al. 2020, arXiv:2006.06676, section 3: ``r = E sign D(real)``, and p rises while r is above the target
+    and falls while it is below, from 0 to 1 in so many samples at most.
 
     Attributes:
         target: Of r.
@@ -122,7 +122,7 @@ class AdaptiveAugmentation:
         return cls(target, samples, torch.zeros((), device=device), torch.zeros(2, device=device))
 
     def remember(self, sign: Tensor, phase: int, batch_size: int, mean: Mean) -> None:
-        """Count the mean sign of a phase's real logits, and after every fourth move p."""
+        """Add the mean sign of a phase's real logits; every fourth phase, update p."""
         self.signs += (mean(torch.stack([sign, torch.ones_like(sign)])) * batch_size).round()
         if (phase + 1) % ADAPT_EVERY == 0:
             total, count = self.signs.unbind()
@@ -133,7 +133,7 @@ class AdaptiveAugmentation:
 
 @dataclass
 class StabilizerState:
-    """What the stabilizers of a game remember; those that are off are not there.
+    """The state of the stabilisers that are on.
 
     Attributes:
         histories: Of the players by name.
@@ -148,12 +148,12 @@ class StabilizerState:
     noise: float = 0.0
 
     def begin(self, players: dict[str, nn.Module]) -> None:
-        """Begin the averages of the weights with the weights as they now are."""
+        """Start the averages of the weights from the current weights."""
         for player, history in self.histories.items():
             history.begin(players[player])
 
     def after_phase(self, metrics: dict[str, Tensor], phase: int, batch_size: int, mean: Mean) -> dict[str, Tensor]:
-        """Remember a phase of the discriminator; returns what there is to see of it."""
+        """Update the state after a discriminator phase; returns metrics of it."""
         sign = metrics.pop("d_sign")
         if self.lecam is not None:
             self.lecam.remember(metrics["d_real"], metrics["d_fake"], mean)
@@ -163,7 +163,7 @@ class StabilizerState:
         return {"augmentation_probability": self.adaptive.probability.clone()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, by name: no copies."""
+        """All tensors by name, not copied."""
         named: dict[str, Tensor] = {}
         for player, history in self.histories.items():
             named |= {f"{player}.{place}": mean for place, mean in enumerate(history.means)}
@@ -175,7 +175,7 @@ class StabilizerState:
         return named
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `tensors` gave; what is not there, because it was off, begins anew."""
+        """Restore what `tensors` returned; what is missing, because it was off, starts from zero."""
         for name, value in self.tensors().items():
             if name in tensors:
                 value.copy_(tensors[name])
@@ -184,7 +184,7 @@ class StabilizerState:
 
 
 def noise_at(step: int, first: float, steps: int) -> float:
-    """The standard deviation of instance noise, falling from the first to 0 in a line.
+    """The standard deviation of instance noise, falling linearly from the first to 0.
 
     Noise on what the discriminator sees, real and generated, gives the two distributions a common support: Arjovsky
     and Bottou 2017, arXiv:1701.04862; Sonderby et al. 2017, arXiv:1610.04490.
@@ -193,7 +193,7 @@ def noise_at(step: int, first: float, steps: int) -> float:
 
 
 def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
-    """What a learning rate is multiplied by: to 1 in a line over the warm-up, and by the schedule to 0 at ``steps``."""
+    """The factor of a learning rate: linear to 1 during warm-up, then to 0 at ``steps`` by the schedule."""
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
     share = min(1.0, step / steps) if schedule != "constant" else 0.0
     falling = 1 - share if schedule == "linear" else (1 + math.cos(math.pi * share)) / 2

@@ -1,4 +1,4 @@
-"""Everything that changes while a game is played: what a checkpoint holds."""
+"""The state of a run: everything that changes during training, and that a checkpoint holds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +17,11 @@ class State:
     """The state of a run between two steps.
 
     Attributes:
-        game: The players and their optimizers.
+        game: The networks and their optimizers.
         average: The generator's moving average.
         meter: Metrics not yet read.
         health: What is counted and compared.
-        digest: Of the data it is played with, None for a stream.
+        digest: Of the training data, None for a stream.
         step: Steps done.
         returns: How often the run has gone back to a checkpoint, to play on with other random numbers.
         seconds: Time spent on the steps done, over all parts of a run that was resumed.
@@ -49,7 +49,7 @@ class State:
         }
 
     def is_finite(self) -> bool:
-        """Whether every weight is still a number."""
+        """Whether every weight is finite."""
         return all(w.isfinite().all() for network in self.networks().values() for w in network.parameters())
 
     def tensors(self) -> dict[str, Tensors]:
@@ -60,12 +60,12 @@ class State:
         return networks | optimizers | ({"memory": memory} if memory else {})
 
     def launch(self) -> dict[str, Any]:
-        """What the launcher decides, and a resumed run may have otherwise than before."""
+        """What the launcher decides, and may change when a run is resumed."""
         accelerator = self.game.accelerator
         return {"processes": accelerator.num_processes, "mixed_precision": accelerator.mixed_precision}
 
     def values(self) -> dict[str, Any]:
-        """All the rest, as plain values. Every process must ask: each has metrics of its own."""
+        """Everything else, as plain values. Every process must call this: each has its own metrics."""
         scaler = self.game.accelerator.scaler
         return {
             "step": self.step,
@@ -80,10 +80,10 @@ class State:
         }
 
     def restore(self, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]) -> None:
-        """Put back what `tensors` and `values` gave.
+        """Restore what `tensors` and `values` returned.
 
         Raises:
-            RuntimeError: The networks are others.
+            RuntimeError: The networks do not match.
         """
         for name, network in self.networks().items():
             network.load_state_dict(tensors[name])

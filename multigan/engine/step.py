@@ -1,8 +1,8 @@
 """One step of the game. One phase is one scalar, one backward, one optimizer step.
 
-The discriminator phase may run several times a step. The last fakes it judged serve the generator phase too, graph and
-all, so that the generator runs once; with several micro-batches they are made again from the same latents, because
-that many graphs would not fit in memory.
+The discriminator phase may run several times per step. The generator phase reuses the last fakes, with their graph, so
+that the generator runs once. With several micro-batches they are generated again from the same latents, because that
+many graphs would not fit in memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,11 +25,10 @@ Part = TypeVar("Part")
 
 
 class NetworkShell(nn.Module):
-    """What accelerate wraps in place of a network.
+    """What accelerate wraps instead of the network itself.
 
-    Everything that accelerate adds (autocast, data parallelism) stays on this shell, so the network itself can be
-    frozen, differentiated twice and saved without any of it. ``through`` is what to compute with the network where
-    that is not its forward.
+    Everything accelerate adds (autocast, data parallelism) stays on this shell, so the network can be frozen,
+    differentiated twice and saved without it. ``through`` is what to compute with the network, if not its forward.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -44,16 +43,16 @@ class NetworkShell(nn.Module):
 
 @dataclass(frozen=True)
 class StepConfig:
-    """What the game is played for.
+    """How a step is taken.
 
     Attributes:
         objective: The pair of losses.
         r1, r2, wgan_gp: Weights of the penalties; 0 is off.
-        penalty_every: Discriminator phases from one with penalties to the next, whose weights are as many times as
-            large: Karras et al. 2020 (StyleGAN2), arXiv:1912.04958, section 3.1.
+        penalty_every: Penalties are applied in every n-th discriminator phase, with n times the weight (lazy
+            regularisation): Karras et al. 2020 (StyleGAN2), arXiv:1912.04958, section 3.1.
         discriminator_steps: Discriminator phases in each step.
-        micro_batches: Parts that a process's share of the batch is split into, to fit in memory.
-        max_gradient_norm: Gradients of each network longer than this are scaled down to it; None is off.
+        micro_batches: Parts that a process's share of the batch is split into, to save memory.
+        max_gradient_norm: The norm that gradients of each network are clipped to; None is off.
     """
 
     objective: Objective
@@ -131,11 +130,10 @@ class Game:
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def step(self, number: int) -> Metrics:
-        """Play step ``number``, counted from 0.
+        """Take step ``number``, counted from 0.
 
-        The metrics are tensors on the device: of the last discriminator phase (the penalty: of all) and the generator
-        phase, means over this process, not finite where a loss was not; and ``*_dropped``, how many updates of each
-        player were dropped.
+        The metrics are tensors on the device, means over this process, of the last discriminator phase (the penalty: of
+        all) and the generator phase; not finite where a loss was not. ``*_dropped`` counts dropped updates.
         """
         phases = self.config.discriminator_steps
         dropped: Any = 0
@@ -150,7 +148,7 @@ class Game:
         return metrics | {"discriminator_dropped": dropped, "penalty": penalty}
 
     def discriminator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
-        """Teach the discriminator to tell real from fake."""
+        """Train the discriminator to tell real from fake."""
         metrics: Metrics = {}
         power_iteration_step(self.discriminator)
         for batch in self.no_sync_until_last(micro_batches, self.wrapped_discriminator):
@@ -178,7 +176,7 @@ class Game:
         return metrics | self.update("discriminator", self.discriminator, self.discriminator_optimizer)
 
     def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
-        """Teach the generator to pass for real, before the discriminator as it now stands."""
+        """Train the generator to pass for real, against the updated discriminator."""
         metrics: Metrics = {}
         with frozen(self.discriminator):
             for batch in self.no_sync_until_last(micro_batches, self.wrapped_generator):
@@ -194,7 +192,7 @@ class Game:
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def pretrain(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
-        """One step of the generator alone, by ``loss(generator, encoded, condition)``."""
+        """One step of the generator alone, with ``loss(generator, encoded, condition)``."""
         metrics: Metrics = {}
         parts = self.parts()
         for rows in self.no_sync_until_last(parts, self.wrapped_generator):
@@ -204,7 +202,7 @@ class Game:
         return metrics | self.update("generator", self.generator, self.generator_optimizer, damped=False)
 
     def make_micro_batches(self, number: int, graph: bool) -> list[MicroBatch]:
-        """Batch ``number`` of this process, with fakes to match; ``graph`` keeps their way back to the generator."""
+        """Batch ``number`` of this process, with as many fakes; ``graph`` keeps their graph, back to the generator."""
         made = []
         for rows in self.parts():
             real, condition = self.real(number, rows)
@@ -250,7 +248,7 @@ class Game:
         return self.stabilizers.noise * numbers.view_as(like)
 
     def discriminator_input(self, samples: Tensor, batch: MicroBatch) -> Tensor:
-        """Samples ``(b, *S)`` as the discriminator sees them: augmented, and with noise."""
+        """Samples ``(b, *S)`` as the discriminator gets them: augmented, and with instance noise."""
         augmented = self.augment(samples, batch.augmentation)
         if batch.augment_mask is not None:
             augmented = torch.where(batch.augment_mask.view(-1, *[1] * (samples.dim() - 1)), augmented, samples)
@@ -271,7 +269,7 @@ class Game:
         return [slice(start, start + size) for start in range(self.batch_slice.start, self.batch_slice.stop, size)]
 
     def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
-        """Fakes from the unwrapped generator, for where no gradient is to reach it."""
+        """Fakes from the unwrapped generator, where no gradient must reach it."""
         with self.accelerator.autocast():
             return full_precision(self.generator(latent, condition))
 
@@ -301,7 +299,7 @@ class Game:
         return config.penalty_every * total
 
     def no_sync_until_last(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
-        """Micro-batches, or their rows, in turn; processes exchange gradients of ``wrapped`` in the last one only."""
+        """Micro-batches, or their rows, in turn; gradients of ``wrapped`` are exchanged in the last one only."""
         for batch in micro_batches[:-1]:
             with self.accelerator.no_sync(wrapped):
                 yield batch
@@ -310,18 +308,19 @@ class Game:
     def backward(self, loss: Tensor, parts: int) -> None:
         """Gradients of one micro-batch's loss.
 
-        A loss that is not finite makes all gradients NaN, on every process once they are exchanged, so that all of
-        them drop the step; the slope of an infinite loss may well be finite, and another process's loss is not seen.
+        A loss that is not finite makes all gradients NaN, and once they are exchanged so they are on every process, so
+        that all drop the step. Without that, an infinite loss may have a finite gradient, and one process alone would
+        drop the step.
         """
         self.accelerator.backward(loss * (1 + 0 * loss.detach()) / parts)
 
     def update(self, player: str, network: nn.Module, optimizer: Any, damped: bool = True) -> Metrics:
-        """Step one optimizer with the gradients gathered so far; returns their norm, before clipping.
+        """Step one optimizer with the accumulated gradients; returns their norm before clipping.
 
-        With a gradient that is not finite the step is dropped, for this player alone, and counted; under fp16 the loss
-        scale is lowered then, and now and then that is to be expected.
+        If a gradient is not finite, this network's update is dropped and counted. Under fp16 that also lowers the loss
+        scale, and is expected now and then.
         """
-        # Not accelerator.clip_grad_norm_, which would take the loss scale off the other player's gradients as well.
+        # Not accelerator.clip_grad_norm_, which would also unscale the other network's gradients.
         self.accelerator.unscale_gradients(optimizer)
         history = self.stabilizers.histories.get(player) if damped else None
         if history is not None:
@@ -331,8 +330,8 @@ class Game:
         if self.config.max_gradient_norm is not None:
             nn.utils.clip_grads_with_norm_(network.parameters(), self.config.max_gradient_norm, norm)
         dropped = 1 - norm.isfinite().float()
-        # Where this is 1, a fused optimizer leaves everything as it was: decided on the device, which nobody waits for.
-        # It is how a loss scaler skips a step, and one that is there sets it itself. On MPS it is not looked at.
+        # A fused optimizer skips its step where this is 1, without the host waiting for the device. Loss scalers use
+        # the same flag, and set it themselves. On MPS it is ignored.
         optimizer.optimizer.found_inf = dropped
         if self.accelerator.device.type != "mps" or not dropped:
             optimizer.step()
@@ -344,7 +343,7 @@ class Game:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network and leave none in it."""
+    """Let gradients pass through a network without accumulating in it."""
     learning = [weight for weight in network.parameters() if weight.requires_grad]
     for weight in learning:
         weight.requires_grad_(False)
@@ -356,7 +355,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """Half-precision outputs as float32; others as they are."""
+    """Half-precision values as float32; others unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

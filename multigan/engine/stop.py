@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish: the step is finished and the run is saved before it ends."""
+"""Graceful stopping: on Ctrl-C or SIGTERM the step is finished and the run is saved before it ends."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class Stop:
-    """Takes Ctrl-C and SIGTERM while it is entered; a second Ctrl-C is one as usual, and leaves at once.
+    """Catches Ctrl-C and SIGTERM while it is entered; a second Ctrl-C leaves at once.
 
     A launcher that is gone counts as SIGTERM: with one process, accelerate's ends without passing the signal on.
 
@@ -32,7 +32,7 @@ class Stop:
             signal.signal(number, handler)
 
     def asked(self) -> int:
-        """The signal to stop for, 0 if there is none."""
+        """The signal that asks to stop, 0 if there is none."""
         if not self.signal and self.launcher not in (None, os.getppid()):
             self._receive(signal.SIGTERM, None)
         return self.signal

@@ -1,4 +1,4 @@
-"""The end of a discriminator: from features to logits."""
+"""Heads of discriminators: from features to logits."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,8 @@ from torch import Tensor, nn
 class ProjectionHead(nn.Module):
     """``(B, features), (B,) or None -> (B,)`` logits: a linear layer, and the class by projection.
 
-    Miyato and Koyama 2018, arXiv:1802.05637, equation 3. The projection starts at zero: no class differs from another.
+    Miyato and Koyama 2018, arXiv:1802.05637, equation 3. The projection starts at
+    zero, so that at first the class makes no difference.
 
     Args:
         features: Numbers in a sample's features.
