@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path), default="generated/comparison.png", show_default=True, help="A PNG."
 )
 def compare(runs: tuple[Path, ...], out: Path) -> None:
-    """Put evaluated runs side by side: a table of their figures, what differs in their settings, and a picture.
+    """Compare evaluated runs: a table of their metrics, what differs in their settings, and a picture.
 
     RUNS are folders that multigan evaluate has written into; others among them are named and left out.
 
@@ -43,7 +43,7 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         baselines = {"real": next(iter(baselines.values()))}
     columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **baselines}
     if different := differences(found):
-        click.echo("measured in different ways, so do not hold these figures against one another:")
+        click.echo("measured in different ways, so these are not comparable:")
         click.echo(f"{aligned(different)}\n")
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     cells = [["", *columns]]
@@ -84,11 +84,12 @@ def differences(found: dict[str, Evaluation]) -> list[list[str]]:
 
 
 def different_settings(runs: list[str]) -> list[list[str]]:
-    """A table of what differs in the settings of those runs that have any: of a model alone they are not known."""
+    """A table of the settings that the runs share and that differ; a folder of a model alone has none."""
     from multigan.config import CONFIG_FILE, flatten, load_file
 
     settings = {run: flatten(load_file(file)) for run in runs if (file := Path(run) / CONFIG_FILE).is_file()}
-    rows = rows_of_differences(list(settings.values()))
+    shared = set.intersection(*(set(values) for values in settings.values())) if settings else set()
+    rows = rows_of_differences([{key: one[key] for key in one if key in shared} for one in settings.values()])
     return [["", *settings], *rows] if rows else []
 
 

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from multigan.generation.generator import TrainedGenerator
 
 PAIRS = 16  # of a sample and the training sample that is nearest to it, in the picture
+NO_WARNINGS = (
+    "no warnings: every metric is at least half of the baseline; this does not prove that samples look right or that "
+    "nothing is missing, so look at them too"
+)
 TIMEOUT = 3600  # seconds that a process waits for the others
 
 
 @click.command()
 @click.argument("model")
 @click.option("--modality", help="For a model of one that is not installed: package.module:Class.")
-@click.option("--dataset", help="What to hold it against. [default: what it was trained on]")
+@click.option("--dataset", help="What to compare with. [default: what it was trained on]")
 @click.option("--subset", help="The configuration of a hub dataset that has several.")
 @click.option("--split", help="The split it was trained on. [default: as in training]")
 @click.option(
@@ -53,7 +57,7 @@ def evaluate(
     seed: int,
     out: Path | None,
 ) -> None:
-    """Measure a model against real data, each figure beside what held-out real data has in its place.
+    """Measure a model against real data, each metric beside the score of as many held-out real samples.
 
     MODEL is a run folder, a model folder, a hub id (owner/name), or starter/image. evaluation.json, evaluation.png and
     a picture of the samples that are closest to training samples go into the run folder, the figures onto its card.
@@ -124,8 +128,9 @@ def show(evaluation: Evaluation) -> str:
     if evaluation.classes:
         parts += ["\nof each class, generated / real:", evaluation.class_table()]
     parts += [f"\nnote: {line}" for line in evaluation.warnings]
-    said = evaluation.verdict or ["no alarm: no figure is less than half of what real samples have"]
+    said = evaluation.verdict or [NO_WARNINGS]
     parts += [f"\nverdict: {line}" for line in said]
+    parts += [f"\nnot judged: {line}" for line in evaluation.limits]
     return "\n".join(parts)
 
 

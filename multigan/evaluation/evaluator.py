@@ -20,7 +20,7 @@ from multigan.evaluation.held_out import Pair, Rows, open_pair
 from multigan.evaluation.metrics.frechet import frechet_distance
 from multigan.evaluation.metrics.kernel import kernel_distance
 from multigan.evaluation.metrics.neighbours import nearest, neighbours, radii
-from multigan.evaluation.report import MEMORIZATION_QUANTILE, Evaluation, verdict
+from multigan.evaluation.report import MEMORIZATION_QUANTILE, Evaluation, limits, verdict
 from multigan.generation.generator import BATCH, TrainedGenerator
 from multigan.modality import Modality
 from multigan.version import __version__
@@ -272,6 +272,7 @@ class Evaluator:
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
         evaluation.verdict = verdict(generated, baseline)
+        evaluation.limits = limits(self.space.name, self.space.own_classes, pretrained=not self.space.ours)
         return evaluation
 
     def further(self, model: TrainedGenerator) -> tuple[dict[str, float], dict[str, float]]:
@@ -350,10 +351,12 @@ class Evaluator:
         if self.count < 2 * dimensions:
             lines.append(
                 f"{self.count:,} samples are few for {dimensions:,} features: the Frechet distance is too large; "
-                "compare it with the floor, or take the kernel distance"
+                "compare it with the baseline, or use the kernel distance"
             )
         if self.protocol["held_out"].startswith("half of"):
-            lines.append("half of the training data is held out: the model has learned from the floor's samples, too")
+            lines.append(
+                "half of the training data is held out, so the model was trained on the baseline's samples too"
+            )
         if self.baseline.get("class_accuracy", 1) < MIN_CLASSIFIER_ACCURACY:
             lines.append(
                 f"the classifier is right for only {self.baseline['class_accuracy']:.0%} of real samples, so its "
@@ -361,7 +364,7 @@ class Evaluator:
             )
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:
-            lines.append("the model was trained on other data than it is held against")
+            lines.append("the model was trained on other data than it is compared with")
         return lines
 
 

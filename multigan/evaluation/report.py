@@ -26,12 +26,13 @@ class Evaluation:
     Attributes:
         protocol: All that another needs to measure the same: plain values.
         generated: Metrics of what was generated, by name.
-        floor: The same of real samples, held out, in its place.
+        baseline: The same metrics of held-out real samples.
         classes: Of each class, some of the metrics.
         warnings: What to know before one trusts a figure.
         verdict: What the figures say, in words.
         steps: Of training that the generator had seen, where that is known.
         baseline_of_classes: As ``classes``, of real samples.
+        limits: What this feature space cannot judge.
     """
 
     protocol: dict[str, Any]
@@ -42,6 +43,7 @@ class Evaluation:
     verdict: list[str] = field(default_factory=list)
     steps: int | None = None
     baseline_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    limits: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -106,6 +108,26 @@ def number(value: float) -> str:
     if 1e-4 <= abs(value) < 1e-2:
         return f"{value:.2g}"
     return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def limits(features: str, own_classes: bool, pretrained: bool) -> list[str]:
+    """What a feature space cannot judge, and what would.
+
+    Args:
+        features: The name of the space.
+        own_classes: Whether it was trained on the labels of the dataset.
+        pretrained: Whether it was trained on other data.
+    """
+    if own_classes:
+        return []
+    if pretrained:
+        return [
+            f"the features {features} know no labels of this dataset, so they cannot tell whether classes are right"
+        ]
+    return [
+        f"the features {features} know no labels, so they cannot tell whether samples are recognisable: shapeless ones "
+        "can score above real data; use a dataset with labels, or --features with a pretrained encoder"
+    ]
 
 
 def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str]:

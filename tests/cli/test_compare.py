@@ -75,6 +75,14 @@ def test_different_settings_are_listed(command, runs):
     assert "seed" not in table
 
 
+def test_only_settings_that_all_runs_have_are_compared(command, runs):
+    one = runs("one", {"modality": "image", "seed": 0, "model": {"image_size": 8, "width": 4}})
+    other = runs("other", {"modality": "audio", "seed": 0, "model": {"rate": 8000, "width": 8}})
+    table = table_of(command("compare", one, other).out)
+    assert table["modality"] == ["image", "audio"] and table["model.width"] == ["4", "8"]
+    assert "model.image_size" not in table and "model.rate" not in table
+
+
 def test_runs_that_are_not_evaluated_are_named_and_left_out(command, runs, tmp_path):
     (tmp_path / "bare").mkdir()
     found = command("compare", runs("one"), "bare")

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from multigan.cli.evaluate import show
 from multigan.errors import UserError
-from multigan.evaluation.report import Evaluation, number, read, verdict
+from multigan.evaluation.report import Evaluation, limits, number, read, verdict
 
 FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "memorization": 0.01}
 
@@ -42,6 +43,28 @@ def test_verdict_by_the_figures(figures, said):
 def test_verdict_does_not_need_classes():
     baseline = {name: value for name, value in FLOOR.items() if name != "class_accuracy"}
     assert verdict(dict(baseline), baseline) == []
+
+
+def test_features_say_what_they_cannot_judge():
+    assert limits("classifier", own_classes=True, pretrained=False) == []
+    (line,) = limits("random", own_classes=False, pretrained=False)
+    assert "recognisable" in line and "labels" in line and "pretrained encoder" in line
+    (line,) = limits("inception", own_classes=False, pretrained=True)
+    assert "classes" in line and "recognisable" not in line
+
+
+def test_no_warnings_is_not_approval():
+    baseline = dict.fromkeys(FLOOR, 1.0)
+    said = show(
+        Evaluation(
+            {"count": 10, "features": "random", "held_out": "test", "dataset": "digits"},
+            baseline,
+            baseline,
+            limits=limits("random", own_classes=False, pretrained=False),
+        )
+    )
+    assert "no warnings: every metric is at least half of the baseline" in said and "does not prove" in said
+    assert "not judged: the features random" in said and "no alarm" not in said
 
 
 def test_data_that_repeats_itself_is_not_taken_for_copies():
