@@ -21,6 +21,7 @@ from multigan.files import network_tensors
 from multigan.modality import ClassConditionalConfig, EvaluationView, Modality
 from multigan.version import __version__
 
+PCA_SAMPLES, BATCH = 10_000, 256  # real samples that components are fitted on, and how many are prepared at once
 VERSION = 2  # of the classifiers: those of another one are trained anew
 CLASSIFIER_SAMPLES, MAX_PASSES = (
     40_000,
@@ -34,7 +35,7 @@ def find(
     """The feature space of a name.
 
     Args:
-        name: auto, classifier, random, samples, inception, or an encoder of transformers by name or folder.
+        name: auto, classifier, random, pca, samples, inception, or an encoder of transformers by name or folder.
         modality: Of the samples.
         known: Real samples that a classifier may be trained on.
         seed: Of the classifier.
@@ -52,6 +53,10 @@ def find(
         name = "samples" if not has_network else "classifier" if classified else "random"
     if name == "samples":
         return spaces.plain()
+    if name == "pca":
+        count = min(len(known), PCA_SAMPLES)
+        blocks = [view.to_sample(known.encoded(at, min(at + BATCH, count))) for at in range(0, count, BATCH)]
+        return spaces.pca(torch.cat(blocks))
     if name in ("classifier", "random") and not has_network:
         raise UserError(f"modality {type(modality).__name__} has no feature network: take the features samples")
     if name == "random":

@@ -45,6 +45,36 @@ def plain() -> Space:
     return Space("samples", lambda samples: samples.flatten(1), {"features": "samples"})
 
 
+PCA_COMPONENTS, PCA_SIDE = 20, 8
+
+
+def pca(samples: Tensor) -> Space:
+    """Principal components of real samples, a space that was trained on no labels.
+
+    Samples of shape ``(C, H, W)`` are averaged over boxes to 8 x 8 first; others are flattened.
+
+    Args:
+        samples: ``(N, *S)``, real training samples.
+    """
+
+    def flat(batch: Tensor) -> Tensor:
+        if batch.dim() == 4:
+            batch = nn.functional.adaptive_avg_pool2d(batch.float(), PCA_SIDE)
+        return batch.flatten(1).double().cpu()
+
+    numbers = flat(samples)
+    mean = numbers.mean(0)
+    directions = torch.linalg.svd(numbers - mean, full_matrices=False).Vh[:PCA_COMPONENTS]
+    # The sign of a component is arbitrary; its largest entry is made positive.
+    places = directions.abs().argmax(1, keepdim=True)
+    directions = directions * directions.gather(1, places).sign()
+    digest = hashlib.sha256(directions.float().numpy().tobytes()).hexdigest()[:16]
+    stamp = {"features": "pca", "weights": digest, "components": len(directions)}
+    if samples.dim() == 4:
+        stamp["resize"] = f"{PCA_SIDE} x {PCA_SIDE}, box average"
+    return Space("pca", lambda batch: (flat(batch) - mean) @ directions.T, stamp)
+
+
 def untrained(build: Callable[[], nn.Module], device: torch.device) -> Space:
     """A feature network of random weights, the same every time.
 
