@@ -251,9 +251,9 @@ def test_dataset_without_sentences_is_one_line(texts):
 
 
 def test_column_that_is_taken_of_several_is_named():
-    notes = Text(TextConfig()).fit(table(title=["x y"], author=["the dog"]))
+    notes = Text(TextConfig(tokenizer="word")).fit(table(title=["x y"], author=["the dog"]))
     assert len(notes) == 2 and "'title'" in notes[0] and "--model.text_column" in notes[0]
-    assert len(Text(TextConfig()).fit(table(text=["x y"]))) == 1
+    assert len(Text(TextConfig(tokenizer="word")).fit(table(text=["x y"]))) == 1
 
 
 def test_labels_are_the_classes_of_the_rows():
@@ -608,3 +608,38 @@ def test_settings_that_do_not_matter_to_the_vocabulary_read_it_from_the_cache(tm
     assert other.config.vocabulary == first.config.vocabulary and other.config.temperature == 2.0
     with pytest.raises(pytest.fail.Exception):
         cached(rows, Text(TextConfig(tokenizer="character")), False)
+
+
+# --- the tokenizer that is chosen ---
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["Anna", "Boris", "Chen", "Mary Ann"], "character"),
+        (["\u4f60\u597d\u4e16\u754c", "\u4eca\u5929\u5929\u6c14\u5f88\u597d"], "character"),
+        (["the cat sat", "the dog ran", "a cat ran"], "word"),
+        ([f"word{number} thing{number}" for number in range(400)], "bpe"),
+    ],
+    ids=["names", "Chinese", "English", "rare words"],
+)
+def test_tokenizer_is_chosen_from_the_lines_and_said(texts, kind):
+    modality = Text(TextConfig(vocabulary_size=300))
+    note = modality.fit(table(text=texts))[0]
+    assert modality.config.tokenizer == kind
+    assert f"tokenizer {kind}, because" in note and "--model.tokenizer" in note
+    known = [modality.encode({"text": text}) for text in texts]
+    assert tokenization.unknown_token(modality.config.vocabulary) not in numpy.concatenate(
+        [row["real"] for row in known]
+    )
+
+
+def test_tokenizer_that_is_set_is_kept():
+    modality = Text(TextConfig(tokenizer="word"))
+    (note,) = modality.fit(table(text=["Anna", "Boris"]))
+    assert modality.config.tokenizer == "word" and "because" not in note
+
+
+def test_grammar_is_of_words():
+    kind, reason = tokenization.choose(iter(Text.builtin_datasets["grammar"]()["text"]), 5000)
+    assert kind == "word" and reason == "100% of the words are among the 5,000 commonest"

@@ -46,3 +46,9 @@ def test_distinct_is_the_share_of_different_runs():
 
 def test_copied_is_the_share_that_is_known():
     assert quality.copied([["a"], ["b", "a"], ["a"]], [["a"], ["c"]]) == 2 / 3
+
+
+def test_metrics_of_characters_are_named_so():
+    found = quality.character_metrics(["ab", "ab"], ["ab"], ["ab", "ba"])
+    assert found["BLEU-2 (characters)"] == pytest.approx(100) and found["copied"] == 1
+    assert found["distinct-1 (characters)"] == pytest.approx(2 / 4)

@@ -54,14 +54,19 @@ class Text(Modality):
         config = self.config
         column = data.find_text_column(dataset, config.text_column)
         label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
-        vocabulary, longest = config.vocabulary, None
+        vocabulary, longest, notes = config.vocabulary, None, []
         if config.pretrained:
             model = language_models.describe(config.pretrained)
             config = replace(config, decoder=model.decoder, begin=model.begin, end=model.end)
             vocabulary, longest = model.vocabulary, model.longest
         elif not vocabulary:
+            tokenizer = config.tokenizer
+            if tokenizer is None:
+                tokenizer, reason = tokenization.choose(data.sentences(dataset, column), config.vocabulary_size)
+                notes.append(f"tokenizer {tokenizer}, because {reason}: --model.tokenizer takes another")
+                config = replace(config, tokenizer=tokenizer)
             texts = data.sentences(dataset, column)
-            vocabulary = tokenization.train(texts, config.tokenizer, config.vocabulary_size, config.minimum_count)
+            vocabulary = tokenization.train(texts, tokenizer, config.vocabulary_size, config.minimum_count)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         texts = data.sentences(dataset, column)
         decision = data.decide(texts, rows, vocabulary, config.length, config.overlong == "drop", longest)
@@ -75,7 +80,7 @@ class Text(Modality):
         )
         known = columns.columns(dataset)
         chosen = [f"sentences are of column {column!r}: --model.text_column takes another"] if len(known) > 1 else []
-        return [*chosen, *decision.notes]
+        return [*chosen, *notes, *decision.notes]
 
     def fit_key(self) -> dict[str, Any]:
         names = ("tokenizer", "vocabulary_size", "minimum_count", "pretrained", "conditional", "decoder", "begin")
@@ -215,6 +220,7 @@ class Text(Modality):
         return SentenceFeatures(self._vocabulary, self.config.end)
 
     def extra_metrics(self) -> ExtraMetrics:
+        """Of words; of characters, named so, where the tokens are characters, as such lines have no words."""
         from multigan.modalities.text import quality
 
-        return quality.metrics
+        return quality.metrics if self.config.tokenizer != "character" else quality.character_metrics

@@ -16,8 +16,8 @@ class TextConfig(ClassConditionalConfig):
     """The sentences and the networks.
 
     Args:
-        tokenizer: What a token is: a word (what stands between spaces), bpe (bytes that often stand together), or a
-            character.
+        tokenizer: What a token is: a word (what stands between spaces), bpe (bytes that often occur together), or a
+            character. Null chooses: characters for lines without spaces, bpe where too many words are rare, else words.
         vocabulary_size: Tokens at most.
         minimum_count: Words, pairs or characters that come less often are not in the vocabulary.
         length: Tokens of a sentence with its end, at most; null takes what holds 99 of 100 sentences, up to 64.
@@ -47,7 +47,7 @@ class TextConfig(ClassConditionalConfig):
 
     latent_dim: ClassVar[int] = 4  # enough that no two of a million sentences share their noise
 
-    tokenizer: Literal["word", "bpe", "character"] = "word"
+    tokenizer: Literal["word", "bpe", "character"] | None = None
     vocabulary_size: int = 5000
     minimum_count: int = 1
     length: int | None = None
@@ -71,7 +71,7 @@ class TextConfig(ClassConditionalConfig):
     decoder: str = ""
 
     def __post_init__(self) -> None:
-        least = LEAST[self.tokenizer]
+        least = LEAST[self.tokenizer or "word"]
         if self.vocabulary_size < least:
             others = "256 bytes" if self.tokenizer == "bpe" else "the unknown word and another"
             raise UserError(

@@ -25,6 +25,16 @@ def metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict
     return values | {"copied": copied(judged, known)}
 
 
+def character_metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict[str, float]:
+    """As `metrics`, of characters: for names, and for scripts that put no spaces between words."""
+
+    def spaced(texts: list[str]) -> list[str]:
+        return [" ".join("_" if sign.isspace() else sign for sign in text) for text in texts]
+
+    values = metrics(spaced(generated), spaced(train), spaced(held_out))
+    return {name if name == "copied" else f"{name} (characters)": value for name, value in values.items()}
+
+
 def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) -> float:
     """BLEU of sentences against all references, from 0 to 100: how much of them stands there too.
 

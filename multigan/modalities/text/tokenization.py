@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
@@ -13,8 +14,33 @@ from multigan.errors import UserError
 
 Kind: TypeAlias = Literal["word", "bpe", "character"]
 
+SPACELESS = 0.5  # share of lines without spaces, over which words are no units of the text: names, Chinese
+RARE = 0.02  # share of words that would be unknown, over which parts of words are better tokens
+BYTES = 257  # the smallest vocabulary of bpe: all bytes, and the end of a sentence
 # The first has spaces in it, so that no tokenizer makes such a token of a text; the second in a text is what it says.
 END, UNKNOWN = "<end of sentence>", "<unk>"
+
+
+def choose(texts: Iterator[str], vocabulary_size: int) -> tuple[Kind, str]:
+    """The tokenizer that suits sentences, and why.
+
+    Args:
+        texts: The sentences, none of them blank.
+        vocabulary_size: Tokens at most.
+    """
+    words: Counter[str] = Counter()
+    rows = spaceless = 0
+    for text in texts:
+        split = text.split()
+        words.update(split)
+        rows, spaceless = rows + 1, spaceless + (len(split) == 1)
+    share = spaceless / max(rows, 1)
+    if share > SPACELESS:
+        return "character", f"{share:.0%} of the lines have no spaces in them"
+    rare = 1 - sum(count for _, count in words.most_common(vocabulary_size - 2)) / max(words.total(), 1)
+    if rare > RARE and vocabulary_size >= BYTES:
+        return "bpe", f"{rare:.0%} of the words are not among the {vocabulary_size:,} commonest"
+    return "word", f"{1 - rare:.0%} of the words are among the {vocabulary_size:,} commonest"
 
 
 def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count: int) -> str:
