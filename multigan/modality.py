@@ -113,21 +113,27 @@ class Modality(ABC):
     """
 
     Config: ClassVar[type]
-    #: Built-in datasets by name, each made by a call; the first is the default.
-    builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset]]] = {}
-    #: Endings of files that hold one example each, in lower case with the dot. A folder of such files is then a dataset
-    #: with the columns ``file`` (a path) and, from sub-folders or a metadata.csv, ``label``.
-    file_endings: ClassVar[tuple[str, ...]] = ()
-    #: Fields of the training configuration that should start from other values than the general defaults.
-    training_defaults: ClassVar[Mapping[str, Any]] = {}
-    #: Options of generating, a frozen dataclass with defaults, for `apply_options`. Its fields become flags of
-    #: `multigan generate`.
-    Options: ClassVar[type] = NoOptions
-    #: Whether nearby latents give similar samples. If not, interpolation and truncation are refused.
-    latent_space: ClassVar[bool] = True
+    """The configuration: see above."""
 
-    #: Fields of ``Config`` that make a step cheaper when they are smaller, for the advice on runs that take hours.
+    builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset]]] = {}
+    """Built-in datasets by name, each made by a call; the first is the default."""
+
+    file_endings: ClassVar[tuple[str, ...]] = ()
+    """Endings of files that hold one example each, in lower case with the dot. A folder of such files is then a dataset
+    with the columns ``file`` (a path) and, from sub-folders or a metadata.csv, ``label``."""
+
+    training_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Fields of the training configuration that should start from other values than the general defaults."""
+
+    Options: ClassVar[type] = NoOptions
+    """Options of generating, a frozen dataclass with defaults, for `apply_options`. Its fields become flags of
+    `multigan generate`."""
+
+    latent_space: ClassVar[bool] = True
+    """Whether nearby latents give similar samples. If not, interpolation and truncation are refused."""
+
     size_settings: ClassVar[tuple[str, ...]] = ()
+    """Fields of ``Config`` that make a step cheaper when they are smaller, for the advice on runs that take hours."""
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
