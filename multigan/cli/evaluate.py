@@ -39,8 +39,8 @@ TIMEOUT = 3600  # seconds that a process waits for the others
     "--features",
     default="auto",
     show_default=True,
-    help="classifier (trained on the dataset's labels), random, samples, inception, or an encoder of transformers by "
-    "name or folder; auto is a classifier where there are labels.",
+    help="classifier (trained on the dataset's labels), random, pca, samples, inception, or an encoder of transformers "
+    "by name or folder; auto is a classifier where there are labels.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is generated, and of the real samples.")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the results. [default: the run's own]")
@@ -101,9 +101,11 @@ def evaluate(
         seed,
     )
     found = evaluator.generated(generator)
+    second = evaluator.measure_second(generator)
     if not PartialState().is_main_process:
         return
     evaluation = evaluator.evaluate(generator, found)
+    evaluation.second = second
     click.echo(show(evaluation))
     if folder is None:
         click.echo("not written: name a folder with --out")
@@ -125,6 +127,8 @@ def show(evaluation: Evaluation) -> str:
         f"{protocol['dataset']}, measured in the place of generated samples\n"
     )
     parts = [head, evaluation.table()]
+    if evaluation.second:
+        parts += ["\nin a second space, not trained on labels (features pca):", evaluation.second_table()]
     if evaluation.classes:
         parts += ["\nof each class, generated / real:", evaluation.class_table()]
     parts += [f"\nnote: {line}" for line in evaluation.warnings]

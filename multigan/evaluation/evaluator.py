@@ -29,6 +29,7 @@ K = 5  # neighbours
 MIN_CLASSIFIER_ACCURACY = 0.8  # of real samples: a classifier that is right of fewer has not learned much
 EXTRA_METRICS_SAMPLES = 1000  # samples that a modality's own metrics are of
 MAX_SEARCHED = 100_000  # training samples in which copies are sought, at most
+SECOND_METRICS = ("precision", "recall", "density", "coverage")  # beside the Frechet distance
 MAX_FEATURES = 4096  # features: a covariance of more takes minutes
 MAX_KEPT_BYTES = 2**31  # bytes of generated samples kept to train a classifier on
 VERSION = 3  # of the definitions here: figures of another one are others
@@ -72,7 +73,7 @@ class Evaluator:
         held_out: A split that they were not trained on; None takes test or validation where there is one, and half of
             the training data otherwise.
         count: Samples of each kind, or as many as there are.
-        features: auto, classifier, random, samples, inception, or an encoder of transformers by name or folder.
+        features: auto, classifier, random, pca, samples, inception, or an encoder of transformers by name or folder.
         seed: Decides which real samples are taken, and what is generated.
         search_all: Whether copies are sought among all that was trained on, and not only among the samples compared
             with. In a space of foreign weights they never are.
@@ -274,6 +275,33 @@ class Evaluator:
         evaluation.verdict = verdict(generated, baseline)
         evaluation.limits = limits(self.space.name, self.space.own_classes, pretrained=not self.space.ours)
         return evaluation
+
+    def measure_second(self, model: TrainedGenerator) -> dict[str, dict[str, Any]]:
+        """Metrics in principal components, beside those of a space that was trained on labels; of no other space.
+
+        Every process calls it: each extracts its share.
+        """
+        if not self.space.own_classes:
+            return {}
+        main, self.space = (
+            self.space,
+            feature_spaces.find("pca", self.modality, self.train, self.seed, self.device, self.quiet),
+        )
+        try:
+            reference = self.real(self.train, "real").features
+            held, made = self.real(self.held_out, "held out").features, self.generated(model).features
+            stamp = self.space.stamp
+        finally:
+            self.space = main
+        around = radii(reference, K)
+
+        def metrics(features: Tensor) -> dict[str, float]:
+            values = neighbours(reference, features, K, around)._asdict()
+            kept = {name: values[name] for name in SECOND_METRICS}
+            return {"frechet_distance": frechet_distance(reference, features), **kept}
+
+        protocol = {key: value for key, value in self.protocol.items() if key not in (*main.stamp, "searched")} | stamp
+        return {"protocol": protocol, "generated": metrics(made), "baseline": metrics(held)}
 
     def further(self, model: TrainedGenerator) -> tuple[dict[str, float], dict[str, float]]:
         """Metrics that need samples and not features: of the generated ones, and the floor."""

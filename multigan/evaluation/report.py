@@ -32,6 +32,7 @@ class Evaluation:
         verdict: What the figures say, in words.
         steps: Of training that the generator had seen, where that is known.
         baseline_of_classes: As ``classes``, of real samples.
+        second: ``protocol``, ``generated`` and ``baseline`` in a feature space that was not trained on labels.
         limits: What this feature space cannot judge.
     """
 
@@ -44,6 +45,7 @@ class Evaluation:
     steps: int | None = None
     baseline_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
+    second: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -62,6 +64,10 @@ class Evaluation:
             )
             lines.append(f"{words(name):{width}}  {made:>10}  {baseline:>10}")
         return "\n".join(lines)
+
+    def second_table(self) -> str:
+        """The metrics in the second space, as lines of a table."""
+        return Evaluation(self.second["protocol"], self.second["generated"], self.second["baseline"]).table()
 
     def class_table(self) -> str:
         """The figures of each class, and of real samples of it, as lines of a table."""

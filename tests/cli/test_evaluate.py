@@ -184,7 +184,7 @@ def test_two_processes_measure_as_one_does(evaluate, mine, trained, tmp_path):
     assert found.returncode == 0, found.stderr
     one, both = figures(mine), figures(two)
     assert both["protocol"] == one["protocol"]
-    for part in ("generated", "floor"):
+    for part in ("generated", "baseline"):
         assert both[part] == pytest.approx(one[part], abs=1e-6)
     for name, values in one["classes"].items():
         assert both["classes"][name] == pytest.approx(values, abs=1e-6)

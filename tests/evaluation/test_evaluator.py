@@ -645,3 +645,14 @@ def test_model_of_sentences_has_its_tokenizer_beside_it(tmp_path):
     ids = made.encode({made.config.text_column: sentence, made.config.label_column: 0})["real"].tolist()
     assert tokenizer(sentence)["input_ids"] == ids[: len(tokenizer(sentence)["input_ids"])]
     assert tokenizer.decode(ids, skip_special_tokens=True).split() == sentence.split()
+
+
+def test_labels_space_has_a_second_space_beside_it(judge):
+    model = TrainedGenerator("points", modality(), Replay(fresh(judge)).eval())
+    second = judge.measure_second(model)
+    assert second["protocol"]["features"] == "pca" and judge.space.name == "classifier"
+    assert set(second["generated"]) == {"frechet_distance", "precision", "recall", "density", "coverage"}
+    assert second["generated"]["recall"] > 0.8 < second["baseline"]["recall"]
+    collapsed = TrainedGenerator("points", modality(), Replay(fresh(judge)[:1]).eval())
+    assert judge.measure_second(collapsed)["generated"]["recall"] < 0.1
+    assert evaluator(features="random").measure_second(model) == {}
