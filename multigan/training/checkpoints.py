@@ -55,7 +55,8 @@ class Checkpoints:
         values = self.state.values()
         if not self.accelerator.is_main_process:
             return
-        step, tensors, model = self.state.step, self.state.tensors(), copy.deepcopy(generator())
+        model = copy.deepcopy(generator())  # first, because it sets the statistics of the average, which are saved too
+        step, tensors = self.state.step, self.state.tensors()
 
         def write() -> None:
             try:

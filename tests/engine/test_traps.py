@@ -73,7 +73,7 @@ def test_two_backwards_in_a_phase_let_the_processes_drift_apart(figures):
 
 def test_a_drift_is_found_and_its_module_named(figures):
     assert figures["backwards, found with"] == ""
-    assert "no longer hold the same weights" in figures["backwards, found without"]
+    assert "no longer have the same weights" in figures["backwards, found without"]
     assert "differs is discriminator.classes, in process 1" in figures["backwards, found without"]
 
 

@@ -214,16 +214,16 @@ def differing(folder, *flags, first="", second=""):
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
-        ("--seed 0", "--seed 1", "seed is 0 in the first and 1 in number 1"),
-        pytest.param("--r1 0", "--r1 1", "r1 is 0.0 in the first and 1.0", marks=pytest.mark.slow),
-        pytest.param("--log_every 2", "--log_every 3", "log_every is 2 in the first", marks=pytest.mark.slow),
-        pytest.param("--model.latent_dim 4", "--model.latent_dim 5", "model.latent_dim is 4", marks=pytest.mark.slow),
+        ("--seed 0", "--seed 1", "disagree on seed: it is 0 in the first and 1 in number 1"),
+        pytest.param("--r1 0", "--r1 1", "disagree on r1: it is 0.0 in the first and 1.0", marks=pytest.mark.slow),
+        pytest.param("--log_every 2", "--log_every 3", "disagree on log_every: it is 2 in the first", marks=pytest.mark.slow),
+        pytest.param("--model.latent_dim 4", "--model.latent_dim 5", "disagree on model.latent_dim: it is 4", marks=pytest.mark.slow),
     ],
     ids=["seed", "r1", "log_every", "networks"],
 )
 def test_processes_that_are_configured_differently_are_refused(tmp_path, first, second, reason):
     (error,) = differing(tmp_path, "--steps", 12, first=first, second=second)
-    assert "the processes disagree on" in error and reason in error
+    assert reason in error
 
 
 @pytest.mark.slow
@@ -238,4 +238,4 @@ def test_hosts_whose_folders_of_the_same_name_differ_are_refused(tmp_path, kind)
             plain = numpy.full((16, 16), 100 * rank + number, numpy.uint8)
             Image.fromarray({"noise": noise, "plain": plain}[kind]).save(pictures / f"{number:02d}.png")
     (error,) = differing(tmp_path, "--dataset", "pictures", "--steps", 2)
-    assert "the hash of the first batch is" in error
+    assert "disagree on the hash of the first batch: it is" in error

@@ -10,7 +10,7 @@ import pytest
 from multigan import configure
 from multigan.training import run
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 16}
 FULLY_CONNECTED = {"architecture": "mlp", "resolution": 16, "generator_width": 64, "discriminator_width": 64}
 UNPENALISED = {"r1": 0.0, "r2": 0.0}

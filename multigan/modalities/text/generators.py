@@ -149,12 +149,19 @@ class RecurrentGenerator(TextGenerator):
         return None
 
     def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        hidden, memory = self.lstm(inputs[:, None], memory)
+        hidden, memory = self.run(inputs[:, None], memory)
         return hidden[:, 0], memory
 
     def read(self, inputs: Tensor) -> Tensor:
-        hidden: Tensor = self.lstm(inputs)[0]
+        hidden: Tensor = self.run(inputs, None)[0]
         return hidden
+
+    def run(self, inputs: Tensor, memory: Any) -> Any:
+        """The LSTM. On a CPU always in its weights' type: older processors have no LSTM in half precision, and fail."""
+        if inputs.device.type != "cpu":
+            return self.lstm(inputs, memory)
+        with torch.autocast("cpu", enabled=False):
+            return self.lstm(inputs.to(self.lstm.weight_ih_l0.dtype), memory)
 
 
 class RelationalGenerator(TextGenerator):
