@@ -9,9 +9,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 ROOT = Path(__file__).parents[1]
+WORKERS = 2  # pages at a time
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
 
 
@@ -41,20 +45,49 @@ def commands(text: str) -> list[list[str]]:
     return found
 
 
+def run(page: str, room: Path, environments: Queue[Path]) -> tuple[str, int, str]:
+    """Run the commands of a page in a clone and an environment of its own.
+
+    Returns:
+        What was printed, how many commands ran, and the command that failed or "".
+    """
+    environment = environments.get()  # one per worker, used again: each clone installs itself into it
+    clone, printed, ran = room / page.replace("/", "-") / "multigan", "", 0
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    for command in commands((ROOT / page).read_text()):
+        start = time.perf_counter()
+        result = subprocess.run(
+            command,
+            cwd=clone,
+            env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        printed += f"{page} $ {command[-1]}\n{result.stdout}({time.perf_counter() - start:.0f} s)\n"
+        if result.returncode:
+            return printed, ran, command[-1]
+        ran += 1
+    environments.put(environment)
+    return printed, ran, ""
+
+
 def main() -> None:
-    ran = 0
-    with tempfile.TemporaryDirectory() as room:
-        # One environment for all clones: each command installs its own clone into it.
-        environment = os.environ | {"UV_PROJECT_ENVIRONMENT": f"{room}/environment"}
-        for number, page in enumerate(PAGES):
-            clone = Path(room) / str(number) / "multigan"
-            subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-            for command in commands((ROOT / page).read_text()):
-                print(f"{page} $ {command[-1]}", flush=True)
-                if subprocess.run(command, cwd=clone, env=environment).returncode:
-                    sys.exit(f"this command of {page} fails: {command[-1]}")
-                ran += 1
-    print(f"{ran} commands of {len(PAGES)} pages ran")
+    total = 0
+    with tempfile.TemporaryDirectory() as room, ThreadPoolExecutor(WORKERS) as pool:
+        environments: Queue[Path] = Queue()
+        for number in range(WORKERS):
+            environments.put(Path(room) / f"environment-{number}")
+        for page, (printed, ran, failed) in zip(
+            PAGES, pool.map(lambda page: run(page, Path(room), environments), PAGES), strict=True
+        ):
+            print(printed, flush=True)
+            if failed:
+                pool.shutdown(cancel_futures=True)
+                sys.exit(f"this command of {page} fails: {failed}")
+            total += ran
+    print(f"{total} commands of {len(PAGES)} pages ran")
 
 
 if __name__ == "__main__":

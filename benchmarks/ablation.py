@@ -124,7 +124,7 @@ def evaluator() -> Evaluator:
     """Of the digits, of whatever generator."""
     modality = Image(ImageConfig(conditional=True))
     modality.fit(digits())
-    return Evaluator(modality, "digits", quiet=True)
+    return Evaluator.open(modality, "digits", quiet=True)
 
 
 def on_digits(data: str, objective: str, settings: dict[str, Any], steps: int, seeds: int) -> str:
@@ -137,7 +137,7 @@ def on_digits(data: str, objective: str, settings: dict[str, Any], steps: int, s
             folder = trained("image", room, dataset=data, steps=steps, seed=seed, **options)
             if folder is not None:
                 generator = load(folder)
-                rows.append(evaluator().measure(evaluator().generated(generator)))
+                rows.append(evaluator().reference.measure(evaluator().generated(generator)))
     lost = f" ({seeds - len(rows)} of {seeds} diverged)" if len(rows) < seeds else ""
     return (shown({name: statistics.mean(row[name] for row in rows) for name in SHOWN}) if rows else "") + lost
 

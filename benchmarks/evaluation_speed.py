@@ -65,12 +65,12 @@ def main() -> None:
     Image.builtin_datasets = {"noise": noise}
     modality = Image(ImageConfig(conditional=True))
     modality.fit(noise())
-    evaluator = Evaluator(modality, "noise", features="random", quiet=True)
+    evaluator = Evaluator.open(modality, "noise", features="random", quiet=True)
     generator = TrainedGenerator("image", modality, modality.generator().eval().requires_grad_(False))
     data = cached(noise(), modality, skip_corrupt=False)
     numbers = numpy.arange(options.count) % len(data)
-    batch = modality.to_sample(Rows(data, numbers).encoded(0, BATCH)).to(evaluator.device)
-    generator.network.to(evaluator.device)
+    batch = modality.to_sample(Rows(data, numbers).encoded(0, BATCH)).to(evaluator.extractor.device)
+    generator.network.to(evaluator.extractor.device)
     extract = evaluator.space.extract
     print(f"| {options.count:,} samples | a second | most memory, MB |\n|---|---|---|")
 
@@ -86,14 +86,18 @@ def main() -> None:
 
     rows = {count: Rows(data, numbers[:count]) for count in (options.count // 10, options.count)}
     first = options.count // 10
-    timed(f"features of {first:,} real", first, lambda: evaluator.real(rows[first], "real"))
+    timed(f"features of {first:,} real", first, lambda: evaluator.extractor.real(evaluator.space, rows[first], "real"))
     ratios = []
     for _ in range(3):  # in turn, for a machine is not as fast all the time
         network = timed("the bare feature network", options.count, bare)
         real = f"features of {options.count:,} real"
-        ratios.append(timed(real, options.count, lambda: evaluator.real(rows[options.count], "real")) / network)
+        ratios.append(
+            timed(real, options.count, lambda: evaluator.extractor.real(evaluator.space, rows[options.count], "real"))
+            / network
+        )
     generating = timed("the bare generator", options.count, made)
-    evaluator.held_out, evaluator.count = rows[options.count], options.count
+    evaluator.pair = evaluator.pair._replace(held_out=rows[options.count])
+    evaluator.count = options.count
     both = timed("generated, and their features", options.count, lambda: evaluator.generated(generator))
     print(f"\nreal: {statistics.median(ratios):.2f} of the bare feature network, the median of three")
     one_after_other = 1 / (1 / network + 1 / generating)

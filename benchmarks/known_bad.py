@@ -14,7 +14,8 @@ import numpy
 import torch
 from torch.nn.functional import avg_pool2d
 
-from multigan.evaluation.evaluator import Evaluator, FeatureSet, own_blocks
+from multigan.evaluation.evaluator import Evaluator
+from multigan.evaluation.extraction import FeatureSet, own_blocks
 from multigan.evaluation.features import class_names
 from multigan.evaluation.held_out import Rows
 from multigan.evaluation.report import LOWER_IS_BETTER, number, words
@@ -32,12 +33,12 @@ def main() -> None:
     options = parser.parse_args()
     modality = Image(ImageConfig(conditional=True))
     fit(modality, options.dataset)
-    evaluator = Evaluator(modality, options.dataset, count=options.count, features=options.features)
-    table = {"perfect (the floor)": evaluator.baseline}
+    evaluator = Evaluator.open(modality, options.dataset, count=options.count, features=options.features)
+    table = {"held-out real samples": evaluator.baseline}
     for name, found in generators(evaluator).items():
-        table[name] = evaluator.measure(found)
+        table[name] = evaluator.reference.measure(found)
     print(f"{evaluator.count:,} of each, {evaluator.protocol['held_out']} held out, features {options.features}\n")
-    names = [name for name in evaluator.baseline if not name.endswith("_deviation")]
+    names = [name for name in evaluator.baseline if not name.endswith("_std")]
     print(f"| | {' | '.join(map(words, names))} |\n|---|{'---|' * len(names)}")
     for title, values in table.items():
         cells = [cell(name, values.get(name), evaluator.baseline[name]) for name in names]
@@ -53,21 +54,23 @@ def fit(modality: Image, dataset: str) -> None:
 
 def generators(evaluator: Evaluator) -> dict[str, FeatureSet]:
     """What each of them makes, where the classes asked for are those of the held-out pictures."""
-    train, every, asked = evaluator.train, evaluator.training_rows, evaluator.held_out.labels
+    train, every, asked = evaluator.pair.train, evaluator.pair.every, evaluator.pair.held_out.labels
     assert asked is not None and train.labels is not None
     labels, classes = train.labels, len(class_names(evaluator.modality))
     first = torch.stack([(labels == number).nonzero()[0, 0] for number in range(classes)])
 
     def real(numbers: numpy.ndarray, name: str) -> FeatureSet:
-        found = evaluator.real(Rows(train.data, numbers), name)
+        found = evaluator.extractor.real(evaluator.space, Rows(train.data, numbers), name)
         return found._replace(labels=asked)
 
     def changed(change: object, name: str) -> FeatureSet:
         def block(number: int) -> torch.Tensor:
-            encoded = evaluator.held_out.encoded(number * BATCH, (number + 1) * BATCH)
+            encoded = evaluator.pair.held_out.encoded(number * BATCH, (number + 1) * BATCH)
             return change(evaluator.modality.to_sample(encoded), number)
 
-        return evaluator.found(map(block, own_blocks(evaluator.count)), evaluator.count, asked, name)
+        return evaluator.extractor.extract(
+            evaluator.space, map(block, own_blocks(evaluator.count)), evaluator.count, asked, name
+        )
 
     def noise(samples: torch.Tensor, number: int) -> torch.Tensor:
         return torch.rand(samples.shape, generator=torch.Generator().manual_seed(number)) * 2 - 1
@@ -80,7 +83,9 @@ def generators(evaluator: Evaluator) -> dict[str, FeatureSet]:
     half = numpy.array([train.numbers[rows[i % min(50, len(rows))]] for i, rows in enumerate(few)])
     return {
         "one picture a class": real(train.numbers[first[asked].numpy()], "one a class"),
-        "those trained on": evaluator.real(Rows(every.data, every.numbers[-evaluator.count :]), "copies"),
+        "those trained on": evaluator.extractor.real(
+            evaluator.space, Rows(every.data, every.numbers[-evaluator.count :]), "copies"
+        ),
         "half of the classes": real(half, "half"),
         "classes in disorder": real(train.numbers, "disorder"),
         "blurred": changed(blurred, "blurred"),

@@ -1,11 +1,11 @@
-"""WaveGAN, told the class, on a drum kit, with the loss that it learned fastest with on one core.
+"""Class-conditional WaveGAN on a drum kit, with the loss that trained fastest on one CPU core.
 
     accelerate launch recipes/audio_cwavegan.py
 
-The networks of WaveGAN (Donahue et al. 2019) with both told which drum they deal with. In place of the Wasserstein
-loss and its five steps of the critic, the relativistic loss with both gradient penalties (Huang et al. 2024) and one
-step. Phase shuffle stays: without it there was less to hear after the same time. Twenty minutes on one core; expect a
-classifier to know the drums apart by then, but every snare to be nearly the same snare. SpecGAN does better.
+The networks of WaveGAN (Donahue et al. 2019), both conditioned on the drum. In place of the Wasserstein loss and its
+five critic steps: the relativistic loss with both gradient penalties (Huang et al. 2024) and one discriminator step.
+Phase shuffle stays; without it the result was worse after the same time. Takes twenty minutes on one core. A
+classifier can then tell the drums apart, but all snares sound nearly the same. SpecGAN does better.
 
     accelerate launch recipes/audio_cwavegan.py --dataset FOLDER_OF_SOUNDS --model.length 8192
     multigan generate --modality audio --label kick -n 8

@@ -1,11 +1,11 @@
-"""SpecGAN, told the class, on a drum kit: it made the starter model that comes with multigan.
+"""Class-conditional SpecGAN on a drum kit: the recipe of the audio starter model.
 
     accelerate launch recipes/audio_specgan.py
 
-A sound as a picture: the networks of DCGAN make a spectrogram, and Griffin and Lim's algorithm finds the wave to it
-(Donahue et al. 2019, as the comparison to WaveGAN). On the built-in drums, at 8 kHz and half a second, it learns in
-minutes; WaveGAN had no variety after 25. The relativistic loss with both gradient penalties (Huang et al. 2024), as for
-pictures; the penalties weigh ten times as much, because a spectrogram has eight times the numbers of a small picture.
+DCGAN's networks generate a spectrogram, and the Griffin-Lim algorithm reconstructs the waveform (Donahue et al. 2019,
+as the comparison to WaveGAN). On the built-in drums, at 8 kHz and half a second, it learns in minutes. The loss is the
+relativistic one with both gradient penalties (Huang et al. 2024), as for pictures. The penalties have ten times the
+weight, because a spectrogram has eight times the values of a small picture.
 
     accelerate launch recipes/audio_specgan.py --dataset FOLDER_OF_SOUNDS --model.length 8192
     multigan generate --modality audio --label snare --label "open hat" -n 20

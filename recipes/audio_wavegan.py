@@ -1,11 +1,11 @@
-"""WaveGAN as published, on a drum kit.
+r"""WaveGAN as published, on a drum kit.
 
     accelerate launch recipes/audio_wavegan.py
 
-Raw waves out of transposed convolutions (Donahue et al. 2019): 25 taps, four times as long a layer, phase shuffle, the
-Wasserstein loss with its gradient penalty, and five steps of the critic to each of the generator. Faithful, and slow:
-the paper trained for days on a GPU. Smaller networks here, half a second at 8 kHz. What learns faster is in
-recipes/audio_cwavegan.py and recipes/audio_specgan.py. The paper's own size, for a GPU:
+Transposed convolutions generate raw waveforms (Donahue et al. 2019): 25 taps, each layer four times as long as the
+one before, phase shuffle, the Wasserstein loss with gradient penalty, and five critic steps per generator step. It is
+faithful and slow: the paper trained for days on a GPU. The networks are smaller here, for half a second at 8 kHz;
+recipes/audio_cwavegan.py and recipes/audio_specgan.py learn faster. The paper's own size, for a GPU:
 
     accelerate launch recipes/audio_wavegan.py --dataset FOLDER --model.generator_width 64 \
         --model.discriminator_width 64 --model.post_filter 512 --steps 200000

@@ -1,11 +1,11 @@
-"""A class-conditional DCGAN on handwritten digits: it made the starter model that comes with multigan.
+"""Class-conditional DCGAN on handwritten digits: the recipe of the image starter model.
 
     accelerate launch recipes/image_cgan.py
 
-Both networks are told which digit they deal with, so that you can ask for one. The relativistic loss with both
-gradient penalties (Huang et al. 2024), and pictures turned, scaled and moved a little before the discriminator sees
-them, keep it from making ten perfect pictures, one a class. About 25 minutes on one core; expect clear digits after
-1,000 of the 10,000 steps, and more variety from then on.
+Both networks are conditioned on the digit, so that you can ask for one. The relativistic loss with both gradient
+penalties (Huang et al. 2024), and small rotations, scalings and shifts of what the discriminator sees, prevent collapse
+to one picture per class. Takes about 25 minutes on one core: clear digits after 1,000 of the 10,000 steps, and more
+variety from then on.
 
     accelerate launch recipes/image_cgan.py --dataset ylecun/mnist --steps 5000
     multigan generate --modality image --label 3 --label 7 -n 20

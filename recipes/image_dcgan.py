@@ -2,9 +2,9 @@
 
     accelerate launch recipes/image_dcgan.py
 
-Trains convolutional networks (Radford et al. 2016) on the 1,797 digits that come with scikit-learn, scaled up to
-32 x 32, with the non-saturating loss and the R1 penalty. Three minutes on one core. Expect strokes after 500 of the
-2,000 steps, and most digits readable at the end; the pictures are in the run folder's samples/.
+Trains convolutional networks (Radford et al. 2016) on the 1,797 digits that come with scikit-learn, scaled to 32 x 32,
+with the non-saturating loss and the R1 penalty. Takes three minutes on one core: strokes after 500 of the 2,000 steps,
+and most digits readable at the end. The pictures are in the run folder's samples/.
 
     accelerate launch recipes/image_dcgan.py --dataset FOLDER_OF_PICTURES --model.resolution 64 --steps 20000
     multigan generate --modality image -n 16

@@ -1,11 +1,11 @@
-"""The first GAN, fully connected, on handwritten digits.
+"""The original GAN, fully connected, on handwritten digits.
 
     accelerate launch recipes/image_gan.py
 
-Trains the networks of Goodfellow et al. 2014, which know nothing of neighbouring pixels, on the 1,797 digits that come
-with scikit-learn, scaled up to 32 x 32. Two minutes on one core. Expect digits with ragged edges. The loss is the
-relativistic one with both gradient penalties: with the paper's own (--objective non_saturating --r2 0) there was
-less variety.
+Trains the networks of Goodfellow et al. 2014 on the 1,797 digits that come with scikit-learn, scaled to 32 x 32. Takes
+two minutes on one core; expect digits with ragged edges, because these networks do not know which pixels are
+neighbours. The loss is the relativistic one with both gradient penalties: the paper's own (--objective non_saturating
+--r2 0) gave less variety.
 
     accelerate launch recipes/image_gan.py --dataset ylecun/mnist --steps 10000
     multigan generate --modality image -n 16

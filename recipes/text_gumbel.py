@@ -1,14 +1,14 @@
-r"""Sentences: an LSTM that is taught by likelihood and then plays, its gradients past the words by Gumbel-softmax.
+r"""Sentences by maximum likelihood, then adversarial training: the recipe of the text starter model.
 
     accelerate launch recipes/text_gumbel.py
 
-On the built-in grammar, whose truth is known, it made the starter model that comes with multigan. First the generator
-learns to continue real sentences (3,000 steps of maximum likelihood, as recipes/text_mle.py does alone); then it plays
-against filters over several embeddings of the words (after RelGAN, Nie et al. 2019) with the relativistic loss and both
-gradient penalties. As many sentences are right then as by likelihood alone, and the choices in them are a little freer;
-more steps do harm. On captions, of which there are few, likelihood is done sooner:
+The data is the built-in grammar, whose true distribution is known. First an LSTM is pretrained to continue real
+sentences (3,000 steps of maximum likelihood, as in recipes/text_mle.py). Then it trains against convolutions over
+several embeddings of the words (after RelGAN, Nie et al. 2019), with the relativistic loss and both gradient penalties;
+Gumbel-softmax lets gradients pass the choice of words. The share of grammatical sentences stays, and their variety
+grows a little; more steps make it worse. A few thousand captions need less pretraining:
 
-    accelerate launch recipes/text_gumbel.py --dataset ../shared/data/image_coco/train.txt --model.length null \
+    accelerate launch recipes/text_gumbel.py --dataset captions.txt --model.length null \
         --pretraining_steps 700 --steps 310 --generator_learning_rate 2e-4 --discriminator_learning_rate 2e-4 \
         --model.schedule constant
     multigan generate --modality text -n 20 --prefix "the old"

@@ -2,11 +2,11 @@ r"""Sentences by maximum likelihood alone: the baseline that a text GAN has to b
 
     accelerate launch recipes/text_mle.py
 
-The warm-up of recipes/text_gumbel.py, and no game after it. Each word is learned as the continuation of the words
-before, of real sentences. Sampled at several temperatures it trades quality for variety, and a GAN is worth its trouble
-where it lies above that curve: benchmarks/text_quality.py draws it.
+This is the pretraining of recipes/text_gumbel.py without adversarial training: the LSTM learns to continue real
+sentences. Sampling at several temperatures trades quality for variety, and a GAN is worth its cost where it lies above
+that curve. benchmarks/text_quality.py draws it.
 
-    accelerate launch recipes/text_mle.py --dataset ../shared/data/image_coco/train.txt --model.length null \
+    accelerate launch recipes/text_mle.py --dataset captions.txt --model.length null \
         --pretraining_steps 700
     multigan generate --modality text -n 20 --temperature 0.8
 """

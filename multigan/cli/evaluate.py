@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from multigan.evaluation.evaluator import Evaluator, FeatureSet
+    from multigan.evaluation.evaluator import Evaluator
+    from multigan.evaluation.extraction import FeatureSet
     from multigan.evaluation.report import Evaluation
     from multigan.generation.generator import TrainedGenerator
 
@@ -22,7 +23,7 @@ TIMEOUT = 3600  # seconds that a process waits for the others
 
 @click.command()
 @click.argument("model")
-@click.option("--modality", help="For a model of one that is not installed: package.module:Class.")
+@click.option("--modality", help="For a model of a modality that is not installed: package.module:Class.")
 @click.option("--dataset", help="What to compare with. [default: what it was trained on]")
 @click.option("--subset", help="The configuration of a hub dataset that has several.")
 @click.option("--split", help="The split it was trained on. [default: as in training]")
@@ -34,7 +35,9 @@ TIMEOUT = 3600  # seconds that a process waits for the others
 @click.option(
     "--skip_corrupt", is_flag=True, help="Leave out real samples that cannot be used. [default: as in training]"
 )
-@click.option("-n", "count", type=int, default=10_000, show_default=True, help="Samples of each kind, at most.")
+@click.option(
+    "-n", "count", type=int, default=10_000, show_default=True, help="Number of generated and of real samples, at most."
+)
 @click.option(
     "--features",
     default="auto",
@@ -42,7 +45,13 @@ TIMEOUT = 3600  # seconds that a process waits for the others
     help="classifier (trained on the dataset's labels), random, pca, samples, inception, or an encoder of transformers "
     "by name or folder; auto is a classifier where there are labels.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of what is generated, and of the real samples.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the generated samples and of the choice of real ones.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the results. [default: the run's own]")
 def evaluate(
     model: str,
@@ -89,7 +98,7 @@ def evaluate(
     except OSError as error:  # before the work, not after it
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
     generator.network.to(PartialState().device)
-    evaluator = Evaluator(
+    evaluator = Evaluator.open(
         generator.modality,
         dataset or known["dataset"],
         subset or (None if dataset else known.get("subset")),
@@ -124,7 +133,7 @@ def show(evaluation: Evaluation) -> str:
     protocol = evaluation.protocol
     head = (
         f"{protocol['count']:,} samples of each, features {protocol['features']}; real: {protocol['held_out']} of "
-        f"{protocol['dataset']}, measured in the place of generated samples\n"
+        f"{protocol['dataset']}, the same number of them\n"
     )
     parts = [head, evaluation.table()]
     if evaluation.second:
@@ -145,7 +154,7 @@ def write(
     from multigan.evaluation import plots
 
     figures = evaluation.write(folder)
-    plots.evaluation(evaluation, evaluator.reference.features, found.features, folder / "evaluation.png")
+    plots.evaluation(evaluation, evaluator.reference.real.features, found.features, folder / "evaluation.png")
     pairs = evaluator.nearest_training(generator, found, min(PAIRS, len(found.features)))
     labels = ["generated", "training"] * (len(pairs) // 2)
     return [figures, folder / "evaluation.png", *evaluator.view.preview(pairs, folder / "closest", labels).files]

@@ -20,12 +20,16 @@ PREVIEWED = 100  # samples in the picture of what was made
 @click.option("--modality", help="What to generate: takes the newest run of it under runs/, else its starter model.")
 @click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
 @click.option("-n", "count", type=int, default=16, show_default=True, help="How many samples.")
-@click.option("--label", "labels", multiple=True, help="A class, by name or number; give it again for several in turn.")
+@click.option(
+    "--label", "labels", multiple=True, help="A class by name or number; repeat it for several, which take turns."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Sample i depends on the seed and on i alone.")
 @click.option(
-    "--truncation", type=float, help="Stay within so many deviations of the middle: less variety, more typical."
+    "--truncation",
+    type=float,
+    help="Draw the noise within this many standard deviations: less variety, more typical samples.",
 )
-@click.option("--interpolate", is_flag=True, help="A walk in n steps from the latent of sample 0 to that of sample 1.")
+@click.option("--interpolate", is_flag=True, help="Interpolate in n steps from sample 0 to sample 1.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder. [default: the next under generated/]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
 @click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[MORE]")

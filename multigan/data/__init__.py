@@ -1,1 +1,1 @@
-"""From a dataset's name to batches of encoded samples."""
+"""Data: from a dataset's name to batches of encoded samples."""

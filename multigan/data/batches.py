@@ -1,4 +1,4 @@
-"""Batches for the engine: rows of the global batch, on the device, as they were encoded."""
+"""Batches for the engine: each process's rows of the global batch, encoded, on its device."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from multigan.modality import Modality
 
 Batches = Callable[[int, slice], tuple[Tensor, Tensor | None]]
 
-SHUFFLED = 1024  # rows of a stream held back to mix their order
+SHUFFLED = 1024  # rows in the shuffle buffer of a stream
 
 
 def from_cache(data: Cached, batch_size: int, seed: int, conditional: bool, device: torch.device) -> Batches:
-    """Batches by index look-up, sent to the device as the integers they are.
+    """Batches by index from the cache, sent to the device in the type they are stored in.
 
     Returns:
         ``(batch number, rows) -> (encoded (b, ...), condition (b,) or None)``.
@@ -44,7 +44,7 @@ def from_stream(
     device: torch.device,
     skip_corrupt: bool,
 ) -> Batches:
-    """Batches of a dataset that is read as it goes, in the order it comes, mixed within a window.
+    """Batches of a streamed dataset, in its order, shuffled within a buffer.
 
     Every process reads all rows and encodes its own, so that the global batch is the same on any number of processes.
     The signature is that of `from_cache`, but batch numbers only say when to go on: they cannot be gone back to.
@@ -73,7 +73,7 @@ def from_stream(
 
 
 def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
-    """The rows, pass after pass, each in another order."""
+    """The rows, pass after pass, each pass in another order."""
     number = 0
     while True:
         dataset.set_epoch(number)
@@ -87,7 +87,7 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
 
 
 def encode(batch: list[dict[str, Any]], rows: slice, modality: Modality, skip_corrupt: bool) -> list[dict[str, Any]]:
-    """These rows of a batch, encoded; for those left out, good ones of the whole batch stand in, in turn."""
+    """Rows of a batch, encoded; rows that are left out are replaced by others of the whole batch, in turn."""
     outcomes = [attempt(modality, row) for row in batch[rows]]
     wrong = [outcome for outcome in outcomes if isinstance(outcome, str)]
     if wrong and not skip_corrupt:

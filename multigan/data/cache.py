@@ -1,4 +1,4 @@
-"""Decode once: the encoded rows of a dataset as flat files that every process maps into its memory.
+"""The cache: rows are decoded and encoded once, into flat files that every process maps into memory.
 
 A cache is a folder named by what it depends on, with one raw file a column and ``cache.json``. It is written aside and
 renamed, under a lock: whichever process comes first builds it, the others wait for the lock and find it. What the
@@ -26,11 +26,11 @@ from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
 
 FORMAT = 6
-ROWS = 64  # read at a time, and no more: a row may be an hour of sound
+ROWS = 64  # read at a time; no more, because a row may be an hour of sound
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
-LENGTH = "length"  # the column of how long each example is, where they are not all alike
-NUMBERS = "biuf"  # kinds of numpy: truth values, whole numbers with a sign and without, and floats
+LENGTH = "length"  # the column of lengths, where examples differ in length
+NUMBERS = "biuf"  # numpy kinds: bool, signed and unsigned integers, floats
 
 Arrays = dict[str, numpy.ndarray]
 
@@ -61,7 +61,7 @@ class Cached:
         return len(self.real if self.ends is None else self.ends)
 
     def read(self, rows: numpy.ndarray, shares: numpy.ndarray) -> numpy.ndarray:
-        """Examples ``(len(rows), ...)``: whole ones, or a piece of each.
+        """Examples ``(len(rows), ...)``, whole or cropped.
 
         Args:
             rows: Their numbers.
@@ -69,7 +69,7 @@ class Cached:
         """
         if self.ends is None or self.crop is None:
             return numpy.asarray(self.real[rows])
-        flat = numpy.asarray(self.real)  # a slice of a memory map takes longer than what is copied from it
+        flat = numpy.asarray(self.real)  # slicing a memory map takes longer than copying
         starts = numpy.where(rows, self.ends[rows - 1], 0)
         lengths = self.ends[rows] - starts
         length = self.crop.length
@@ -85,7 +85,7 @@ class Cached:
 def cached(
     dataset: datasets.Dataset, modality: Modality, skip_corrupt: bool, say: Callable[[str], object] = lambda note: None
 ) -> Cached:
-    """The encoded dataset, built if need be, and the modality fitted to it.
+    """The encoded dataset, built if it is not in the cache, and the modality fitted to it.
 
     What the modality has to ``say`` of the dataset is said before it is decoded, which may take long.
 
@@ -120,12 +120,12 @@ def cached(
 
 
 def hashed(parts: list[Any]) -> str:
-    """A name for what depends on these plain values alone."""
+    """A hash of plain values, as a name."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
 def fit(dataset: datasets.Dataset, modality: Modality) -> dict[str, Any]:
-    """Fit the modality: what it learned, and what it has to say."""
+    """Fit the modality; returns what it learned and what it reports."""
     before = asdict(modality.config)
     notes = list(modality.fit(dataset) or ())
     after = asdict(modality.config)
@@ -134,7 +134,7 @@ def fit(dataset: datasets.Dataset, modality: Modality) -> dict[str, Any]:
 
 @contextmanager
 def undamaged(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in reading a part of the cache into one line."""
+    """Turn errors in reading a part of the cache into one line."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -142,7 +142,7 @@ def undamaged(path: Path) -> Iterator[None]:
 
 
 def fit_again(modality: Modality, file: Path) -> tuple[str, ...]:
-    """Give a modality what it, or one like it, learned before; returns what it had to say."""
+    """Restore what the modality learned before; returns what it reported then."""
     with undamaged(file):
         known = json.loads(file.read_text())
         learned = {key: tuple(value) if isinstance(value, list) else value for key, value in known["learned"].items()}
@@ -151,7 +151,7 @@ def fit_again(modality: Modality, file: Path) -> tuple[str, ...]:
 
 
 def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
-    """What `write` has written, mapped from the disk."""
+    """What `write` wrote, mapped from the disk."""
     with undamaged(folder):
         index = json.loads((folder / INDEX).read_text())
         arrays: Arrays = {}
@@ -159,7 +159,7 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
             if column in index["columns"]:
                 entry = index["columns"][column]
                 kind = numpy.dtype(entry["dtype"])
-                if kind.kind not in NUMBERS:  # of objects, the bytes of a file would be taken for places in memory
+                if kind.kind not in NUMBERS:  # bytes of a file must never be taken for pointers to objects
                     raise ValueError(f"a column of {kind}")
                 shape = [index["rows"], *entry["shape"]]
                 if entry["shape"][:1] == [None]:
@@ -177,13 +177,13 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
 
 
 def cache_home() -> Path:
-    """Where caches are kept: ``$MULTIGAN_CACHE``, else ``multigan`` in the user's cache folder."""
+    """The cache folder: ``$MULTIGAN_CACHE``, or ``multigan`` in the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "multigan"
     return Path(os.environ.get("MULTIGAN_CACHE") or default).expanduser()
 
 
 def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corrupt: bool) -> dict[str, Any]:
-    """Encode every row into one raw file a column; returns the index.
+    """Encode every row into one raw file per column; returns the index.
 
     Written as files, not through a memory map, where a full disk would end the process instead of raising an error.
     """
@@ -220,7 +220,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
 
 
 def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """The rows, a few hundred at a time, with the number of the first, under a progress bar."""
+    """Blocks of rows, each with the number of its first row, under a progress bar."""
     with tqdm(total=len(dataset), desc="decoding", unit=" rows", disable=None if len(dataset) > ROWS else True) as bar:
         for start in range(0, len(dataset), ROWS):
             columns = dataset[start : start + ROWS]
@@ -230,7 +230,7 @@ def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any
 
 
 def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str | None:
-    """The encoded row, or why it cannot be used; None for one that is left out."""
+    """The encoded row, or why it cannot be used; None for a row that is left out."""
     try:
         encoded = modality.encode(row)
         if encoded is None:
@@ -241,7 +241,7 @@ def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str | N
 
 
 def file_of(row: dict[str, Any]) -> str:
-    """The file a row came from, where it says."""
+    """The file a row came from, where known."""
     values = [value.get("path") if isinstance(value, dict) else value for value in row.values()]
     paths = [
         value for key, value in zip(row, values, strict=True) if value and (key == "file" or isinstance(row[key], dict))
@@ -252,7 +252,7 @@ def file_of(row: dict[str, Any]) -> str:
 def append(
     good: list[dict[str, Any]], columns: dict[str, dict[str, Any]], folder: Path, digest: xxhash.xxh3_128, uneven: bool
 ) -> None:
-    """Add encoded rows to the files and to the digest, all of the shape and type of the first.
+    """Add encoded rows to the files and to the digest; all must have the shape and type of the first.
 
     Where they may be of ``uneven`` length, another column says how long each is.
     """
@@ -275,7 +275,7 @@ def append(
 
 
 def piece(example: numpy.ndarray, length: int, share: float) -> numpy.ndarray:
-    """A piece ``(length, ...)`` of one example, as `Cached.read` takes it."""
+    """A crop ``(length, ...)`` of one example, as `Cached.read` takes it."""
     start = int(share * max(len(example) - length + 1, 1))
     found = numpy.zeros((length, *example.shape[1:]), example.dtype)
     found[: len(example)] = example[start : start + length]

@@ -1,4 +1,4 @@
-"""A dataset by name: built-in, a folder, a file, or a hub id."""
+"""Loads a dataset by name: built-in, a folder, a file, or a Hub id."""
 
 import csv
 import hashlib
@@ -28,7 +28,7 @@ METADATA = "metadata.csv"
 
 
 def load(modality: Modality, name: str, subset: str | None, split: str, streaming: bool) -> AnyDataset:
-    """Load a dataset, its pictures and sounds left encoded.
+    """Load a dataset without decoding its pictures and sounds.
 
     Args:
         modality: Whose built-in datasets and file endings count.
@@ -93,13 +93,13 @@ def from_path(modality: Modality, path: Path, subset: str | None, split: str, st
     if not files:
         expected = ", ".join([*modality.file_endings, *BUILDERS])
         raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
-    if all(file.suffix.lower() in TEXTS for file in files):  # others may have notes beside them
+    if all(file.suffix.lower() in TEXTS for file in files):  # other modalities may have notes beside the data
         check_encoding(files)
     return from_library(str(path), str(path), subset, split, streaming, modality)
 
 
 def check_encoding(files: list[Path]) -> None:
-    """Raise the error for a file of text that is not in UTF-8, with the line: `datasets` names a byte at best."""
+    """Raise UserError with the line for a text file that is not in UTF-8; `datasets` names a byte at best."""
     for file in files:
         if file.suffix.lower() not in TEXTS:
             continue
@@ -128,18 +128,18 @@ def split_folder(path: Path, split: str) -> Path:
 
 
 def only_train(name: str, split: str) -> None:
-    """Raise the error for a split of a dataset that has none."""
+    """Raise UserError for a split of a dataset that has none."""
     if split != "train":
         raise NoSplitError(f"{name} has no split {split!r}: leave --split at train for all of it")
 
 
 def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
-    """A dataset as a stream, if that is wanted."""
+    """The dataset, as a stream if asked for."""
     return dataset.to_iterable_dataset() if streaming else dataset
 
 
 def listed(files: list[Path], root: Path | None = None) -> datasets.Dataset:
-    """Files as a dataset: ``file``, and ``label`` or whatever metadata.csv says of each.
+    """Files as a dataset: ``file``, and ``label`` or the columns of metadata.csv.
 
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
     need a system library). A label is the name of a file's folder, where every file is in one and there are several.
@@ -169,12 +169,12 @@ def listed(files: list[Path], root: Path | None = None) -> datasets.Dataset:
 
 
 def from_metadata(root: Path, metadata: Path) -> dict[str, list[Any]]:
-    """The columns of a metadata.csv, its ``file_name`` made into ``file``, a path.
+    """The columns of a metadata.csv, with ``file_name`` turned into ``file``, a path.
 
     Raises:
         UserError: It has no column file_name, or a line of another shape.
     """
-    with metadata.open(newline="", encoding="utf-8-sig") as opened:  # a spreadsheet may put a mark in front
+    with metadata.open(newline="", encoding="utf-8-sig") as opened:  # spreadsheets may write a byte order mark
         rows = list(csv.DictReader(opened))
     if not rows or not rows[0].get("file_name"):
         raise UserError(f"{metadata} has no column file_name")
@@ -188,7 +188,7 @@ def from_metadata(root: Path, metadata: Path) -> dict[str, list[Any]]:
 def from_library(
     name: str, path: str, subset: str | None, split: str, streaming: bool, modality: Modality, **options: Any
 ) -> AnyDataset:
-    """What `datasets` can load, its errors in one line that names the dataset as the user did."""
+    """Load with `datasets`; errors are one line with the name that the user gave."""
     try:
         loaded: AnyDataset = datasets.load_dataset(path, subset, split=split, streaming=streaming, **options)
     except (DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:

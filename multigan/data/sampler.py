@@ -1,10 +1,10 @@
-"""The order in which a dataset is read: a function of the seed and the position, on any number of processes."""
+"""The order in which a dataset is read: a function of the seed and the position, for any number of processes."""
 
 import numpy
 
 
 class Sampler:
-    """An endless sequence of row numbers: one random order of all rows after another.
+    """An endless sequence of row numbers: random permutations of all rows, one after another.
 
     Position p of the sequence is the same whoever asks, so any part of any batch can be found without the parts before
     it, and none is lost at the end of a pass.
@@ -32,7 +32,7 @@ class Sampler:
 
     def _pass(self, number: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         if self._order is None or self._order[0] != number:
-            # Philox is counter-based: a pass needs nothing of the passes before it.
+            # Philox is counter-based: a pass does not depend on earlier passes.
             generator = numpy.random.Generator(numpy.random.Philox(key=[self.seed, number]))
             self._order = number, generator.permutation(self.size), generator.random(self.size)
         return self._order[1:]

@@ -1,4 +1,4 @@
-"""A small classifier trained on a dataset's own labels: it judges classes, and its features measure samples."""
+"""A small classifier trained on a dataset's labels; its features are a feature space."""
 
 from collections.abc import Callable
 
@@ -41,16 +41,16 @@ def train_classifier(
     device: torch.device = CPU,
     quiet: bool | None = True,
 ) -> Classifier:
-    """Train a classifier with Adam at a rate that falls to zero; on a processor the same inputs give the same one.
+    """Train a classifier with Adam and a cosine schedule; on a CPU the result is deterministic.
 
     Args:
         features: Builds the feature network.
-        samples: ``(N, ...)``, as they are kept.
+        samples: ``(N, ...)``, encoded.
         labels: ``(N,)``.
         classes: Number of classes.
-        prepare: What makes samples ``(b, *S)`` of them, each time they are seen.
-        passes: Times that every sample is seen.
-        batch_size: Samples a step.
+        prepare: Turns a batch of them into samples ``(b, *S)``.
+        passes: Epochs.
+        batch_size: Samples per step.
         seed: Decides the initial weights and the order.
         device: Where it is trained.
         quiet: Whether no progress bar is shown; None shows one on a terminal.
@@ -58,7 +58,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Classifier(features(), classes).to(device)
-        network(prepare(samples[:2].to(device)))  # tells the last layer how many features there are
+        network(prepare(samples[:2].to(device)))  # initializes the last layer
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         steps = passes * -(-len(samples) // batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -75,7 +75,7 @@ def train_classifier(
 def inception_score(logits: Tensor) -> float:
     """``exp(E KL(p(class | sample) || p(class)))``, 1 to the number of classes: Salimans et al. 2016, arXiv:1606.03498.
 
-    High where each sample is surely of one class and the classes are many; of variety within a class it says nothing.
+    High if each sample clearly belongs to a class and all classes occur; it does not see variety within a class.
 
     Args:
         logits: ``(N, classes)``.

@@ -1,4 +1,4 @@
-"""The feature space that samples of a modality are compared in, by the name that the user gives."""
+"""Finds the feature space that the user names, and trains its classifier."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from multigan.files import network_tensors
 from multigan.modality import ClassConditionalConfig, EvaluationView, Modality
 from multigan.version import __version__
 
-PCA_SAMPLES, BATCH = 10_000, 256  # real samples that components are fitted on, and how many are prepared at once
-VERSION = 2  # of the classifiers: those of another one are trained anew
-CLASSIFIER_SAMPLES, MAX_PASSES = (
-    40_000,
-    100,
-)  # samples that a classifier is trained on, again and again, and how often at most
+PCA_SAMPLES, BATCH = 10_000, 256  # real samples that components are fitted on, and samples per batch
+VERSION = 2  # of the cached classifiers
+CLASSIFIER_SAMPLES = 40_000  # that a classifier sees in training, the same ones repeatedly
+MAX_PASSES = 100
 
 
 def find(
@@ -38,12 +36,12 @@ def find(
         name: auto, classifier, random, pca, samples, inception, or an encoder of transformers by name or folder.
         modality: Of the samples.
         known: Real samples that a classifier may be trained on.
-        seed: Of the classifier.
-        device: Where features are worked out.
+        seed: Seed of the classifier.
+        device: Where features are extracted.
         quiet: Whether no progress bar is shown; None shows one on a terminal.
 
     Raises:
-        UserError: It cannot be had, or the modality or the data lacks what it takes.
+        UserError: It is not available, or the modality or the data does not support it.
     """
     view = modality.evaluation_view()
     with torch.random.fork_rng(devices=[]):
@@ -58,7 +56,7 @@ def find(
         blocks = [view.to_sample(known.encoded(at, min(at + BATCH, count))) for at in range(0, count, BATCH)]
         return spaces.pca(torch.cat(blocks))
     if name in ("classifier", "random") and not has_network:
-        raise UserError(f"modality {type(modality).__name__} has no feature network: take the features samples")
+        raise UserError(f"modality {type(modality).__name__} has no feature network: use --features samples")
     if name == "random":
         return spaces.untrained(network_of(view), device)
     if name == "classifier":
@@ -77,7 +75,7 @@ def class_names(modality: Modality) -> tuple[str, ...]:
 
 
 def network_of(view: EvaluationView) -> Callable[[], nn.Module]:
-    """What builds the feature network of a modality that has one."""
+    """A function that builds the modality's feature network, which it must have."""
 
     def build() -> nn.Module:
         network = view.classifier()
@@ -88,7 +86,7 @@ def network_of(view: EvaluationView) -> Callable[[], nn.Module]:
 
 
 def classifier(modality: Modality, known: Rows, seed: int, device: torch.device, quiet: bool | None) -> spaces.Space:
-    """The features of a classifier of real samples, from the cache where it has been trained before.
+    """The features of a classifier of real samples, read from the cache if it has been trained before.
 
     Raises:
         UserError: The samples have no labels.
@@ -96,7 +94,7 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
     labels, classes = known.labels, class_names(modality)
     if labels is None or len(classes) < 2:
         known_of = "no labels" if labels is None else f"{len(classes)} classes that the model knows, and not two,"
-        raise UserError(f"the dataset has {known_of} to train a classifier on: take the features random")
+        raise UserError(f"the dataset has {known_of} to train a classifier on: use --features random")
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
     parts = [VERSION, kind, modality.encode_key(), known.data.digest, len(labels), seed, __version__]
     file = cache_home() / f"classifier-{hashed(parts)}.safetensors"
@@ -106,7 +104,7 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
         if judge is None:
             samples = known.encoded(0, len(known))
             judge = train(modality, samples, labels, modality.evaluation_view().to_sample, seed, device, quiet)
-            with contextlib.suppress(OSError, SafetensorError):  # of a full disk: it is trained again the next time
+            with contextlib.suppress(OSError, SafetensorError):  # the disk is full: it is trained again the next time
                 aside = file.with_suffix(".writing")
                 save_file(network_tensors(judge), aside)
                 aside.replace(file)
@@ -116,13 +114,13 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
 
 
 def trained_before(file: Path, modality: Modality, known: Rows) -> Classifier | None:
-    """The classifier in a file; None where there is none, or it is damaged."""
+    """The classifier in a file; None if there is none or it is damaged."""
     with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
         weights = load_file(file)
         view = modality.evaluation_view()
         judge = Classifier(network_of(view)(), len(class_names(modality)))
         with torch.no_grad():
-            judge(view.to_sample(known.encoded(0, 2)))  # tells how many features there are
+            judge(view.to_sample(known.encoded(0, 2)))  # initializes the last layer
         judge.load_state_dict(weights)
         return judge
     return None
@@ -137,7 +135,7 @@ def train(
     device: torch.device,
     quiet: bool | None,
 ) -> Classifier:
-    """A classifier of samples as they are kept, of which ``prepare`` makes ``(B, *S)``, and their labels ``(N,)``."""
+    """Train a classifier on encoded samples, which ``prepare`` turns into ``(B, *S)``, and their labels ``(N,)``."""
     passes = min(MAX_PASSES, max(1, CLASSIFIER_SAMPLES // len(samples)))
     return train_classifier(
         network_of(modality.evaluation_view()),

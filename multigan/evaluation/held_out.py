@@ -1,4 +1,4 @@
-"""Real examples to hold generated ones against: some that were trained on, and as many that were not."""
+"""Real samples for an evaluation: some that were trained on, and as many that were held out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from multigan.errors import NoSplitError, UserError
 from multigan.modality import Modality
 
 HELD_OUT = ("test", "validation")
-GOLDEN = (5**0.5 - 1) / 2  # whose multiples are spread evenly
+GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly over [0, 1)
 
 
 class Rows(NamedTuple):
-    """Some examples of a dataset."""
+    """Some rows of a dataset."""
 
     data: Cached
     numbers: numpy.ndarray
@@ -30,9 +30,9 @@ class Rows(NamedTuple):
         return len(self.numbers)
 
     def encoded(self, start: int, stop: int) -> Tensor:
-        """Those at places ``start`` to ``stop``, as the modality encodes them.
+        """Rows ``start`` to ``stop``, as the modality encodes them.
 
-        Of long ones a piece, from where training takes its pieces: its place depends on the row alone.
+        Long ones are cropped as in training, at a position that depends on the row alone.
         """
         numbers = self.numbers[start:stop]
         return torch.from_numpy(self.data.read(numbers, numbers * GOLDEN % 1))
@@ -44,10 +44,14 @@ class Rows(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """As many of both, and what the second are: a split, or half of one.
+    """As many training samples as held-out samples.
 
-    ``known`` is all that may be learned from: the first, and more where the second leave more. ``every`` is all that
-    was trained on but for what is held out, the first before the others.
+    Attributes:
+        train: Samples that were trained on.
+        held_out: Samples that were not, or half of the training data.
+        known: Samples that a classifier may be trained on: `train`, and more if there are fewer held-out samples.
+        every: All training samples that are not held out, `train` first.
+        name: What is held out: the name of a split, or "half of" one.
     """
 
     train: Rows
@@ -67,18 +71,18 @@ def open_pair(
     count: int,
     seed: int,
 ) -> Pair:
-    """Examples of the training split and of another, at random.
+    """Draw samples of the training split and of another at random.
 
     Args:
-        modality: As it was trained: it says how the examples are encoded.
+        modality: As it was trained; it encodes the samples.
         dataset: What was trained on.
-        subset: Of it, as in training.
-        split: Of it, as in training.
+        subset: Of the dataset, as in training.
+        split: Of the dataset, as in training.
         skip_corrupt: As in training.
         held_out: The other split; None takes test or validation where there is one, and half of ``split`` otherwise, or
             where that is the one named.
-        count: Of each, at most.
-        seed: Decides which.
+        count: Samples of each, at most.
+        seed: Decides which are drawn.
 
     Raises:
         UserError: There is no such data, or it cannot be used.
@@ -106,7 +110,7 @@ def open_pair(
 
 
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
-    """The split that was asked for, or one of a usual name, or none."""
+    """The held-out split: the one named, or test or validation, or None for half of the training split."""
     if held_out not in (None, split):
         try:
             return held_out, read(held_out)

@@ -1,4 +1,4 @@
-"""Pictures of figures: how a run went, how good a generator is, how several compare."""
+"""Plots of evaluations: one model, and several side by side."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SHOWN = 2000  # points of each cloud
 
 
 def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> None:
-    """What was measured, in one picture: the shares beside their floor, and both clouds of features.
+    """Plot metrics beside their baseline, and the features of generated and of real samples.
 
     Args:
-        found: The figures.
+        found: The evaluation.
         real: Features ``(N, F)``.
-        fake: The same of what was generated.
-        file: A PNG.
+        fake: Features of generated samples, ``(M, F)``.
+        file: The PNG to write.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -40,8 +40,8 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     left.set_title(f"Frechet distance {distance}, real {baseline}", fontsize=10)
     mean, covariance = moments(real)
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
-    axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # of a single feature there is one
-    for cloud, color in ((fake, "C0"), (real, "C1")):  # as of the bars
+    axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # a single feature has one axis
+    for cloud, color in ((fake, "C0"), (real, "C1")):  # the colors of the bars
         right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
     figure.savefig(file)
@@ -51,15 +51,15 @@ def comparison(runs: Mapping[str, Evaluation], file: Path) -> None:
     """Runs side by side: precision against recall, and the Frechet distance of each.
 
     Args:
-        runs: Their figures, by name.
-        file: A PNG.
+        runs: Evaluations by the name of the run.
+        file: The PNG to write.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, found in runs.items():
         left.scatter(found.generated["recall"], found.generated["precision"], label=name)
     baselines = {tuple(found.baseline[name] for name in REQUIRED_METRICS): None for found in runs.values()}
-    for place, (precision, recall, distance) in enumerate(baselines):  # one, where all are measured in one way
+    for place, (precision, recall, distance) in enumerate(baselines):  # a single one where all runs were measured alike
         left.scatter(recall, precision, marker="*", s=120, color="0.3", label=None if place else "real")
         right.axvline(distance, color="0.3", linestyle=":")
     left.set(xlabel="recall", ylabel="precision", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))

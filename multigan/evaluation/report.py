@@ -1,4 +1,4 @@
-"""What was measured of a generator: figures, how they were come by, and what they say."""
+"""The report of an evaluation: metrics, how they were measured, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from multigan.errors import UserError
 from multigan.files import write_text
 
 EVALUATION = "evaluation.json"
-ALARM_RATIO = 0.5  # of what real data has, under which a figure is spoken of
-MEMORIZATION_QUANTILE = 0.01  # the share of held-out samples that count as close to a training sample
+ALARM_RATIO = 0.5  # of the baseline: a metric below that share of it raises a warning
+MEMORIZATION_QUANTILE = 0.01  # share of held-out samples that count as close to a training sample
 REQUIRED_METRICS = ("precision", "recall", "frechet_distance")  # of every evaluation
-# Less is better; of all others more is, or as much as real data has.
+# For all other metrics, higher is better, up to the baseline.
 LOWER_IS_BETTER = ("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied")
 
 
 @dataclass
 class Evaluation:
-    """What was measured, and how.
+    """Metrics of a generator, and how they were measured.
 
     Attributes:
-        protocol: All that another needs to measure the same: plain values.
-        generated: Metrics of what was generated, by name.
+        protocol: Everything needed to repeat the measurement, as plain values.
+        generated: Metrics of generated samples, by name.
         baseline: The same metrics of held-out real samples.
-        classes: Of each class, some of the metrics.
-        warnings: What to know before one trusts a figure.
-        verdict: What the figures say, in words.
-        steps: Of training that the generator had seen, where that is known.
-        baseline_of_classes: As ``classes``, of real samples.
+        classes: Some of the metrics, by class.
+        warnings: What limits how far the metrics can be trusted.
+        verdict: What is clearly wrong, in words.
+        steps: Training steps of the generator, where known.
+        baseline_of_classes: The same of held-out real samples.
         second: ``protocol``, ``generated`` and ``baseline`` in a feature space that was not trained on labels.
         limits: What this feature space cannot judge.
     """
@@ -54,7 +54,7 @@ class Evaluation:
         return file
 
     def table(self) -> str:
-        """The figures beside the floor, as lines of a table."""
+        """The metrics beside the baseline, as lines of a table."""
         names = list(self.generated | self.baseline)
         width = max(len(words(name)) for name in names)
         lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
@@ -70,7 +70,7 @@ class Evaluation:
         return Evaluation(self.second["protocol"], self.second["generated"], self.second["baseline"]).table()
 
     def class_table(self) -> str:
-        """The figures of each class, and of real samples of it, as lines of a table."""
+        """The metrics of each class beside its baseline, as lines of a table."""
         if not self.classes:
             return ""
         names = list(next(iter(self.classes.values())))
@@ -86,7 +86,7 @@ class Evaluation:
 
 
 def read(folder: Path) -> Evaluation:
-    """The evaluation in a folder.
+    """Read the evaluation in a folder.
 
     Raises:
         UserError: There is none, or it is damaged.
@@ -106,11 +106,12 @@ def read(folder: Path) -> Evaluation:
 
 
 def words(name: str) -> str:
+    """A metric's name for people."""
     return name.replace("_", " ")
 
 
 def number(value: float) -> str:
-    """Three places, two figures of what is small, and one place of what is large; a zero has no sign."""
+    """Format a metric: three decimals, one from 10 on, two significant digits of small values; zero has no sign."""
     if 1e-4 <= abs(value) < 1e-2:
         return f"{value:.2g}"
     return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
@@ -137,10 +138,10 @@ def limits(features: str, own_classes: bool, pretrained: bool) -> list[str]:
 
 
 def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str]:
-    """What the figures say that nobody should overlook."""
+    """What is clearly wrong, a line each."""
     lines = []
     if broken := generated.get("non_finite_samples"):
-        lines.append(f"broken: {int(broken)} samples are not finite numbers, and are left out of the rest")
+        lines.append(f"broken: {int(broken)} samples are not finite numbers and are left out of the other metrics")
     for name, meaning in (
         ("precision", "most samples are unlike real ones"),
         ("recall", "much of the real variety is missing"),
@@ -152,5 +153,7 @@ def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str
             lines.append(f"{meaning}: {values}")
     share, usual = generated["memorization"], baseline["memorization"]
     if share > usual + max(0.1, (1 - usual) / 5):
-        lines.append(f"copied, it seems: {share:.0%} are as close to a training sample as {usual:.1%} of new ones are")
+        lines.append(
+            f"probably copied: {share:.0%} are as close to a training sample as {usual:.1%} of held-out samples are"
+        )
     return lines

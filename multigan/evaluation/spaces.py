@@ -1,4 +1,4 @@
-"""Feature spaces: where samples are compared. A distance between samples means what its space sees in them."""
+"""Feature spaces, in which samples are compared."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from torch import Tensor, nn
 
 from multigan.errors import UserError, first_line
 
+PCA_COMPONENTS, PCA_SIDE = 20, 8
+
 Extract = Callable[[Tensor], Tensor]
 ToOutputs = Callable[[Tensor], list[Any]]
 
 
 @dataclass(frozen=True)
 class Space:
-    """Where samples are compared.
+    """A feature space.
 
     Attributes:
-        name: As it was asked for.
+        name: The name the user gave.
         extract: Samples ``(B, *S)`` -> features ``(B, F)``.
-        stamp: What another needs to measure in the same space: plain values.
-        ours: Whether the features are of any size, and are brought to one for the kernel distance.
-        last: Features ``(B, F)`` -> logits ``(B, classes)``, where there is a classifier.
+        stamp: What identifies the space, for the report: plain values.
+        ours: Whether the network is not pretrained: the scale of its features is arbitrary, and the kernel distance
+            normalizes it.
+        last: The classifier's last layer, features ``(B, F)`` -> logits ``(B, classes)``; None without a classifier.
         own_classes: Whether those classes are the dataset's own.
     """
 
@@ -41,15 +44,12 @@ class Space:
 
 
 def plain() -> Space:
-    """The numbers of a sample themselves: for points, not for pictures."""
+    """The values of a sample themselves: for points, not for pictures."""
     return Space("samples", lambda samples: samples.flatten(1), {"features": "samples"})
 
 
-PCA_COMPONENTS, PCA_SIDE = 20, 8
-
-
 def pca(samples: Tensor) -> Space:
-    """Principal components of real samples, a space that was trained on no labels.
+    """Principal components of real samples: a space without labels.
 
     Samples of shape ``(C, H, W)`` are averaged over boxes to 8 x 8 first; others are flattened.
 
@@ -76,10 +76,10 @@ def pca(samples: Tensor) -> Space:
 
 
 def untrained(build: Callable[[], nn.Module], device: torch.device) -> Space:
-    """A feature network of random weights, the same every time.
+    """A feature network with random weights, the same every time.
 
-    It knows no labels and nothing of the data; random convolutions tell samples apart by texture and shape well enough
-    to rank generators of one dataset. Naeem et al. 2020, arXiv:2002.09797, section 4.
+    It knows neither labels nor data, but random convolutions see enough of texture and shape to rank generators of one
+    dataset. Naeem et al. 2020, arXiv:2002.09797, section 4.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -89,9 +89,9 @@ def untrained(build: Callable[[], nn.Module], device: torch.device) -> Space:
 
 
 def inception(to_outputs: ToOutputs, device: torch.device) -> Space:
-    """The features of the literature's FID and KID: the pool of Inception v3, 2,048 numbers.
+    """The features of the literature's FID and KID: Inception v3's pooling layer, 2,048 values.
 
-    By torch-fidelity, whose weights and whose resizing to 299 x 299 are those of the first implementation.
+    From torch-fidelity, with the weights and the resizing to 299 x 299 of the original implementation.
 
     Args:
         to_outputs: Samples ``(B, *S)`` -> pictures.
@@ -108,7 +108,7 @@ def inception(to_outputs: ToOutputs, device: torch.device) -> Space:
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).eval().to(device)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"the weights of Inception cannot be fetched ({first_line(error)}); offline, use --features "
+            f"cannot download the weights of Inception ({first_line(error)}); offline, use --features "
             "classifier, random, or the folder of an encoder"
         ) from error
 
@@ -123,7 +123,7 @@ def inception(to_outputs: ToOutputs, device: torch.device) -> Space:
         "resize": "299 x 299, as TensorFlow 1 does it",
         "torch_fidelity": version("torch-fidelity"),
     }
-    # The score is of its logits without their offsets, as in the first implementation.
+    # The Inception score uses logits without biases, as in the original implementation.
     classes, features = network.fc.weight.shape
     last = nn.Linear(features, classes, bias=False, device=device).requires_grad_(False)
     last.weight.copy_(network.fc.weight)
@@ -131,18 +131,18 @@ def inception(to_outputs: ToOutputs, device: torch.device) -> Space:
 
 
 def encoder(name: str, example: Any, to_outputs: ToOutputs, device: torch.device) -> Space:
-    """An encoder of `transformers` for pictures, sounds or sentences, with the preparation that it comes with.
+    """An encoder of `transformers` for pictures, sounds or sentences, with its own preprocessing.
 
-    The features are its pooled output; where it has none, the mean of its last layer over places (or tokens).
+    The features are its pooled output or, without one, the mean of its last layer over positions.
 
     Args:
-        name: On the hub, or a folder.
-        example: What ``to_outputs`` gives for a sample.
-        to_outputs: Samples ``(B, *S)`` -> what people see: pictures, arrays with a sampling rate, or sentences.
+        name: Hub id, or a folder.
+        example: One output of ``to_outputs``.
+        to_outputs: Samples ``(B, *S)`` -> pictures, arrays with a sampling rate, or sentences.
         device: Where it runs.
 
     Raises:
-        UserError: It cannot be had, or takes something else.
+        UserError: It cannot be loaded, or takes other inputs.
     """
     from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
@@ -154,13 +154,15 @@ def encoder(name: str, example: Any, to_outputs: ToOutputs, device: torch.device
         load: Any = AutoModel.from_pretrained
         network, loading = load(name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-        raise UserError(f"no encoder {name!r} of {kind} to be had: {first_line(error)}") from error
+        raise UserError(f"cannot load an encoder {name!r} for {kind}: {first_line(error)}") from error
     if kind == "text" and prepare.pad_token is None:
         prepare.pad_token = prepare.eos_token
     network.eval().requires_grad_(False).to(device)
-    # Weights that are missing have been made up: of a pooler, random numbers.
+    # Missing weights are initialized at random, those of a pooler too.
     has_pooler = not any("pooler" in str(key) for key in loading["missing_keys"])
-    forward = getattr(network, f"get_{kind}_features", network)  # of a model for pictures and text, that half
+    forward = getattr(
+        network, f"get_{kind}_features", network
+    )  # of a model for pictures and text, the half for this kind
 
     def extract(samples: Tensor) -> Tensor:
         inputs = INPUTS[kind](prepare, to_outputs(samples.cpu())).to(device)
@@ -188,7 +190,7 @@ def encoder(name: str, example: Any, to_outputs: ToOutputs, device: torch.device
 
 
 def sounds(prepare: Any, made: list[dict[str, Any]]) -> Any:
-    """Sounds at the rate that an encoder was made for, its channels mixed."""
+    """Inputs of an audio encoder: mono, at its sampling rate."""
     from torchaudio.functional import resample
 
     rate = prepare.sampling_rate
@@ -206,7 +208,7 @@ INPUTS: dict[str, Callable[[Any, list[Any]], Any]] = {
 
 
 def pooled(output: Any, mask: Tensor | None, has_pooler: bool) -> Tensor:
-    """What a model says of each input, ``(B, F)``."""
+    """Features of each input, ``(B, F)``."""
     if isinstance(output, Tensor):
         return output
     if has_pooler and getattr(output, "pooler_output", None) is not None:
@@ -220,7 +222,7 @@ def pooled(output: Any, mask: Tensor | None, has_pooler: bool) -> Tensor:
 
 
 def weights_hash(network: nn.Module, without: Iterable[str] = ()) -> str:
-    """Of all weights and buffers, but for some: the same in the same space."""
+    """A hash of all weights and buffers but those named."""
     left_out = set(without)
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):

@@ -1,4 +1,4 @@
-"""From a configuration to a game: the data in batches, the networks, their optimizers and the rules."""
+"""Builds what a run needs from its configuration: batches, networks, optimizers, objective."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from multigan.networks.layout import channels_last
 def open_data(
     training: TrainingConfig, modality: Modality, accelerator: Accelerator
 ) -> tuple[batches.Batches, dict[str, Any]]:
-    """Load, decode and batch the dataset, and fit the modality to it, which may have something to say of it.
+    """Load, encode and batch the dataset, and fit the modality to it; prints what the modality reports of it.
 
     Returns:
         The batches, and what is to be known of the dataset, for the model's card.
@@ -59,7 +59,7 @@ def open_data(
         )
         return stream, facts
     data = cached(dataset, modality, training.skip_corrupt, accelerator.print)
-    in_pieces = data.crop is not None and data.crop.random  # one long recording gives many
+    in_pieces = data.crop is not None and data.crop.random  # one long recording gives many samples
     if training.batch_size > len(data) and not in_pieces:
         raise UserError(
             f"batch_size is {training.batch_size}: expected no more than {training.dataset!r} has examples, {len(data)}"
@@ -76,20 +76,20 @@ def open_data(
 
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
-    """What a modality had to say of a dataset, for the card."""
+    """What a modality reported of a dataset, for the card."""
     return {"notes": "; ".join(notes)} if notes else {}
 
 
 def build_game(
     training: TrainingConfig, modality: Modality, accelerator: Accelerator, batch_source: batches.Batches
 ) -> Game:
-    """The networks, their optimizers and the rules.
+    """Build the networks, their optimizers and the game.
 
     Raises:
         UserError: The batch cannot be shared out over the processes.
     """
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
-    if not training.resume:  # a checkpoint has the weights, and what they began from may be gone
+    if not training.resume:  # a checkpoint has the weights; what they were initialized from may be gone
         modality.load_pretrained(generator)
 
     def build_discriminator() -> nn.Module:
@@ -136,7 +136,7 @@ def build_game(
 
 
 def build_objective(training: TrainingConfig) -> Objective:
-    """The objective, its targets smoothed if that is asked for."""
+    """The objective, with label smoothing if configured."""
     objective = OBJECTIVES[training.objective]
     if not (training.label_smoothing or training.label_smoothing_fake):
         return objective
@@ -146,7 +146,7 @@ def build_objective(training: TrainingConfig) -> Objective:
 def build_stabilizers(
     training: TrainingConfig, players: dict[str, nn.Module], accelerator: Accelerator
 ) -> StabilizerState:
-    """What the stabilizers that are on begin with."""
+    """The initial state of the stabilizers that are on."""
     stabilizers, device = StabilizerState(), accelerator.device
     if training.historical_averaging:
         for name, network in players.items():
@@ -159,7 +159,7 @@ def build_stabilizers(
 
 
 def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, device: torch.device) -> nn.Module:
-    """A network on the device, its initial weights decided by the seed and the purpose alone."""
+    """A network on the device; its initial weights depend on the seed and the purpose only."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, purpose))
         network = build()
@@ -168,13 +168,13 @@ def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, devic
 
 
 def dry_run(game: Game) -> None:
-    """One batch through both networks, before anything is written.
+    """Pass one batch through both networks, before anything is written.
 
     Raises:
         UserError: A network cannot take batches of this size, or the processes read different data.
     """
     real, _ = game.batches(0, slice(0, game.random.batch_size))
-    # torch.hash_tensor would not do: by exclusive or, it is the same in any order, and 0 for plain pictures.
+    # Not torch.hash_tensor: it is an exclusive or, the same for any order, and 0 for pictures of one colour.
     distributed.check_same({"the hash of the first batch": xxhash.xxh3_64_hexdigest(real.cpu().numpy().tobytes())})
     try:
         batch = game.make_micro_batches(0, graph=False)[0]

@@ -1,4 +1,4 @@
-"""The curves of a run: what its metrics were, by step."""
+"""Plots the metrics of a run by step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CURVES = (
 
 
 def curves(lines: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """How a run went, by step; what was warned of is marked in red.
+    """Plot the metrics of a run by step, with warnings marked in red.
 
     Args:
         lines: Of ``metrics.jsonl``.

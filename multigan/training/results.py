@@ -1,4 +1,4 @@
-"""What a run leaves for people: pictures of the way, and the trained generator."""
+"""What a run produces for people: previews, curves, evaluations and the trained generator."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from multigan.evaluation.evaluator import Evaluator
 
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
-CURVES, FEWEST = "curves.png", 5  # lines of metrics that are worth a picture
-PREVIEWED = 64  # samples in a preview, or as near as makes whole columns of classes
+CURVES, FEWEST = "curves.png", 5  # lines of metrics from which on curves are drawn
+PREVIEWED = 64  # samples in a preview, or as close as gives whole columns of classes
 
 
 class Results:
-    """The averaged generator of a run as it now is, to look at and to keep."""
+    """Previews, evaluates and exports the averaged generator of a run."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Results:
         self.evaluator: Evaluator | None = None
 
     def preview(self) -> None:
-        """The same latents as ever, as the averaged generator now makes them."""
+        """Write a preview: the same latents at every step."""
         if not self.accelerator.is_main_process:
             return
         generator, step = self.generator(), self.state.step
@@ -75,7 +75,7 @@ class Results:
         self.curves()
 
     def show(self, file: Path, name: str) -> None:
-        """Send a picture to the trackers that take any."""
+        """Send a picture to the trackers that support pictures."""
         for tracker in self.accelerator.trackers:
             if hasattr(tracker, "log_images"):
                 options = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
@@ -83,7 +83,7 @@ class Results:
                 tracker.log_images({name: picture}, step=self.state.step, **options)
 
     def curves(self) -> None:
-        """How the run went so far, as a picture in its folder and in the tracker."""
+        """Plot the metrics so far into the run folder and the tracker."""
         from multigan.training.curves import curves
 
         lines = read_metrics(self.folder)
@@ -93,7 +93,7 @@ class Results:
                 self.show(self.folder / CURVES, "curves")
 
     def open_evaluation(self) -> None:
-        """Make ready to measure, if that is to be done: what is wrong is known before the first step.
+        """Prepare evaluations, if any, so that errors come before the first step.
 
         Raises:
             UserError: The features cannot be had, or there is no such metric.
@@ -104,7 +104,7 @@ class Results:
         if not training.evaluate_every:
             return
         assert training.dataset is not None
-        self.evaluator = Evaluator(
+        self.evaluator = Evaluator.open(
             self.modality,
             training.dataset,
             training.subset,
@@ -123,7 +123,7 @@ class Results:
             raise UserError(f"best_metric is {training.best_metric!r}: expected one of {', '.join(metrics)}")
 
     def evaluate(self) -> None:
-        """Measure the averaged generator, and keep it where it is the best so far. Every process must ask.
+        """Evaluate the averaged generator, and save it if it is the best so far. Every process must call this.
 
         Raises:
             DivergedError: It makes no finite numbers.
@@ -157,9 +157,9 @@ class Results:
             evaluation.write(self.folder / "best")
 
     def generator(self) -> TrainedGenerator:
-        """The averaged generator, its statistics set, with what is to be known of it."""
+        """The averaged generator with its batch-norm statistics, and the facts for its card."""
         training, state = self.training, self.state
-        now = state.step, state.rollbacks  # a step may come a second time, after a return to a checkpoint
+        now = state.step, state.rollbacks  # a step is repeated after a rollback
         if self.calibrated != now:
             calibrate(state.average, self.calibration())
             self.calibrated = now
@@ -177,7 +177,7 @@ class Results:
             "minutes": round(state.seconds / 60, 1),
             "processes": self.accelerator.num_processes,
             "device": self.accelerator.device.type,
-            # A path from the root says nothing to anybody else.
+            # An absolute path means nothing to others.
             "command": shlex.join(
                 [Path(sys.argv[0]).name if Path(sys.argv[0]).is_absolute() else sys.argv[0], *sys.argv[1:]]
             ),

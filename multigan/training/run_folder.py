@@ -1,4 +1,4 @@
-"""The folder of a run: which one it is, what is there already, and whether it can be gone on with."""
+"""The folder of a run: where it is, what it contains, and whether the run can be resumed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from multigan.files import clean, write_text
 from multigan.generation.model_folder import RUNS
 
 METRICS = "metrics.jsonl"
-# What a run cannot be resumed with another value of: its data, its networks and its random numbers. The dataset may lie
-# elsewhere than before, as its digest tells whether it is the same; only a stream has none.
+# Settings that cannot change on resume: the data, the networks and the random numbers. The dataset's path may change,
+# because a digest identifies its content; only a stream has none.
 IMMUTABLE_ON_RESUME = (
     "modality",
     "subset",
@@ -35,7 +35,7 @@ IMMUTABLE_ON_RESUME = (
 
 
 class RunLocation(NamedTuple):
-    """Where a run is kept, and how it comes to it: gone on with or not, started again by the launcher or not."""
+    """Where a run is, whether it is resumed, and whether the launcher restarted it."""
 
     folder: Path
     resume: bool
@@ -43,7 +43,7 @@ class RunLocation(NamedTuple):
 
 
 def resolve(training: TrainingConfig) -> RunLocation:
-    """The run's place, the same for every process.
+    """Where the run is, the same for every process.
 
     A launcher that restarts the processes (``--max_restarts``) gives them the same command, so that a new run finds
     its own folder.
@@ -61,7 +61,7 @@ def resolve(training: TrainingConfig) -> RunLocation:
     folder = (
         Path(training.output) if training.output else RUNS / f"{training.modality}-{time.strftime('%Y%m%d-%H%M%S')}"
     )
-    # One process decides: clocks differ, and another may already see what the first one made.
+    # One process decides: clocks differ, and the others may already see what the first one created.
     own = (
         restarted
         and (folder / CONFIG_FILE).is_file()
@@ -77,7 +77,7 @@ def resolve(training: TrainingConfig) -> RunLocation:
 
 
 def diff_for_resume(before: TrainingConfig, now: TrainingConfig) -> list[str]:
-    """What a resumed run does otherwise than before, as "field before -> now".
+    """What changes on resume, as "field before -> now".
 
     Raises:
         UserError: Something that cannot change within one run.
@@ -87,12 +87,12 @@ def diff_for_resume(before: TrainingConfig, now: TrainingConfig) -> list[str]:
     names = (*IMMUTABLE_ON_RESUME, "dataset") if now.streaming else IMMUTABLE_ON_RESUME
     fixed = [f"another {key}: {words}" for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:
-        raise UserError(f"a run cannot be resumed with {'; '.join(fixed)} (--output begins a new run)")
+        raise UserError(f"a run cannot be resumed with {'; '.join(fixed)} (--output starts a new run)")
     return [f"{key} {words}" for key, words in changed.items()]
 
 
 def open_folder(folder: Path, training: TrainingConfig, start: int) -> None:
-    """Make the folder, or make it ready to go on: metrics from after the checkpoint are dropped."""
+    """Create the folder, or prepare it for resuming: metrics from after the checkpoint are dropped."""
     try:
         (folder / "samples").mkdir(parents=True, exist_ok=True)
         clean(folder)
@@ -116,12 +116,12 @@ def add_line(folder: Path, line: dict[str, Any]) -> None:
 
 
 def add_note(folder: Path, step: int, note: str) -> None:
-    """Add a line of words, on what happened to the run after a step."""
+    """Add a line that says what happened to the run after a step."""
     add_line(folder, {"step": step, "note": note})
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``; one that is damaged, or was cut off in the middle, does not count."""
+    """The lines of ``metrics.jsonl``, without damaged or truncated ones."""
     lines = []
     file = folder / METRICS
     for text in file.read_text(errors="replace").splitlines() if file.is_file() else []:

@@ -103,7 +103,7 @@ def modality(kind=Points, dataset="clusters", **fields):
 
 
 def evaluator(kind=Points, dataset="clusters", features="auto", count=COUNT, **options):
-    return Evaluator(modality(kind, dataset), dataset, features=features, count=count, quiet=True, **options)
+    return Evaluator.open(modality(kind, dataset), dataset, features=features, count=count, quiet=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def judge():
 
 def asked(judge):
     """The classes that a generator is asked for."""
-    return torch.tensor(judge.wanted(TrainedGenerator("points", modality(), nn.Identity())))
+    return torch.tensor(judge.asked_classes(TrainedGenerator("points", modality(), nn.Identity())))
 
 
 def judged(judge, samples, quick=True, conditional=True, by_class=False):
@@ -122,11 +122,11 @@ def judged(judge, samples, quick=True, conditional=True, by_class=False):
 
 
 def train(judge):
-    return judge.train.encoded(0, COUNT)
+    return judge.pair.train.encoded(0, COUNT)
 
 
 def held_out(judge):
-    return judge.held_out.encoded(0, COUNT)
+    return judge.pair.held_out.encoded(0, COUNT)
 
 
 def fresh(judge):
@@ -155,12 +155,12 @@ def test_held_out_set_itself_is_the_floor(judge):
 
 
 def test_generator_and_floor_have_as_many_of_each_class(judge):
-    labels = judge.held_out.labels
-    assert asked(judge).bincount().tolist() == labels.bincount().tolist() != judge.train.labels.bincount().tolist()
+    labels = judge.pair.held_out.labels
+    assert asked(judge).bincount().tolist() == labels.bincount().tolist() != judge.pair.train.labels.bincount().tolist()
 
 
 def test_one_perfect_sample_a_class_has_the_classes_and_no_variety(judge):
-    labels = judge.held_out.labels
+    labels = judge.pair.held_out.labels
     first = torch.stack([held_out(judge)[labels == number][0] for number in range(CLASSES)])
     found = judged(judge, first, by_class=True)
     assert found.generated["class_accuracy"] == 1 and found.generated["precision"] > 0.9
@@ -179,7 +179,7 @@ def test_training_samples_copied_are_found_out(judge):
     assert found.generated["memorization"] == 1
     assert found.generated["precision"] == found.generated["recall"] == 1
     (line,) = found.verdict
-    assert line.startswith("copied, it seems: 100% ")
+    assert line.startswith("probably copied: 100% ")
 
 
 def test_a_third_copied_is_found_out(judge):
@@ -215,7 +215,7 @@ def test_one_class_left_out_is_seen_in_its_own_figures(judge):
 
 def test_classifier_of_generated_samples_is_as_good_as_they_are(judge):
     name = "classification_accuracy_score"
-    known = judge.known.encoded(0, len(judge.known))  # it asks for the classes of these
+    known = judge.pair.known.encoded(0, len(judge.pair.known))  # it asks for the classes of these
     good = judged(judge, known, quick=False)
     assert good.generated[name] > 0.9 and good.baseline[name] == good.baseline["class_accuracy"]
     swapped = judged(judge, torch.cat([known[1:], known[:1]]), quick=False)
@@ -232,7 +232,7 @@ def test_samples_that_are_not_finite_are_counted_and_left_out(judge):
     samples[3, 0], samples[40, 2], samples[41] = math.nan, math.inf, -math.inf
     found = judged(judge, samples)
     assert found.generated["non_finite_samples"] == 3 and found.baseline["non_finite_samples"] == 0
-    assert found.verdict == ["broken: 3 samples are not finite numbers, and are left out of the rest"]
+    assert found.verdict == ["broken: 3 samples are not finite numbers and are left out of the other metrics"]
     for name in ("precision", "recall", "class_accuracy"):
         assert found.generated[name] == pytest.approx(whole.generated[name], abs=0.05)
     assert all(math.isfinite(value) for value in found.generated.values())
@@ -323,12 +323,18 @@ def test_random_features_are_the_same_every_time_and_know_no_labels():
 
 def test_seed_decides_the_real_samples():
     first, again, other = (evaluator(features="samples", count=50, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(first.train.encoded(0, 50), again.train.encoded(0, 50)) and first.baseline == again.baseline
-    assert not torch.equal(first.train.encoded(0, 50), other.train.encoded(0, 50)) and first.baseline != other.baseline
+    assert (
+        torch.equal(first.pair.train.encoded(0, 50), again.pair.train.encoded(0, 50))
+        and first.baseline == again.baseline
+    )
+    assert (
+        not torch.equal(first.pair.train.encoded(0, 50), other.pair.train.encoded(0, 50))
+        and first.baseline != other.baseline
+    )
 
 
 def test_training_and_held_out_rows_are_disjoint(judge):
-    assert not set(judge.train.numbers.tolist()) & set(judge.held_out.numbers.tolist())
+    assert not set(judge.pair.train.numbers.tolist()) & set(judge.pair.held_out.numbers.tolist())
     assert judge.protocol["held_out"] == "half of train" and judge.count == COUNT
     assert any("half of the training data is held out" in line for line in judged(judge, fresh(judge)).warnings)
 
@@ -351,7 +357,7 @@ def test_features_are_chosen_by_what_there_is(kind, dataset, name):
 
 def test_features_of_samples_are_the_samples():
     found = evaluator(features="samples")
-    assert torch.equal(found.reference.features, train(found))
+    assert torch.equal(found.reference.real.features, train(found))
 
 
 @pytest.mark.parametrize(
@@ -395,7 +401,7 @@ def test_model_of_other_data_is_warned_of(judge):
 
 def test_copies_are_sought_among_all_that_was_trained_on():
     every = evaluator(count=60)
-    copies = every.training_rows.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
+    copies = every.pair.every.encoded(120, 120 + COUNT)  # none of them is of the 60 that it is compared with
     found = judged(every, copies, conditional=False)
     assert every.protocol["searched"] == 2 * COUNT - 60
     assert found.generated["memorization"] == 1 and any("copied" in line for line in found.verdict)
@@ -425,7 +431,7 @@ def test_auto_takes_random_features_where_a_classifier_would_have_one_class():
     unlabelled = modality()
     unlabelled.config = dataclasses.replace(unlabelled.config, classes=())
     for features in ("auto", "random"):
-        assert Evaluator(unlabelled, "clusters", features=features, count=50, quiet=True).space.name == "random"
+        assert Evaluator.open(unlabelled, "clusters", features=features, count=50, quiet=True).space.name == "random"
 
 
 def test_a_classifier_that_knows_little_is_named(judge, monkeypatch):
@@ -482,7 +488,7 @@ def test_run_is_measured_at_its_steps_and_after_the_last(whole, tmp_path):
 def test_best_is_the_model_of_the_best_step(whole):
     best, step = generators.load(whole / "best"), best_step(whole)
     assert best.training["steps"] == step
-    again = Evaluator(best.modality, "digits", count=40, features="random", search_all=False, quiet=True)
+    again = Evaluator.open(best.modality, "digits", count=40, features="random", search_all=False, quiet=True)
     assert again.evaluate(best, again.generated(best), quick=True).generated == measurements(whole)[step]
 
 
@@ -523,7 +529,7 @@ def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path):
 def test_resumed_run_remembers_the_best_from_before(tmp_path, monkeypatch):
     part = run.train(tiny(tmp_path / "run", steps=4))
     before = best_step(part)
-    monkeypatch.setattr("multigan.evaluation.evaluator.frechet_distance", lambda real, fake: 1e9)
+    monkeypatch.setattr("multigan.evaluation.reference.frechet_distance", lambda real, fake: 1e9)
     run.train(dataclasses.replace(config.read(part), resume=str(part), output=None, steps=6))
     assert generators.load(part / "best").training["steps"] == before
 
@@ -622,7 +628,7 @@ def test_sentences_have_figures_of_their_own_beside_the_floor():
     made = Text(TextConfig(length=12, generator_width=4, layers=1))
     made.fit(made.builtin_datasets["grammar"]())
     model = TrainedGenerator("text", made, made.generator().eval())
-    found = Evaluator(made, "grammar", count=60, features="random", quiet=True)
+    found = Evaluator.open(made, "grammar", count=60, features="random", quiet=True)
     figures = found.evaluate(model, found.generated(model))
     assert {"BLEU-2", "self-BLEU-2", "distinct-1", "copied"} <= set(figures.generated)
     assert figures.generated["BLEU-2"] < figures.baseline["BLEU-2"] and figures.generated["copied"] == 0

@@ -29,9 +29,9 @@ FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0
         ({"memorization": 0.2}, []),
         (
             {"memorization": 0.25},
-            ["copied, it seems: 25% are as close to a training sample as 1.0% of new ones are"],
+            ["probably copied: 25% are as close to a training sample as 1.0% of held-out samples are"],
         ),
-        ({"non_finite_samples": 3}, ["broken: 3 samples are not finite numbers, and are left out of the rest"]),
+        ({"non_finite_samples": 3}, ["broken: 3 samples are not finite numbers and are left out of the other metrics"]),
         ({"non_finite_samples": 0}, []),
     ],
     ids=str,

@@ -121,8 +121,8 @@ def test_encoder_measures_a_dataset(vit):
     modality.fit(modality.builtin_datasets["digits"]())
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    found = Evaluator(modality, "digits", count=30, features=vit, quiet=True)
-    assert found.reference.features.shape == (30, 8) and found.protocol["features"] == vit
+    found = Evaluator.open(modality, "digits", count=30, features=vit, quiet=True)
+    assert found.reference.real.features.shape == (30, 8) and found.protocol["features"] == vit
     assert "inception_score" not in found.baseline and found.baseline["precision"] > 0.5
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -202,7 +202,7 @@ def test_inception_without_a_network_is_one_line(problem, monkeypatch):
         raise problem
 
     monkeypatch.setattr(module, "load_state_dict_from_url", fail)
-    with pytest.raises(UserError, match="the weights of Inception cannot be fetched") as caught:
+    with pytest.raises(UserError, match="cannot download the weights of Inception") as caught:
         spaces.inception(pictures, CPU)
     assert len(str(caught.value).splitlines()) == 1
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+K = 5  # neighbours, as in the papers below
 BLOCK = 2**24  # distances held at a time: 128 megabytes
 TIE = 1 + 1e-9  # what a distance may be over a radius that it equals: of copies both are one, rounded in two ways
 SAME = 1e-5  # of the usual length of features: nearer ones are of the same sample, and differ by rounding

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from multigan.modalities.audio.config import FULL_SCALE, LOWEST, SHORTEST, AudioConfig
 from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
 
-# torch and the rest are imported where they are used: listing the modalities must be quick.
+# torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
     import datasets
     import numpy
@@ -31,7 +31,7 @@ class Audio(Modality):
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
     file_endings = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
-    # What SpecGAN learned the drums with; see the recipes.
+    # From the recipe with which SpecGAN learned the drums.
     training_defaults: ClassVar[Mapping[str, Any]] = {
         "batch_size": 32,
         "objective": "relativistic",
@@ -69,7 +69,7 @@ class Audio(Modality):
         from multigan.modalities.audio import data
 
         config = self.config
-        assert config.audio_column and config.sampling_rate and config.channels  # fit has set them
+        assert config.audio_column and config.sampling_rate and config.channels  # set by fit
         encoded: dict[str, numpy.ndarray | int] = {
             "real": data.decode(
                 row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
@@ -94,7 +94,7 @@ class Audio(Modality):
         return spectrogram.picture(waves, *self.config.spectrogram()) if self._spectrograms else waves
 
     def to_sound(self, samples: Tensor) -> Tensor:
-        """Samples -> waves ``(B, channels, length)`` in [-1, 1]."""
+        """Samples -> waveforms ``(B, channels, length)`` in [-1, 1]."""
         from multigan.modalities.audio import spectrogram
 
         return spectrogram.sound(samples, self.config.spectrogram()[1]) if self._spectrograms else samples
@@ -190,12 +190,12 @@ class Audio(Modality):
         return SoundFeatures(to_sound, self._channels, self._length, self._rate)
 
     def evaluation_view(self) -> EvaluationView:
-        """As waves, whatever the networks make."""
+        """Sounds are compared as waveforms, whatever the networks generate."""
         return EvaluationView(to_waves, self.to_sound, self._wave_outputs, self._preview_waves, self._sound_features)
 
 
 def to_waves(real: Tensor) -> Tensor:
-    """Encoded int16 ``(B, length, channels)`` -> waves ``(B, channels, length)`` in [-1, 1]."""
+    """Encoded int16 ``(B, length, channels)`` -> waveforms ``(B, channels, length)`` in [-1, 1]."""
     import torch
 
     return real.transpose(1, 2).to(torch.get_default_dtype()) / FULL_SCALE

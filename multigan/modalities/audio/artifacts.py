@@ -1,22 +1,22 @@
-"""What is plainly wrong with sounds: silence, clipping, a shifted zero, clicks, and the tones of a checkerboard."""
+"""Detects artifacts in sounds: silence, clipping, DC offset, clicks and checkerboard tones."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-TOLERATED = 0.1  # share of sounds with a fault
+TOLERATED = 0.1  # share of sounds with an artifact
 QUIET = 0.01  # peak of a sound that counts as silent: -40 dB
 CLIPPED = 0.01  # share of a sound's samples at full scale
 SHIFTED = 0.3  # mean of a sound over its root mean square
-CLICK = 20.0  # bend of the wave, over what is usual just before it and just after it
-CLICK_LEAST = 0.1  # and at least this much of full scale
+CLICK = 20.0  # curvature of the waveform over the median just before and after
+CLICK_LEAST = 0.1  # and at least this share of full scale
 AROUND = 32  # samples before and after
-TONE = 100.0  # power at one frequency over that around it: 20 dB
-GRID = 16  # the tones looked for are at multiples of the rate over this
+TONE = 100.0  # power at one frequency over the power around it: 20 dB
+GRID = 16  # tones are sought at multiples of the sampling rate over this
 
 
 def measure(sounds: Tensor) -> dict[str, float]:
-    """The share of sounds ``(N, C, T)``, full scale at 1, that have each fault."""
+    """The share of sounds ``(N, C, T)``, full scale 1, that have each artifact."""
     waves = sounds.flatten(0, 1)
     peak, loudness = waves.abs().amax(1), waves.square().mean(1).sqrt()
     heard = peak > QUIET
@@ -26,14 +26,14 @@ def measure(sounds: Tensor) -> dict[str, float]:
         "clipped": (waves.abs() > 0.999).float().mean(1) > CLIPPED,
         "shifted": heard & (waves.mean(1).abs() > SHIFTED * loudness),
         "clicking": clicks(waves).any(1),
-        # The generator's own tone is the same one in all sounds.
+        # The generator's artifact has the same frequency in all sounds.
         "checkerboard": rings[:, rings.sum(0).argmax()],
     }
     return {name: float(found.double().mean()) for name, found in faults.items()}
 
 
 def clicks(waves: Tensor) -> Tensor:
-    """Where waves ``(N, T)`` jump for a moment, calm before and after: truth values ``(N, T - 2)``.
+    """Where waveforms ``(N, T)`` have a click, with quiet before and after: bool ``(N, T - 2)``.
 
     The beginning of a loud sound is none: it is not calm after that.
     """
@@ -44,7 +44,7 @@ def clicks(waves: Tensor) -> Tensor:
 
 
 def tones(waves: Tensor) -> Tensor:
-    """Which multiples of a sixteenth of the rate ring steadily in waves ``(N, T)``: truth values ``(N, 8)``.
+    """Which multiples of a sixteenth of the rate are steady tones in waveforms ``(N, T)``: bool ``(N, 8)``.
 
     There layers that make a sound four times as long leave their tones: Odena et al. 2016, doi:10.23915/distill.00003.
     """
@@ -54,7 +54,7 @@ def tones(waves: Tensor) -> Tensor:
     power = pad(power, (0, AROUND), mode="reflect")
     places = torch.arange(1, GRID // 2 + 1, device=waves.device) * (length // GRID)
     around = torch.cat([power.unfold(1, AROUND - 4, 1)[:, places + offset] for offset in (5, -AROUND)], 2)
-    # A tone that dies away, or that is a little off, is broader than the window makes it: one of the sound itself.
+    # A tone that decays or lies beside the multiple is broader than the window's peak: it belongs to the sound.
     beside = torch.maximum(power[:, places - 2], power[:, places + 2])
     return (power[:, places] > TONE * beside) & (power[:, places] > TONE * around.median(2).values.clamp_min(1e-8))
 
@@ -71,7 +71,7 @@ ADVICE = {
 
 
 def warnings(sounds: Tensor) -> list[str]:
-    """A line for each fault that more than a tenth of the sounds ``(N, C, T)`` have."""
+    """A line for each artifact that more than a tenth of the sounds ``(N, C, T)`` have."""
     return [
         f"{share:.0%} of the sounds are {ADVICE[name]}" for name, share in measure(sounds).items() if share > TOLERATED
     ]

@@ -1,11 +1,11 @@
-"""Differentiable augmentation, decided for each sound: of waves, or of spectrograms, whose last axis is time too."""
+"""Differentiable augmentation per sound, of waveforms or of spectrograms (time is the last axis of both)."""
 
 import torch
 from torch import Tensor
 
 
 def gain(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) -> Tensor:
-    """Each sound louder or quieter by an amount of its own.
+    """Change the level of each sound by its own random gain.
 
     Args:
         samples: ``(B, C, T)``, or spectrograms ``(B, C, bins, frames)``.
@@ -18,7 +18,7 @@ def gain(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) 
 
 
 def time_shift(samples: Tensor, numbers: Tensor, share: float, silence: float) -> Tensor:
-    """Each sound moved in time by an amount of its own; silence comes in at the end that it leaves.
+    """Shift each sound in time by its own random amount; the gap is filled with silence.
 
     Args:
         samples: ``(B, ..., T)``.

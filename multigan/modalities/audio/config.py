@@ -8,7 +8,7 @@ from multigan.errors import UserError
 from multigan.modality import ClassConditionalConfig
 
 SHORTEST, LONGEST = 4096, 131072  # samples
-LOWEST, HIGHEST = 8000, 48000  # samples a second
+LOWEST, HIGHEST = 8000, 48000  # Hz
 FULL_SCALE = 32768  # of int16
 
 
@@ -17,29 +17,27 @@ class AudioConfig(ClassConditionalConfig):
     """The sounds and the networks.
 
     Args:
-        sampling_rate: Samples a second, 8000 to 48000; null takes the commonest of the dataset. Others are resampled.
-        length: Samples of a generated sound, 4096 to 131072; null takes the power of two that holds 19 of 20 of the
+        sampling_rate: In Hz, 8000 to 48000; null takes the most common of the dataset. Others are resampled.
+        length: Samples of a generated sound, 4096 to 131072; null takes the power of two that holds 95 % of the
             dataset's sounds, or 16384 where that is over 65536.
-        crop: What is taken of longer sounds: start, or random, a piece from anywhere, another each time; null takes
-            the start where most sounds are no longer.
-        channels: 1 for mono, 2 for stereo; null is stereo if all of the dataset is.
-        normalization: peak brings the loudest sample of each recording to full scale, none leaves levels alone.
-        trim: Decibels below a recording's peak: what is quieter at its start and end is cut off. Null cuts nothing.
-        architecture: specgan makes a spectrogram and finds the wave to it, wavegan makes the wave itself (both Donahue
-            et al. 2019). The first learned the built-in drums in minutes, the second had no variety after 25.
-        conditional: Give both networks the class, so that samples of a chosen class can be generated.
-        latent_dim: How many numbers of noise each sound is made from.
-        generator_width: Channels before the generator's last layer; wavegan, the paper's model size.
+        crop: Which part of longer sounds is used: start, or random (another part each time); null takes the start
+            where most sounds are no longer than the length.
+        channels: 1 for mono, 2 for stereo; null takes stereo if the whole dataset is.
+        normalization: peak scales each recording to full scale, none leaves levels unchanged.
+        trim: Cut off the start and end of a recording where they are this many decibels below its peak; null keeps all.
+        architecture: specgan generates a spectrogram and reconstructs the waveform, wavegan generates the waveform
+            (both Donahue et al. 2019). specgan learns the built-in drums in minutes; wavegan needs far longer.
+        conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
+        latent_dim: Dimensions of the noise that a sound is generated from.
+        generator_width: Channels before the generator's last layer; for wavegan the paper's model size.
         discriminator_width: Channels after the discriminator's first layer.
-        phase_shuffle: wavegan, how many samples each layer of the discriminator is moved by at most, so that it cannot
-            listen for the pitch at which the generator's steps repeat; 0 is off.
-        post_filter: wavegan, taps of a filter learned at the generator's end, 512 in the paper; 0 is none.
-        spectrogram_bins: specgan, frequencies in a spectrogram, a power of two; null takes what makes windows of about
-            32 ms at the sampling rate.
-        spectrogram_hop: specgan, samples from one column of it to the next; null is a quarter of a window.
-        gain: Sounds shown to the discriminator, real and generated alike, are made louder or quieter by up to this many
-            decibels.
-        shift: And moved in time by up to this share of their length.
+        phase_shuffle: wavegan: each layer of the discriminator is shifted at random by up to this many samples, so that
+            it cannot detect the generator's artifacts by their pitch; 0 disables it.
+        post_filter: wavegan: taps of a learned filter after the generator, 512 in the paper; 0 disables it.
+        spectrogram_bins: specgan: frequency bins, a power of two; null takes windows of about 32 ms.
+        spectrogram_hop: specgan: samples between spectrogram frames; null is a quarter of a window.
+        gain: Augmentation of real and generated sounds for the discriminator: random gain of up to this many decibels.
+        shift: Augmentation: random shift in time by up to this share of the length.
         audio_column: The dataset's column of sounds; null finds it.
         label_column: The dataset's column of classes; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
@@ -88,7 +86,7 @@ class AudioConfig(ClassConditionalConfig):
             self.check_length(self.length)
 
     def check_length(self, length: int) -> None:
-        """Raise the error for a length that the networks cannot make."""
+        """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
         if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
             raise UserError(
@@ -99,7 +97,9 @@ class AudioConfig(ClassConditionalConfig):
         if length % unit:
             near = [length - length % unit, length - length % unit + unit]
             names = " and ".join(str(at) for at in near if SHORTEST <= at <= LONGEST)
-            raise UserError(f"length is {length}: {self.architecture} makes no such sounds, the nearest: {names}")
+            raise UserError(
+                f"length is {length}: {self.architecture} cannot generate this length, the nearest are {names}"
+            )
 
     def unit(self, length: int) -> int:
         """The networks make multiples of this many samples, about this length."""

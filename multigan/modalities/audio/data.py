@@ -1,4 +1,4 @@
-"""Rows of a dataset as sounds: what they are like, and how any of them becomes int16 at one rate."""
+"""Rows of a dataset as sounds: inspects them, and converts any of them to int16 at one rate."""
 
 import functools
 import io
@@ -31,19 +31,19 @@ from multigan.modalities.audio.output import to_int16
 Crop: TypeAlias = Literal["start", "random"]
 
 AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", "wav", "flac", "mp3", "ogg")
-STREAM_LOOKED_AT = 256  # sounds of a stream that are opened to see what they are like
-ROWS = 256  # looked at between two moves of the progress bar
-MOST_PHASES = 2000  # filters that torchaudio makes for two rates: with few common factors they would fill the memory
+STREAM_LOOKED_AT = 256  # sounds of a stream that are inspected
+ROWS = 256  # inspected between two updates of the progress bar
+MOST_PHASES = 2000  # resampling filters for two rates: with few common factors they would fill the memory
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
-UNKNOWN_SIZE = 0x7FFFF000  # what a file says that was written to a pipe (SoX), or more (others)
-IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: where its header does not say, the length is only estimated
+UNKNOWN_SIZE = 0x7FFFF000  # frames in the header of a file that was written to a pipe (SoX), or more (others)
+IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: without a length in the header it is only estimated
 PROPOSED = (4096, 8192, 16384, 32768, 65536)
-LENGTH_OF_PIECES = 16384  # of sounds too long to be made whole
+LENGTH_OF_PIECES = 16384  # of sounds too long to be generated whole
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a file says of itself: samples a second, samples, channels."""
+    """The header of a file: sampling rate in Hz, frames, channels."""
 
     rate: int
     frames: int
@@ -74,11 +74,11 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
         raise ValueError("the file is empty")
     try:
         with soundfile.SoundFile(io.BytesIO(value) if isinstance(value, bytes) else value) as file:
-            # libsndfile takes what there is of a file that was cut off, and says so in its log alone.
+            # libsndfile reads what is left of a truncated file, and says so only in its log.
             cut = CUT_OFF.search(file.extra_info)
             if cut and int(cut[2]) < int(cut[1]) < UNKNOWN_SIZE:
                 raise ValueError(f"the file is cut off: {int(cut[2]):,} of {int(cut[1]):,} bytes of sound are there")
-            if file.frames >= UNKNOWN_SIZE:  # libsndfile cannot read what does not say how long it is
+            if file.frames >= UNKNOWN_SIZE:  # libsndfile cannot read files of unknown length
                 raise ValueError("the file does not say how long it is, as one written to a pipe: convert it once more")
             yield file
     except soundfile.LibsndfileError as error:
@@ -86,7 +86,7 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
 
 
 def probe(value: Any) -> Info | str:
-    """What a cell says of itself, or why it cannot be read."""
+    """The header of a cell, or why it cannot be read."""
     try:
         if isinstance(value, dict) and "array" in value:
             samples, rate = read_array(value)
@@ -98,7 +98,7 @@ def probe(value: Any) -> Info | str:
 
 
 def scan(dataset: AnyDataset, column: str) -> list[Info]:
-    """What the sounds of a dataset are like: of all, or of the first few hundred of a stream. Decodes none.
+    """Inspect the headers of all sounds of a dataset, or of the first few hundred of a stream.
 
     Raises:
         UserError: None of them can be read.
@@ -141,7 +141,7 @@ def read_array(value: dict[str, Any]) -> tuple[numpy.ndarray, int]:
 
 
 def read(value: Any) -> tuple[numpy.ndarray, int]:
-    """A cell as float64 ``(frames, channels)``, full scale at 1, and its rate.
+    """Decode a cell to float64 ``(frames, channels)``, full scale 1, and its sampling rate.
 
     Raises:
         ValueError: It cannot be used, and why.
@@ -203,8 +203,8 @@ def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray
 
 @functools.cache
 def resampler(rate: int, new_rate: int) -> Resample:
-    """The filters from one rate to another: to make them anew for each file takes ten times the time."""
-    # The settings that torchaudio's documentation gives for the best quality; the default ones fold treble back.
+    """Cached resampling filters: building them for each file takes ten times as long."""
+    # The settings that torchaudio's documentation gives for the best quality; the defaults alias.
     return Resample(
         rate,
         new_rate,
@@ -218,7 +218,7 @@ def resampler(rate: int, new_rate: int) -> Resample:
 
 @dataclass(frozen=True)
 class Decision:
-    """How the sounds of a dataset are made alike, and what the user should know of it."""
+    """The conversion of a dataset's sounds, and what the user should know of it."""
 
     rate: int
     length: int
@@ -235,7 +235,7 @@ def decide(
     channels: int | None,
     trimmed: bool = False,
 ) -> Decision:
-    """What is not set, from what the sounds are like: the commonest rate; mono, unless all are stereo; the shortest
+    """Choose what is not set by the dataset: the most common rate; mono, unless all are stereo; the shortest
     power of two that holds 19 of 20 of them, and their starts; or, where that is too long, pieces from anywhere.
     """
     rates = Counter(info.rate for info in infos)

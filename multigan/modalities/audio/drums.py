@@ -18,25 +18,25 @@ from scipy.signal import butter, sosfilt
 
 Wave: TypeAlias = NDArray[numpy.float64]
 
-RATE = 16_000  # samples a second
+RATE = 16_000  # Hz
 LENGTH = 8_192  # samples of each sound, about half a second
-EACH = 250  # sounds of each drum
+EACH = 250  # sounds per drum
 
 # Frequencies of a circular membrane's modes over its lowest, from the zeros of the Bessel functions.
 MEMBRANE = (1.0, 1.594, 2.136, 2.296, 2.653)
-# Of the six oscillators that drum machines make metal from, over the lowest.
+# Frequencies of the six oscillators of a drum machine's metal sounds, over the lowest.
 METAL = (1.0, 1.342, 1.481, 1.8, 2.546, 2.706)
 
 time = numpy.arange(LENGTH) / RATE
 
 
 def decay(seconds: float) -> Wave:
-    """An amplitude that falls to 1 / e in so many seconds."""
+    """An amplitude that decays to 1/e in the given seconds."""
     return numpy.asarray(numpy.exp(-time / seconds))
 
 
 def tone(frequency: Wave | float, phase: float = 0.0) -> Wave:
-    """A sine of a frequency in Hz, which may change with time."""
+    """A sine with a frequency in Hz that may change with time."""
     cycles = numpy.cumsum(numpy.broadcast_to(frequency, LENGTH)) / RATE
     return numpy.asarray(numpy.sin(2 * numpy.pi * (cycles + phase)))
 
@@ -48,7 +48,7 @@ def noise(random: numpy.random.Generator, low: float, high: float) -> Wave:
 
 
 def membrane(random: numpy.random.Generator, pitch: Wave | float, seconds: float) -> Wave:
-    """A drumhead struck off its middle: the higher a mode, the weaker and the shorter."""
+    """A membrane struck off its center: higher modes are weaker and shorter."""
     modes = [
         random.uniform(0.3, 1) / ratio**1.5 * tone(ratio * pitch, random.uniform()) * decay(seconds / ratio)
         for ratio in MEMBRANE[1:]
@@ -57,7 +57,7 @@ def membrane(random: numpy.random.Generator, pitch: Wave | float, seconds: float
 
 
 def metal(random: numpy.random.Generator, pitch: float) -> Wave:
-    """Six square waves that share no fundamental."""
+    """Six square waves without a common fundamental."""
     ratios = METAL * random.uniform(0.97, 1.03, len(METAL))
     return numpy.asarray(numpy.sum([numpy.sign(tone(pitch * ratio, random.uniform())) for ratio in ratios], 0))
 
@@ -128,7 +128,7 @@ def strike(name: str, number: int, seed: int) -> Wave:
     """Sound ``number`` of a drum, float64 ``(LENGTH,)``, its peak from 0.5 to 0.95, silent at the end."""
     random = numpy.random.Generator(numpy.random.Philox(key=[seed, number * len(DRUMS) + list(DRUMS).index(name)]))
     sound = DRUMS[name](random)
-    sound *= numpy.minimum(1, time / 0.0005)  # a stick takes a moment
+    sound *= numpy.minimum(1, time / 0.0005)  # an attack of half a millisecond
     sound *= numpy.minimum(1, (LENGTH - 1 - numpy.arange(LENGTH)) / (0.01 * RATE))
     sound *= random.uniform(0.5, 0.95) / numpy.abs(sound).max()
     return sound
@@ -141,10 +141,10 @@ def drums(each: int = EACH, seed: int = 0) -> datasets.Dataset:
         each: Sounds of each drum. The first ones of a larger kit are those of a smaller one.
         seed: Another seed is another drummer on the same kit.
     """
-    # As datasets.Audio lays out encoded sounds; the type itself could not be made without a system library.
+    # The layout of datasets.Audio, whose type itself needs a system library.
     audio = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
     features = datasets.Features(audio=audio, label=datasets.ClassLabel(names=list(DRUMS)))
-    # Kept on the disk by `datasets`, so that it is played but once, until this file changes.
+    # Cached on disk by `datasets` until this file changes.
     model = hashlib.sha256(Path(__file__).read_bytes() + f"{each} {seed}".encode()).hexdigest()[:16]
     made: datasets.Dataset = datasets.Dataset.from_generator(
         play, features=features, gen_kwargs={"each": each, "seed": seed}, split="train", fingerprint=model

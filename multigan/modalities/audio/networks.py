@@ -106,7 +106,7 @@ class WaveDiscriminator(nn.Module):
 
 
 def phase_shuffle(samples: Tensor, shifts: Tensor) -> Tensor:
-    """Move each sample in time by its own shift, mirrored at the ends: section 3.2 of the paper.
+    """Shift each sample in time by its own amount, mirrored at the ends: section 3.2 of the paper.
 
     Args:
         samples: ``(B, C, T)``.
@@ -122,16 +122,18 @@ def phase_shuffle(samples: Tensor, shifts: Tensor) -> Tensor:
 
 
 def up(inputs: int, outputs: int) -> nn.ConvTranspose1d:
-    """Four times as long."""
+    """A layer that upsamples by 4."""
     layer = nn.ConvTranspose1d(inputs, outputs, TAPS, STRIDE, padding=11, output_padding=1)
-    nn.init.normal_(layer.weight, std=math.sqrt(2 * STRIDE / (inputs * TAPS)))  # each output hears 25 / 4 taps an input
+    nn.init.normal_(
+        layer.weight, std=math.sqrt(2 * STRIDE / (inputs * TAPS))
+    )  # each output depends on 25 / 4 taps per input
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
 
 def down(inputs: int, outputs: int) -> nn.Conv1d:
-    """A quarter as long, the variance kept through a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
+    """A layer that downsamples by 4, initialized for a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
     layer = nn.Conv1d(inputs, outputs, TAPS, STRIDE, padding=11)
     nn.init.kaiming_normal_(layer.weight, a=LEAK)
     assert layer.bias is not None

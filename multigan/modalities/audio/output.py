@@ -1,4 +1,4 @@
-"""Samples as sounds: WAV files, arrays, a picture to look at, and what is plainly wrong with them."""
+"""Samples as sounds: WAV files, arrays, and a preview."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ MELS = 64
 def save(
     batches: Iterable[Tensor], folder: Path, rate: int, to_sound: Callable[[Tensor], Tensor] = lambda sounds: sounds
 ) -> list[Path]:
-    """One WAV of 16 bits a sound: see `write_numbered`.
+    """Write one 16-bit WAV per sound: see `write_numbered`.
 
     Args:
         batches: Samples ``(B, *S)``.
@@ -34,18 +34,18 @@ def save(
 
     def write(batch: Tensor, names: list[Path]) -> None:
         for sound, name in zip(to_int16(to_sound(batch).numpy()), names, strict=True):
-            soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one moment of T channels
+            soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one frame of T channels
 
     return write_numbered(batches, folder, ".wav", write)
 
 
 def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
-    """Floats, full scale at 1, as int16. What is louder is clipped: soundfile would do it without a word."""
+    """Floats, full scale 1, as int16, clipped."""
     return (samples * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(numpy.int16)
 
 
 def to_outputs(samples: Tensor, rate: int) -> list[dict[str, Any]]:
-    """Sounds ``(N, C, T)`` as `datasets` has them: a float32 array, ``(T,)`` or stereo ``(2, T)``, and its rate."""
+    """Sounds ``(N, C, T)`` in the form of `datasets`: a float32 array, ``(T,)`` or stereo ``(2, T)``, and its rate."""
     return [
         {"array": sound[0] if len(sound) == 1 else sound, "sampling_rate": rate}
         for sound in samples.clamp(-1, 1).numpy()
@@ -53,7 +53,7 @@ def to_outputs(samples: Tensor, rate: int) -> list[dict[str, Any]]:
 
 
 def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> list[Path]:
-    """The first sounds ``(N, C, T)``, to look at in a PNG and to listen to, one after another, in a WAV."""
+    """Write the first sounds ``(N, C, T)`` as a picture (PNG) and one after another as a WAV."""
     samples = samples[:PICTURED]
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     picture(samples, rate, labels).savefig(image)
@@ -63,7 +63,7 @@ def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> li
 
 
 def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
-    """Waveforms, and under each its spectrogram: decibels by time and by frequency, on the mel scale."""
+    """Plot waveforms, and under each its mel spectrogram in decibels."""
     columns = min(len(samples), 8)
     rows = -(-len(samples) // columns)
     figure = Figure(figsize=(1.6 * columns + 0.8, 2.4 * rows + 0.4), layout="constrained")
@@ -97,12 +97,12 @@ def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
 
 
 def mel(hertz: float) -> float:
-    """The pitch of a frequency on the mel scale, as torchaudio reckons it."""
+    """A frequency in Hz on the mel scale, as in torchaudio."""
     return float(2595 * numpy.log10(1 + hertz / 700))
 
 
 def decibels(samples: Tensor, rate: int) -> Tensor:
-    """Sounds ``(N, C, T)`` -> the levels of their sums of channels, ``(N, mels, frames)``, 0 at the loudest of all."""
+    """Sounds ``(N, C, T)`` -> mel spectrograms of the mixed channels, ``(N, mels, frames)`` in dB, 0 at the maximum."""
     window = 2 ** round(numpy.log2(0.03 * rate))  # about 30 ms
     transform = MelSpectrogram(rate, n_fft=4 * window, win_length=window, hop_length=window // 8, n_mels=MELS)
     power: Tensor = transform(samples.mean(1))

@@ -1,4 +1,4 @@
-"""Sounds as pictures and back, for SpecGAN: Donahue et al. 2019, arXiv:1802.04208, section 3.3.
+"""Sounds to spectrograms and back, for SpecGAN: Donahue et al. 2019, arXiv:1802.04208, section 3.3.
 
 A picture is the logarithm of the magnitudes of a short-time Fourier transform, from -80 dB at -1 to 0 dB, a sine of
 full scale, at 1. The paper normalises each frequency by its mean and deviation over the data instead; a fixed scale
@@ -36,7 +36,7 @@ def sound(pictures: Tensor, hop: int) -> Tensor:
     window = torch.hann_window(2 * bins, dtype=pictures.dtype, device=pictures.device)
     decibels = (1 - pictures.flatten(0, 1)) * FLOOR / 2
     quietest = 10 ** (FLOOR / 20)
-    magnitude = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the floor itself is silence
+    magnitude = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the lowest level is silence
     magnitude = torch.nn.functional.pad(magnitude, (0, 1, 0, 1))
     sounds: Tensor = griffinlim(
         magnitude, window, 2 * bins, hop, 2 * bins, 1.0, ROUNDS, momentum=0.99, length=frames * hop, rand_init=False

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from multigan.modalities.image.config import ImageConfig
 from multigan.modality import Augmentation, Modality, Preview
 
-# torch and the rest are imported where they are used: listing the modalities must be quick.
+# torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
     import datasets
     import numpy
     from PIL.Image import Image as Picture
     from torch import Tensor, nn
 
-MOST_COLUMNS = 20  # of a grid with one class a column
+MOST_COLUMNS = 20  # of a grid with one class per column
 
 
 def digits() -> datasets.Dataset:
@@ -36,7 +36,7 @@ class Image(Modality):
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
     file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
     size_settings = ("resolution", "generator_width", "discriminator_width")
-    # What kept its variety best on the digits; see the recipes.
+    # Gave the best variety on the digits; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
@@ -61,7 +61,7 @@ class Image(Modality):
         from multigan.modalities.image import data
 
         config = self.config
-        assert config.image_column and config.channels  # fit has set them
+        assert config.image_column and config.channels  # set by fit
         encoded: dict[str, numpy.ndarray | int] = {
             "real": data.pixels(row[config.image_column], config.resolution, config.channels)
         }
@@ -111,7 +111,7 @@ class Image(Modality):
         return Augmentation(sum(count for count, _ in parts), apply)
 
     def _augmentations(self) -> Iterator[tuple[int, Callable[[Tensor, Tensor], Tensor]]]:
-        """Those that are on, and how many numbers each takes."""
+        """The augmentations that are on, and how many random numbers each takes."""
         from multigan.modalities.image import augmentation
 
         config = self.config
@@ -139,7 +139,7 @@ class Image(Modality):
         from multigan.modalities.image import output
 
         columns, classes = None, len(set(labels))
-        if 0 < classes <= MOST_COLUMNS:  # one class a column, in as many groups of columns as make it near-square
+        if 0 < classes <= MOST_COLUMNS:  # one class per column, in as many groups of columns as make it nearly square
             columns = classes * max(1, round(math.sqrt(len(samples)) / classes))
         return Preview(output.grid(samples, path, columns))
 

@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 
 def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, shift: float) -> Tensor:
-    """Turn, scale and move each picture by amounts of its own; edges are repeated outwards.
+    """Rotate, scale and shift each picture by its own random amounts; edge pixels are repeated.
 
     Args:
         samples: ``(B, C, H, W)``.
@@ -30,7 +30,7 @@ def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, sh
 
 
 def flip(samples: Tensor, numbers: Tensor) -> Tensor:
-    """Every second picture as in a mirror.
+    """Mirror each picture with probability 1/2.
 
     Args:
         samples: ``(B, C, H, W)``.
@@ -40,7 +40,7 @@ def flip(samples: Tensor, numbers: Tensor) -> Tensor:
 
 
 def color(samples: Tensor, numbers: Tensor, strength: float) -> Tensor:
-    """Brightness, saturation and contrast of each picture changed by amounts of its own.
+    """Change brightness, saturation and contrast of each picture by its own random amounts.
 
     Args:
         samples: ``(B, C, H, W)`` in [-1, 1].
@@ -56,7 +56,7 @@ def color(samples: Tensor, numbers: Tensor, strength: float) -> Tensor:
 
 
 def cutout(samples: Tensor, numbers: Tensor, share: float) -> Tensor:
-    """A square of each picture made grey, at a place of its own; at an edge, what of it is inside.
+    """Make a square of each picture grey at its own random position; at an edge it is cut off.
 
     Args:
         samples: ``(B, C, H, W)``.

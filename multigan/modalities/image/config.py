@@ -15,20 +15,21 @@ class ImageConfig(ClassConditionalConfig):
 
     Args:
         resolution: Height and width in pixels: 16, 32, 64, 128 or 256. The shorter side is scaled to it and the
-            middle taken.
+            center cropped.
         architecture: mlp, fully connected networks (Goodfellow et al. 2014), or dcgan, convolutional ones
             (Radford et al. 2016).
-        conditional: Give both networks the class, so that samples of a chosen class can be generated.
-        latent_dim: How many numbers of noise each picture is made from.
+        conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
+        latent_dim: Dimensions of the noise that a picture is generated from.
         generator_width: dcgan, channels before the generator's last layer; mlp, units of its smallest hidden layer.
         discriminator_width: dcgan, channels after the discriminator's first layer; mlp, units of its smallest
             hidden layer.
-        rotation: Pictures shown to the discriminator, real and generated alike, are turned by up to this many degrees.
-        scaling: And made larger or smaller by up to this share.
-        shift: And moved by up to this share of their side.
-        flip: And every second one as in a mirror.
-        color: And brightness, saturation and contrast changed by up to this; 0.5, say.
-        cutout: And a square of this share of their side made grey.
+        rotation: Augmentation of real and generated pictures for the discriminator: rotation by up to this many
+            degrees.
+        scaling: Augmentation: scaling up or down by up to this share.
+        shift: Augmentation: shift by up to this share of the side.
+        flip: Augmentation: every second picture is mirrored.
+        color: Augmentation: change of brightness, saturation and contrast by up to this share, such as 0.5.
+        cutout: Augmentation: a square with this share of the side is made grey.
         image_column: The dataset's column of pictures; null finds it.
         label_column: The dataset's column of classes; null finds it.
         channels: 1 for grey, 3 for colour; null takes what the pictures are.

@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from multigan.columns import AnyDataset, find_column
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
-STREAM_LOOKED_AT = 256  # pictures of a stream that are opened before training
-SCANNED = 20_000  # pictures that are opened once it is known that they are in colour
-FEW = 5_000  # pictures that a discriminator without augmentation soon knows by heart: Karras et al. 2020, ADA
+STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before training
+SCANNED = 20_000  # pictures that are inspected once colour has been found
+FEW = 5_000  # pictures that a discriminator without augmentation soon memorizes: Karras et al. 2020, ADA
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
 Image.MAX_IMAGE_PIXELS = 200_000_000
@@ -25,7 +25,7 @@ def find_image_column(dataset: AnyDataset, name: str | None) -> str:
 
 
 class Scan(NamedTuple):
-    """What pictures are, by their headers.
+    """What is known of pictures from their headers.
 
     Attributes:
         looked_at: How many were opened.
@@ -42,7 +42,7 @@ class Scan(NamedTuple):
 
 
 def scan(dataset: AnyDataset, column: str) -> Scan:
-    """Open pictures without decoding them: all of them, or as many as are needed to know of colour, and SCANNED more.
+    """Read the headers of pictures: until colour is found, and of SCANNED more.
 
     Of a stream, the first few hundred.
     """
@@ -66,7 +66,7 @@ def scan(dataset: AnyDataset, column: str) -> Scan:
 
 
 def report(found: Scan, count: int | None, resolution: int, channels: int, classes: int, augmented: bool) -> str:
-    """What was found in a dataset of pictures and what becomes of them, in one line.
+    """What was found in a dataset of pictures and how they are converted, in one line.
 
     Args:
         found: What the pictures are.
@@ -136,7 +136,7 @@ def open_picture(value: Any) -> Image.Image:
 
 
 def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
-    """Any picture -> uint8 ``(channels, resolution, resolution)``: upright, on white, scaled, the middle taken.
+    """Any picture -> uint8 ``(channels, resolution, resolution)``: upright, on white, scaled, center cropped.
 
     Raises:
         OSError: It is broken, or not a picture.
@@ -151,7 +151,7 @@ def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Eight bits a channel, and transparent parts white."""
+    """Eight bits per channel, transparent parts on white."""
     if picture.mode == "F":
         raise ValueError("float images have no defined range: save it with 8 or 16 bits per channel")
     if picture.mode.startswith("I"):  # 16 bits

@@ -1,4 +1,4 @@
-"""The fully connected networks of the first GAN: Goodfellow et al. 2014, arXiv:1406.2661.
+"""The fully connected networks of the original GAN: Goodfellow et al. 2014, arXiv:1406.2661.
 
 Leaky ReLU stands in the discriminator for the paper's maxout, and nothing is dropped out, because a run must be
 repeatable to the bit. A class is told to both as an embedding beside their input (Mirza and Osindero 2014,

@@ -19,7 +19,7 @@ def pictures(samples: Tensor) -> list[Image.Image]:
 
 
 def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
-    """One PNG a sample: see `write_numbered`."""
+    """Write one PNG per sample: see `write_numbered`."""
 
     def write(batch: Tensor, names: list[Path]) -> None:
         for picture, name in zip(pictures(batch), names, strict=True):
@@ -29,7 +29,7 @@ def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
 
 
 def grid(samples: Tensor, path: Path, columns: int | None = None) -> list[Path]:
-    """All samples in one PNG, near-square unless ``columns`` says otherwise, each scaled up to at least 48 pixels."""
+    """Write all samples into one PNG, nearly square unless ``columns`` is given, each at least 48 pixels wide."""
     columns = columns or math.ceil(math.sqrt(len(samples)))
     zoom = max(1, math.ceil(48 / samples.shape[-1]))
     large = samples.clamp(-1, 1).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)

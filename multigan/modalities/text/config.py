@@ -16,33 +16,33 @@ class TextConfig(ClassConditionalConfig):
     """The sentences and the networks.
 
     Args:
-        tokenizer: What a token is: a word (what stands between spaces), bpe (bytes that often occur together), or a
-            character. Null chooses: characters for lines without spaces, bpe where too many words are rare, else words.
-        vocabulary_size: Tokens at most.
-        minimum_count: Words, pairs or characters that come less often are not in the vocabulary.
-        length: Tokens of a sentence with its end, at most; null takes what holds 99 of 100 sentences, up to 64.
-        overlong: What becomes of longer sentences: truncate, or drop.
+        tokenizer: word (split at spaces), bpe (frequent byte sequences) or character; null chooses by the dataset:
+            characters for lines without spaces, bpe where too many words are rare, otherwise words.
+        vocabulary_size: Maximum number of tokens.
+        minimum_count: Words, pairs or characters that occur less often are left out of the vocabulary.
+        length: Maximum tokens of a sentence, its end included; null takes what holds 99 % of the sentences, up to 64.
+        overlong: truncate or drop longer sentences.
         architecture: lstm, relational (the memory of RelGAN), or transformer.
-        pretrained: A causal language model of transformers, by name or folder, to start from: the transformer is then
-            that one, and the tokenizer is its own.
-        layers: transformer, its layers.
+        pretrained: A causal language model of transformers, by name or folder, to fine-tune as the generator,
+            with its own tokenizer.
+        layers: transformer: number of layers.
         discriminator: convolutional (filters over several embeddings, as RelGAN has), or transformer.
-        representations: convolutional, embeddings.
-        conditional: Whether both networks are told the class, so that samples of a chosen class can be made.
-        generator_width: Numbers in an embedded token; inside there are four times as many.
-        discriminator_width: Filters of each size, or numbers in an embedded token of the transformer.
-        estimator: How gradients pass the choice of a token: straight_through, or soft, where a mixture is passed on.
-        temperature: Of the Gumbel-softmax at the first step of the game.
-        last_temperature: After temperature_steps, 0.1 at least: under that most gradients are zero.
-        temperature_steps: Steps from one to the other.
-        schedule: The way from one to the other: exponential, linear, or constant, which stays at the first.
+        representations: convolutional: number of embeddings.
+        conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
+        generator_width: Size of a token embedding; hidden layers are four times as wide.
+        discriminator_width: Filters per size, or the size of the transformer's token embedding.
+        estimator: How gradients pass the choice of a token: straight_through, or soft (the next step gets a mixture).
+        temperature: Temperature of the Gumbel-softmax at the first adversarial step.
+        last_temperature: Temperature after temperature_steps, at least 0.1: below that most gradients vanish.
+        temperature_steps: Steps from the first temperature to the last.
+        schedule: exponential or linear from the first temperature to the last, or constant at the first.
         text_column: The dataset's column of sentences; null finds it.
         label_column: The dataset's column of classes; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
-        vocabulary: The tokenizer itself, as the tokenizers library writes it; empty trains one on the dataset.
-        begin: The number of the token before a sentence in that vocabulary.
-        end: The number of the token that ends a sentence.
-        decoder: The configuration of the transformer, as transformers writes it; empty makes it from the others.
+        vocabulary: The tokenizer in the JSON of the tokenizers library; empty trains one on the dataset.
+        begin: Id of the token that starts a sentence.
+        end: Id of the token that ends a sentence.
+        decoder: The transformer's configuration in the JSON of transformers; empty derives it from the other settings.
     """
 
     latent_dim: ClassVar[int] = 4  # enough that no two of a million sentences share their noise
@@ -106,10 +106,10 @@ class TextConfig(ClassConditionalConfig):
 
 @dataclass(frozen=True)
 class TextOptions:
-    """Of generating sentences.
+    """Options of generating sentences.
 
     Args:
-        temperature: What logits are divided by: under 1 likelier sentences, over 1 more daring ones.
+        temperature: Logits are divided by it: below 1 sentences are more likely, above 1 more varied.
         prefix: Words that every sentence begins with.
     """
 
@@ -118,4 +118,4 @@ class TextOptions:
 
     def __post_init__(self) -> None:
         if not 1e-6 <= self.temperature < math.inf:
-            raise UserError(f"temperature is {self.temperature}: expected more than 0, a millionth or more")
+            raise UserError(f"temperature is {self.temperature}: expected at least 0.000001")

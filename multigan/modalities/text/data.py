@@ -1,4 +1,4 @@
-"""Rows of a dataset as sentences, and what to make of sentences of such lengths."""
+"""Rows of a dataset as sentences, and the choice of tokenizer and length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from multigan.errors import UserError
 from multigan.modalities.text.tokenization import tokenizer, unknown_token
 
 TEXT_NAMES = ("text", "sentence", "caption", "content", "line", "lyrics", "poem", "review", "title", "document")
-STREAM_LOOKED_AT = 10_000  # sentences of a stream that are read to see what they are like
-ROWS = 1000  # read between two moves of the progress bar
+STREAM_LOOKED_AT = 10_000  # sentences of a stream that are inspected
+ROWS = 1000  # read between two updates of the progress bar
 TEXT_TYPES = ("string", "large_string", "string_view")
-LONGEST = 64  # tokens proposed, at most
-HELD = 99  # of a hundred sentences, by the length proposed
+LONGEST = 64  # tokens, the longest default length
+HELD = 99  # percent of the sentences that the default length holds
 
 
 def find_text_column(dataset: AnyDataset, name: str | None) -> str:
@@ -58,14 +58,14 @@ def sentences(dataset: AnyDataset, column: str) -> Iterator[str]:
 
 
 def unrolled(part: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Rows that came together."""
+    """The texts of a batch of rows."""
     for values in zip(*part.values(), strict=True):
         yield dict(zip(part, values, strict=True))
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How the sentences of a dataset are made alike, and what the user should know of it."""
+    """The conversion of a dataset's sentences, and what the user should know of it."""
 
     length: int
     notes: tuple[str, ...]
@@ -74,7 +74,7 @@ class Decision:
 def decide(
     texts: Iterator[str], rows: int | None, vocabulary: str, length: int | None, drop: bool, longest: int | None = None
 ) -> Decision:
-    """A length that holds nearly all sentences and their ends, where none is set, and what becomes of the others.
+    """Choose a length that holds nearly all sentences, if none is set, and report what happens to the others.
 
     Args:
         texts: The sentences.

@@ -1,4 +1,4 @@
-"""Networks that judge sentences: samples ``(B, T, V)`` on the simplex, and nothing after their ends."""
+"""Discriminators of sentences: samples ``(B, T, V)`` on the simplex, masked after their ends."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from multigan.modalities.text.generators import token_mask
 from multigan.networks.activations import leaky_relu
 from multigan.networks.heads import ProjectionHead
 
-WINDOWS = (2, 3, 4, 5)  # tokens that a filter sees at once
+WINDOWS = (2, 3, 4, 5)  # filter widths in tokens
 
 
 class Embedded(nn.Module):
@@ -25,7 +25,7 @@ class Embedded(nn.Module):
 
 
 class ConvolutionalTextDiscriminator(nn.Module):
-    """Filters of several widths over several embeddings of the tokens, the strongest answer of each. After RelGAN.
+    """Convolutions of several widths over several token embeddings, max-pooled over time, after RelGAN.
 
     Nie et al. 2019 slide the same filters over every embedding; here each embedding has filters of its own, fewer of
     them, and all answers are judged together.
@@ -56,7 +56,7 @@ class ConvolutionalTextDiscriminator(nn.Module):
 
 
 class TransformerTextDiscriminator(nn.Module):
-    """A transformer encoder on soft embeddings, its outputs averaged over the tokens of a sentence.
+    """A transformer encoder on soft embeddings, averaged over the tokens of a sentence.
 
     Args:
         vocabulary: V.
@@ -82,7 +82,7 @@ class TransformerTextDiscriminator(nn.Module):
 
     def forward(self, samples: Tensor, condition: Tensor | None = None) -> Tensor:
         embedded, present = self.embedded(samples)
-        # Only this way of computing attention has the second derivative that gradient penalties take.
+        # Only this implementation of attention has the second derivatives that gradient penalties need.
         with sdpa_kernel(SDPBackend.MATH):
             encoded = self.encoder(embedded + self.positions, src_key_padding_mask=~present)
         kept = present[..., None].to(encoded)

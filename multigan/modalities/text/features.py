@@ -1,4 +1,4 @@
-"""Sentences as a classifier reads them: filters over embedded words."""
+"""The feature network for sentences: convolutions over word embeddings."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Networks that write: each makes a whole sentence in one forward, a token after another, from noise of its own.
+"""Generators of sentences: each forward pass generates whole sentences, token by token, from a latent.
 
 A sample is ``(B, T, V)``: at each of T places a point of the simplex over V tokens, a corner where a token was chosen.
 After the token that ends a sentence there are only more of it.
@@ -18,7 +18,7 @@ from multigan.modalities.text.gumbel import Estimator
 
 
 class TextGenerator(nn.Module):
-    """What all of them share: drawing tokens, and the likelihood of given ones.
+    """The base of all generators: drawing tokens, and the likelihood of given sentences.
 
     Args:
         length: Tokens in a sample.
@@ -38,12 +38,12 @@ class TextGenerator(nn.Module):
         self.temperature, self.sampling_temperature = 1.0, 1.0
         self.prefix: Sequence[int] = ()
 
-    # --- what each of them says ---
+    # --- implemented by each generator ---
 
     @property
     @abstractmethod
     def embedding(self) -> nn.Module:
-        """Its weight: tokens ``(V, E)``."""
+        """The layer whose weight embeds tokens, ``(V, E)``."""
 
     @property
     @abstractmethod
@@ -52,17 +52,17 @@ class TextGenerator(nn.Module):
 
     @abstractmethod
     def begin(self, size: int) -> Any:
-        """What is remembered at the beginning of so many sentences."""
+        """The initial recurrent state of a batch of sentences."""
 
     @abstractmethod
     def step(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """The token before, ``(B, E)``, and what is remembered -> ``(B, H)``, and what is remembered now."""
+        """One step: the previous token ``(B, E)`` and the state -> hidden ``(B, H)`` and the new state."""
 
     @abstractmethod
     def read(self, inputs: Tensor) -> Tensor:
-        """All tokens of given sentences, each from those before: ``(B, T, E) -> (B, T, H)``."""
+        """All steps of given sentences at once (teacher forcing): ``(B, T, E) -> (B, T, H)``."""
 
-    # --- what they all do ---
+    # --- shared by all ---
 
     def with_class(self, inputs: Tensor, condition: Tensor | None) -> Tensor:
         """Inputs ``(B, E)`` or ``(B, T, E)`` with the embedding of the class added."""
@@ -72,7 +72,7 @@ class TextGenerator(nn.Module):
         return inputs + with_class
 
     def add_class_embedding(self, classes: int, width: int) -> None:
-        """Make the embeddings of the classes, if there are any."""
+        """Create the class embeddings, if there are classes."""
         self.class_embedding = nn.Embedding(classes, width) if classes else None
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -94,7 +94,7 @@ class TextGenerator(nn.Module):
         return torch.stack(tokens, 1)
 
     def draw(self, logits: Tensor, numbers: Tensor, ended: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        """The tokens at one place, as `gumbel.sample` gives them."""
+        """The tokens at one position, as `gumbel.sample` gives them."""
         if self.training:
             return gumbel.sample(logits, numbers, ended, self.end, self.temperature, self.estimator)
         if place < len(self.prefix):
@@ -103,11 +103,11 @@ class TextGenerator(nn.Module):
         return gumbel.sample(logits / self.sampling_temperature, numbers, ended, self.end, 1.0, "straight_through")
 
     def log_likelihood(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The log-probability in nats of each sentence: int64 ``(B, T)`` -> ``(B,)``. What follows an end is sure."""
+        """The log-likelihood in nats of each sentence up to its end: int64 ``(B, T)`` -> ``(B,)``."""
         weight: Any = self.embedding.weight
         before = torch.cat([torch.full_like(tokens[:, :1], self.begin_token), tokens[:, :-1]], 1)
         counted = token_mask(tokens == self.end)
-        inputs = nn.functional.embedding(before, weight)  # whose way back is many times as fast as that of an index
+        inputs = nn.functional.embedding(before, weight)  # its backward is many times as fast as that of indexing
         hidden = self.read(self.with_class(inputs, condition))[counted]
         logits = full_precision(self.projection(hidden))
         losses = nn.functional.cross_entropy(logits, tokens[counted], reduction="none")
@@ -116,12 +116,12 @@ class TextGenerator(nn.Module):
 
 
 def full_precision(logits: Tensor) -> Tensor:
-    """At least float32: half precision has no place for Gumbel noise, nor for a sum over a vocabulary."""
+    """At least float32: half precision cannot represent Gumbel noise or sums over a vocabulary."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def token_mask(ends: Tensor) -> Tensor:
-    """Where the tokens of a sentence are, its end among them: truth values ``(B, T)`` of what is an end -> the same."""
+    """Mask the tokens of each sentence, its end included: bool ``(B, T)``, true at ends -> bool ``(B, T)``."""
     return (ends.cumsum(1) - ends.long()) == 0
 
 
@@ -157,15 +157,15 @@ class RecurrentGenerator(TextGenerator):
         return hidden
 
     def run(self, inputs: Tensor, memory: Any) -> Any:
-        """The LSTM. On a CPU always in its weights' type: older processors have no LSTM in half precision, and fail."""
+        """Run the LSTM; on a CPU without autocast, because older processors do not support it in half precision."""
         if inputs.device.type != "cpu":
             return self.lstm(inputs, memory)
         with torch.autocast("cpu", enabled=False):
-            return self.lstm(inputs.to(self.lstm.weight_ih_l0.dtype), memory)
+            return self.lstm(inputs.to(next(self.lstm.parameters()).dtype), memory)
 
 
 class RelationalGenerator(TextGenerator):
-    """A relational memory: slots that attend to one another and to the token before. RelGAN, Nie et al. 2019.
+    """A relational memory: slots that attend to one another and to the previous token. RelGAN, Nie et al. 2019.
 
     The memory is that of Santoro et al. 2018, arXiv:1806.01822, with a gate for each unit.
 
@@ -207,7 +207,7 @@ class RelationalGenerator(TextGenerator):
         update = self.norms[0](memory + self.attention(memory, seen, seen, need_weights=False)[0])
         update = self.norms[1](update + self.feed_forward(update))
         keep, write = (self.from_inputs(entered) + self.from_memory(memory.tanh())).chunk(2, 2)
-        # Santoro et al. shift the gates so that at first more is kept than is written.
+        # Santoro et al. bias the gates so that at first more is kept than written.
         memory = (write.sigmoid() * update.tanh()) + (keep + 1).sigmoid() * memory
         return memory.flatten(1), memory
 
@@ -220,7 +220,7 @@ class RelationalGenerator(TextGenerator):
 
 
 class TransformerGenerator(TextGenerator):
-    """A decoder of `transformers`, whose attention to the tokens before is kept from one to the next.
+    """A decoder of `transformers` with a key-value cache.
 
     Args:
         settings: Its configuration, as `transformers` writes it. Dropout is left out, for no network draws numbers, and
@@ -264,7 +264,7 @@ class TransformerGenerator(TextGenerator):
 
 
 def small_decoder(vocabulary: int, length: int, width: int, layers: int) -> dict[str, Any]:
-    """The configuration of a small transformer, for a vocabulary of our own."""
+    """The configuration of a small transformer for a vocabulary trained here."""
     return {
         "model_type": "gpt2",
         "vocab_size": vocabulary,

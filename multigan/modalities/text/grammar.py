@@ -1,4 +1,4 @@
-"""A corpus whose true distribution is known: English of a kind, from a grammar with a probability for every rule.
+"""A corpus with a known distribution: English-like sentences from a probabilistic grammar.
 
 Subjects and verbs agree over a distance, and every sentence is a statement, a question or a command. No symbol comes
 from itself, so that the longest sentence is known, and no sentence has two derivations. Hence the probability of any
@@ -22,7 +22,7 @@ import pyarrow
 SENTENCES = 20_000
 KINDS = ("statement", "question", "command")
 
-# What may stand for a symbol, which is written in capitals, with weights.
+# The rules: expansions of each symbol (in capitals) with weights.
 RULES = """
 STATEMENT  6 ONE DOES .| 4 MANY DO .
 STATEMENT  1 AFTER ONE DOES , ONE DOES .| 1 AFTER MANY DO , ONE DOES .| 1 AFTER ONE DOES , MANY DO .
@@ -41,7 +41,7 @@ A          6 the| 4 a| 1 every| 1 this| 1 another| 1 no
 SOME       6 the| 2 some| 1 all| 1 these| 1 many| 1 few| 1 both| 1 most
 """
 
-# The words of each category, the commonest first; where two forms stand, they are of one word.
+# The words of each category, most frequent first; two forms separated by a slash are of one word.
 WORDS = """
 MANNER slowly quietly often happily loudly again rarely alone together well badly gently proudly today everywhere
 BEHIND in near behind under beside outside
@@ -66,7 +66,7 @@ Choice: TypeAlias = tuple[str, int]  # a symbol, and the number of one of its ru
 
 
 def read_rules() -> dict[str, list[tuple[float, Rule]]]:
-    """The rules of each symbol, each with its probability."""
+    """The rules of each symbol with their probabilities."""
     weights: dict[str, list[tuple[float, Rule]]] = {"SENTENCE": [(1.0, (kind.upper(),)) for kind in KINDS]}
     for line in RULES.strip().splitlines():
         symbol, _, options = line.partition(" ")
@@ -76,7 +76,7 @@ def read_rules() -> dict[str, list[tuple[float, Rule]]]:
         symbols, *words = line.split()
         for form, symbol in enumerate(symbols.split("/")):
             known = weights.setdefault(symbol, [])
-            # The rarer, the further down: as 1 / 2, 1 / 3, 1 / 4 ... (Zipf).
+            # Frequencies fall as 1/2, 1/3, 1/4 ... (Zipf).
             known += [(1 / (2 + rank), (word.split("/")[form],)) for rank, word in enumerate(words, len(known))]
     totals = {symbol: sum(weight for weight, _ in rules) for symbol, rules in weights.items()}
     return {symbol: [(weight / totals[symbol], parts) for weight, parts in rules] for symbol, rules in weights.items()}
@@ -86,7 +86,7 @@ GRAMMAR = read_rules()
 
 
 def sentence(source: random.Random, symbol: str = "SENTENCE") -> list[str]:
-    """The words of one sentence, drawn from the grammar."""
+    """Draw the words of one sentence from the grammar."""
     if symbol not in GRAMMAR:
         return [symbol]
     rules = GRAMMAR[symbol]
@@ -95,7 +95,7 @@ def sentence(source: random.Random, symbol: str = "SENTENCE") -> list[str]:
 
 
 def derivation(words: Sequence[str], symbol: str = "SENTENCE") -> list[Choice] | None:
-    """The rules that make a sentence, one for each symbol in it; None where no rules do.
+    """Parse a sentence: the rule of each symbol in it, or None if it is not grammatical.
 
     Args:
         words: Of the sentence, with its full stop or question mark.
@@ -104,7 +104,7 @@ def derivation(words: Sequence[str], symbol: str = "SENTENCE") -> list[Choice] |
 
     @functools.cache
     def ends(symbol: str, start: int) -> dict[int, tuple[Choice, ...]]:
-        """Where a part of the sentence ends that begins here and comes from a symbol, and by which rules."""
+        """Where expansions of a symbol that start here can end, each with its rules."""
         if symbol not in GRAMMAR:
             return {start + 1: ()} if start < len(words) and words[start] == symbol else {}
         found: dict[int, tuple[Choice, ...]] = {}
@@ -124,7 +124,7 @@ def derivation(words: Sequence[str], symbol: str = "SENTENCE") -> list[Choice] |
 
 
 def log_probability(words: Sequence[str]) -> float:
-    """The natural logarithm of the probability of a sentence; minus infinity for what is none."""
+    """The log-probability of a sentence in nats; minus infinity if it is not grammatical."""
     choices = derivation(words)
     if choices is None:
         return -math.inf
@@ -132,7 +132,7 @@ def log_probability(words: Sequence[str]) -> float:
 
 
 def entropy(derivations: Sequence[Sequence[Choice]]) -> float:
-    """The entropy in nats of a sentence of the grammar with its probabilities as they are in these derivations.
+    """The entropy in nats per sentence of the grammar with rule probabilities estimated from these derivations.
 
     With the grammar's own probabilities it is its own entropy. Of sentences that are less free than the grammar (a few
     that come again and again, say) it is an upper bound: look at how many are different, too.
@@ -146,7 +146,7 @@ def entropy(derivations: Sequence[Sequence[Choice]]) -> float:
 
 
 def corpus(sentences: int = SENTENCES, seed: int = 0) -> datasets.Dataset:
-    """Sentences as a dataset: ``text``, and ``label``, which kind it is; the same for the same seed.
+    """Sentences as a dataset: ``text`` and ``label`` (the kind of sentence); the same for the same seed.
 
     Args:
         sentences: How many; the first ones of a larger corpus are those of a smaller one.
@@ -159,6 +159,6 @@ def corpus(sentences: int = SENTENCES, seed: int = 0) -> datasets.Dataset:
         texts.append(" ".join(sentence(source, KINDS[labels[-1]].upper())))
     schema = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=list(KINDS)))
     table = datasets.table.InMemoryTable(pyarrow.table({"text": texts, "label": labels}, schema=schema.arrow_schema))
-    # Known by this file and the arguments, so that the same corpus is not encoded twice.
+    # The fingerprint depends on this file and the arguments, so that the same corpus is not encoded twice.
     model = hashlib.sha256(Path(__file__).read_bytes() + f"{sentences} {seed}".encode()).hexdigest()[:16]
     return datasets.Dataset(table, info=datasets.DatasetInfo(features=schema), fingerprint=model)

@@ -1,4 +1,4 @@
-"""Tokens that gradients get past: the Gumbel-softmax.
+"""Gumbel-softmax: gradients through the choice of tokens.
 
 Jang et al. 2017, arXiv:1611.01144, and Maddison et al. 2017, arXiv:1611.00712. To draw from a softmax, add Gumbel noise
 to the logits and take the largest; a softmax of the noisy logits at a temperature is a smooth stand-in for that choice.
@@ -16,7 +16,7 @@ Schedule: TypeAlias = Literal["exponential", "linear", "constant"]
 
 
 def temperature_at(share: float, first: float, last: float, schedule: Schedule) -> float:
-    """The temperature at a share of the way, from 0 to 1."""
+    """The temperature at a share of the schedule, from 0 to 1."""
     if schedule == "constant":
         return first
     if schedule == "linear":
@@ -42,7 +42,7 @@ def uniform(latent: Tensor, shape: tuple[int, int]) -> Tensor:
 def sample(
     logits: Tensor, numbers: Tensor, ended: Tensor, end: int, temperature: float, estimator: Estimator
 ) -> tuple[Tensor, Tensor]:
-    """One token of each sentence.
+    """Draw one token per sentence.
 
     Args:
         logits: ``(B, V)``, float32 or float64: half precision has no place for the noise.
@@ -66,12 +66,12 @@ def sample(
 
 
 def chosen(choice: Tensor, like: Tensor) -> Tensor:
-    """Tokens ``(B,)`` as corners of the simplex, ``(B, V)``, with the shape and type of another tensor."""
+    """Tokens ``(B,)`` as one-hot ``(B, V)``, with the shape and type of another tensor."""
     return torch.zeros_like(like).scatter_(1, choice[:, None], 1)
 
 
 class GumbelSoftmax(torch.autograd.Function):
-    """A softmax of noisy logits over a temperature, or what was chosen by them, with the softmax's gradient.
+    """The softmax of noisy logits at a temperature, or the hard choice with the softmax's gradient.
 
     As one function, so that of all that is as large as the vocabulary only the softmax is kept for the way back.
     """

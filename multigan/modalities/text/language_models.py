@@ -1,4 +1,4 @@
-"""Causal language models of `transformers` to start from."""
+"""Pretrained causal language models of `transformers` as generators."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from multigan.errors import UserError, first_line
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """All of a causal language model but its weights.
+    """A causal language model without its weights.
 
     Attributes:
         vocabulary: Its tokenizer, as JSON.
@@ -70,7 +70,7 @@ def load(generator: Any, name: str) -> None:
         if missing := sorted({*loading["missing_keys"], *loading["mismatched_keys"]}):
             raise ValueError(f"weights are missing: {', '.join(map(str, missing[:3]))}")
         decoder.load_state_dict(found.state_dict())
-        # Some scale what they read or what they say between the layers that are used here, some look ahead.
+        # Some models scale embeddings or logits outside the layers used here, and some look ahead.
         tokens = (
             torch.arange(2, 8, device=generator.embedding.weight.device)[None] % generator.embedding.weight.shape[0]
         )
@@ -93,8 +93,8 @@ def load(generator: Any, name: str) -> None:
 
 @contextmanager
 def to_be_had(name: str) -> Iterator[None]:
-    """What goes wrong in loading a pretrained model, in one line."""
+    """Turn errors in loading a pretrained model into one line."""
     try:
         yield
     except (OSError, ValueError, AttributeError, RuntimeError, ImportError, LookupError, SafetensorError) as error:
-        raise UserError(f"no causal language model {name!r} to be had: {first_line(error)}") from error
+        raise UserError(f"cannot load a causal language model {name!r}: {first_line(error)}") from error

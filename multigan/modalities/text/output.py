@@ -1,4 +1,4 @@
-"""Samples as sentences: in a file, on the screen, and as strings."""
+"""Samples as sentences: files, and a preview."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ PREVIEWED = 20  # sentences in a preview
 def save(
     batches: Iterable[Tensor], folder: Path, to_outputs: Callable[[Tensor], list[str]], labels: Sequence[str]
 ) -> list[Path]:
-    """All sentences in one file: samples.txt, a line each; or samples.jsonl, with their classes."""
+    """Write all sentences into samples.txt, a line each, or with their classes into samples.jsonl."""
     file = folder / ("samples.jsonl" if labels else "samples.txt")
     number = 0
     with file.open("w", encoding="utf-8") as opened:
@@ -25,7 +25,7 @@ def save(
 
 
 def preview(texts: list[str], path: Path, labels: Sequence[str]) -> list[Path]:
-    """The first sentences in a text file, after their classes where they have any."""
+    """Write the first sentences into a text file, after their classes if any."""
     file = path.with_name(f"{path.name}.txt")
     width = max(map(len, labels), default=0)
     lines = [f"{label:{width}}  {one_line(text)}" for label, text in zip(labels, texts, strict=False)]
@@ -35,5 +35,5 @@ def preview(texts: list[str], path: Path, labels: Sequence[str]) -> list[Path]:
 
 
 def one_line(text: str) -> str:
-    """Text with its line breaks written out, as in programs; one at its end is left out."""
+    """Text with escaped line breaks, without one at its end."""
     return "\\n".join(text.splitlines())

@@ -1,7 +1,7 @@
-"""How good sentences are, and how various: measures that need the sentences alone.
+"""Metrics of quality and diversity that need only sentences.
 
-BLEU is sacrebleu's, of a whole set of sentences at once (Papineni et al. 2002): exponential smoothing, words as they
-stand between spaces, and every sentence of the reference file a reference for every sentence judged.
+BLEU is sacrebleu's corpus BLEU (Papineni et al. 2002) with exponential smoothing, on words split at spaces; every
+reference sentence is a reference of every sentence measured.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ ORDERS = (2, 3, 4, 5)  # the longest n-grams that BLEU counts
 
 
 def metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict[str, float]:
-    """All of them, of sentences whose words stand between spaces: see `multigan.Modality.extra_metrics`."""
+    """All metrics, of words split at spaces: see `multigan.Modality.extra_metrics`."""
     judged, known, references = ([text.split() for text in texts] for texts in (generated, train, held_out))
     values = {f"BLEU-{order}": bleu(judged, references, order) for order in ORDERS}
     values |= {f"self-BLEU-{order}": self_bleu(judged, order) for order in ORDERS}
@@ -26,7 +26,7 @@ def metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict
 
 
 def character_metrics(generated: list[str], train: list[str], held_out: list[str]) -> dict[str, float]:
-    """As `metrics`, of characters: for names, and for scripts that put no spaces between words."""
+    """All metrics, of characters: for names, and for scripts without spaces between words."""
 
     def spaced(texts: list[str]) -> list[str]:
         return [" ".join("_" if sign.isspace() else sign for sign in text) for text in texts]
@@ -36,7 +36,7 @@ def character_metrics(generated: list[str], train: list[str], held_out: list[str
 
 
 def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) -> float:
-    """BLEU of sentences against all references, from 0 to 100: how much of them stands there too.
+    """BLEU of sentences against all references, from 0 to 100.
 
     Args:
         sentences: Each as its words.
@@ -46,7 +46,7 @@ def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) ->
     most: Counter[Gram] = Counter()
     for words in references:
         for gram, count in grams(words, order).items():
-            most[gram] = max(most[gram], count)  # not `|=`, which looks at all of them each time
+            most[gram] = max(most[gram], count)  # not `|=`, which visits all entries each time
     lengths = {len(words) for words in references}
     return score(
         [(words, grams(words, order)) for words in sentences],
@@ -56,7 +56,7 @@ def bleu(sentences: Sequence[Words], references: Sequence[Words], order: int) ->
 
 
 def self_bleu(sentences: Sequence[Words], order: int) -> float:
-    """BLEU of each sentence against all the others, from 0 to 100: how alike they are. Zhu et al. 2018, Texygen."""
+    """BLEU of each sentence against all others, from 0 to 100: similarity. Zhu et al. 2018, Texygen."""
     counted = [grams(words, order) for words in sentences]
     best: Counter[Gram] = Counter()
     second: Counter[Gram] = Counter()
@@ -66,7 +66,7 @@ def self_bleu(sentences: Sequence[Words], order: int) -> float:
     lengths = Counter(map(len, sentences))
     others = []
     for words, own in zip(sentences, counted, strict=True):
-        # Without this sentence, the most that a gram comes in one of the others.
+        # The maximal count of each n-gram in one of the other sentences.
         most = Counter({gram: second[gram] if count == best[gram] else best[gram] for gram, count in own.items()})
         rest = lengths.keys() if lengths[len(words)] > 1 else lengths.keys() - {len(words)}
         others.append((most, nearest(len(words), rest)))
@@ -74,7 +74,7 @@ def self_bleu(sentences: Sequence[Words], order: int) -> float:
 
 
 def score(judged: list[tuple[Words, Counter[Gram]]], references: list[tuple[Counter[Gram], int]], order: int) -> float:
-    """BLEU of sentences with their grams, each against the most of its references and the length of the nearest."""
+    """BLEU of sentences with their n-grams, each against maximal reference counts and the closest reference length."""
     correct, total = [0] * order, [0] * order
     for (_, own), (most, _) in zip(judged, references, strict=True):
         for gram, count in own.items():
@@ -92,19 +92,19 @@ def score(judged: list[tuple[Words, Counter[Gram]]], references: list[tuple[Coun
 
 
 def grams(words: Words, order: int) -> Counter[Gram]:
-    """Runs of one to ``order`` words, and how often each comes."""
+    """Counts of the n-grams of one to ``order`` words."""
     return Counter(
         tuple(words[start : start + size]) for size in range(1, order + 1) for start in range(len(words) - size + 1)
     )
 
 
 def nearest(length: int, lengths: Iterable[int]) -> int:
-    """Of the lengths the nearest, of two that are as near the shorter."""
+    """The closest of the lengths; the shorter of two equally close ones."""
     return min(lengths, key=lambda other: (abs(other - length), other), default=0)
 
 
 def distinct(sentences: Sequence[Words], order: int) -> float:
-    """Of all runs of so many words, the share that are different ones. Li et al. 2016, arXiv:1510.03055."""
+    """The share of distinct n-grams among all n-grams of ``order`` words. Li et al. 2016, arXiv:1510.03055."""
     found = Counter(
         tuple(words[start : start + order]) for words in sentences for start in range(len(words) - order + 1)
     )
@@ -112,6 +112,6 @@ def distinct(sentences: Sequence[Words], order: int) -> float:
 
 
 def copied(sentences: Sequence[Words], known: Iterable[Words]) -> float:
-    """The share of sentences that are among those known."""
+    """The share of sentences that occur among the known ones."""
     there = set(map(tuple, known))
     return sum(tuple(words) in there for words in sentences) / len(sentences)

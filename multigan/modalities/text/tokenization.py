@@ -1,4 +1,4 @@
-"""Tokenizers: trained on sentences, kept as JSON, and sentences as rows of token numbers."""
+"""Tokenizers, kept as JSON, and sentences as rows of token ids."""
 
 import functools
 import json
@@ -14,9 +14,9 @@ from multigan.errors import UserError
 
 Kind: TypeAlias = Literal["word", "bpe", "character"]
 
-SPACELESS = 0.5  # share of lines without spaces, over which words are no units of the text: names, Chinese
-RARE = 0.02  # share of words that would be unknown, over which parts of words are better tokens
-BYTES = 257  # the smallest vocabulary of bpe: all bytes, and the end of a sentence
+SPACELESS = 0.5  # share of lines without spaces above which words are not useful tokens: names, Chinese
+RARE = 0.02  # share of unknown words above which subwords are better tokens
+BYTES = 257  # the smallest vocabulary of bpe: all bytes and the end of a sentence
 # The first has spaces in it, so that no tokenizer makes such a token of a text; the second in a text is what it says.
 END, UNKNOWN = "<end of sentence>", "<unk>"
 
@@ -44,7 +44,7 @@ def choose(texts: Iterator[str], vocabulary_size: int) -> tuple[Kind, str]:
 
 
 def train(texts: Iterator[str], kind: Kind, vocabulary_size: int, minimum_count: int) -> str:
-    """A tokenizer for these sentences, as JSON.
+    """Train a tokenizer on sentences; returns its JSON.
 
     Args:
         texts: The sentences.
@@ -83,16 +83,16 @@ def tokenizer(vocabulary: str) -> Tokenizer:
     """
     try:
         found = Tokenizer.from_str(vocabulary)
-    except Exception as error:  # the library has no type of its own for it
+    except Exception as error:  # the library raises bare exceptions
         raise UserError(f"the vocabulary is no tokenizer of the tokenizers library: {error}") from error
-    found.encode_special_tokens = True  # a text that names them does not mean them
+    found.encode_special_tokens = True  # special tokens in a text are ordinary text
     found.no_padding()
     found.no_truncation()
     return found
 
 
 def unknown_token(vocabulary: str) -> int | None:
-    """The number of the token for what is in no other, if there is one."""
+    """The id of the unknown token, if there is one."""
     name = json.loads(vocabulary)["model"].get("unk_token")
     return tokenizer(vocabulary).token_to_id(name) if name else None
 
