@@ -189,7 +189,7 @@ def test_two_processes_measure_as_one_does(evaluate, mine, trained, tmp_path):
     for name, values in one["classes"].items():
         assert both["classes"][name] == pytest.approx(values, abs=1e-6)
     assert one["classes"] and both["verdict"] == one["verdict"]
-    assert both["second"]["features"] == one["second"]["features"] == "pca"
+    assert both["second"]["protocol"] == one["second"]["protocol"]
     for part in ("generated", "baseline"):
         assert both["second"][part] == pytest.approx(one["second"][part], abs=1e-6)
     assert found.stdout.count("100 samples of each") == out.count("100 samples of each") == 1
