@@ -15,6 +15,7 @@ from multigan.training.run_folder import read_metrics
 FIXTURES = Path(__file__).parent / "fixtures" / "v0.1"
 FOLDERS = sorted(folder.name for folder in FIXTURES.iterdir())
 EVALUATED = ["audio", "image", "text"]
+QUICK = ["image", "text"]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_model_generates_what_it_did(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in EVALUATED else pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]
 )
 def test_run_is_resumed_under_the_new_names(name, old):
     folder = old(name)
@@ -58,7 +59,9 @@ def test_evaluation_is_read_under_the_new_names(name):
     assert "baseline" not in found.table()  # "real" is what the column is called
 
 
-@pytest.mark.parametrize("name", EVALUATED)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EVALUATED]
+)
 def test_old_run_is_evaluated(name, old, command):
     folder = old(name)
     (folder / "evaluation.json").unlink()

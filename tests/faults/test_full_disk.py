@@ -129,6 +129,7 @@ def test_full_disk_stops_the_run_with_one_line_and_with_room_it_goes_on_to_the_s
     assert outcome(end) == outcome(whole)
 
 
+@pytest.mark.slow
 def test_last_save_that_does_not_fit_is_an_error_too(disk, whole):
     # It is written in the background, and nothing comes after it that could notice.
     # Beside config.yaml, metrics.jsonl and the preview there is room for half of it.
@@ -146,6 +147,7 @@ def test_disk_without_any_room_is_one_line(disk):
     assert "No space left on device" in full.train("--output", full.place / "run", "--steps", 1).error
 
 
+@pytest.mark.slow
 def test_run_folder_that_cannot_be_written_is_refused_and_unchanged(disk, whole):
     sealed = disk(SIZE)
     sealed.run("cp", "-a", whole, sealed.place / "run")

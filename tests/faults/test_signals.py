@@ -59,6 +59,7 @@ def test_a_stopped_run_saves_its_step_and_a_fresh_process_goes_on_to_the_same_en
     assert last(folder) == uninterrupted(folder, tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once_and_the_run_is_resumed_from_its_last_checkpoint(tmp_path):
     folder = tmp_path / "run"
     # A step of some seconds, so that the second interrupt comes before its end.
@@ -111,6 +112,7 @@ def stop_one_of_two(folder):
         return stopped(process, folder)
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_is_told_to_stop_and_both_do_after_the_same_step(tmp_path):
     folder = tmp_path / "run"
     step = stop_one_of_two(folder)

@@ -64,6 +64,7 @@ def test_when_a_process_is_killed_the_others_end_at_once_and_say_why(tmp_path, l
         assert re.search(rf"rank +: {rank} .*\n.*exitcode +: -9 \(pid: {workers[rank]}\)", cause), launch.said
 
 
+@pytest.mark.slow
 def test_when_the_launcher_of_one_process_is_told_to_stop_the_run_is_saved(tmp_path):
     # accelerate's launcher ends at once and passes nothing on.
     with Launch([*accelerate(*TRAINING), "--steps", 10**6, "--output", tmp_path / "run"], tmp_path) as launch:
@@ -122,6 +123,7 @@ def test_restarted_processes_go_on_and_end_as_if_nothing_had_happened(tmp_path, 
     assert last(folder) == uninterrupted
 
 
+@pytest.mark.slow
 def test_restarts_without_a_folder_to_find_again_are_refused(tmp_path):
     code, errors, _ = ended([*torchrun("--max_restarts", 1, *TRAINING, processes=1), "--steps", 2], tmp_path)
     assert code != 0 and set(errors) == {
@@ -145,9 +147,10 @@ def as_if_run(folder, *flags):
 
 @pytest.mark.parametrize(
     "flags",
-    [["--r1", 0.25], pytest.param(["--seed", 7], marks=pytest.mark.slow)],
+    [["--r1", 0.25], ["--seed", 7]],
     ids=["settings", "seed"],
 )
+@pytest.mark.slow
 def test_a_restarted_run_does_not_take_over_the_folder_of_another(tmp_path, flags):
     folder = as_if_run(tmp_path / "run", "--steps", 4)
     before = contents(folder)

@@ -49,11 +49,13 @@ def written(folder, **settings):
 # --- how many processes ---
 
 
+@pytest.mark.slow
 def test_two_processes_of_which_accelerate_starts_one_are_refused(tmp_path):
     command = accelerate("--cpu", "--num_processes", 2, *TRAIN)
     assert "several processes were asked for, and accelerate started one" in refusal(command, tmp_path, on_cpu=False)
 
 
+@pytest.mark.slow
 def test_torchrun_without_the_word_cpu_on_a_host_without_gpus_is_refused(tmp_path):
     found = refusal(torchrun(*TRAIN), tmp_path, on_cpu=False, CUDA_VISIBLE_DEVICES="")
     assert "2 processes were launched for GPUs, and this host has none" in found and "cpu.yaml" in found
@@ -159,6 +161,7 @@ def test_half_precision_on_a_processor_is_refused(tmp_path):
     assert "fp16" in refusal(accelerate("--cpu", "--mixed_precision", "fp16", *TRAIN, "--steps", 2), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_configuration_for_processors_trains_and_takes_bfloat16(tmp_path):
     said = trained(accelerate_on_cpu("--mixed_precision", "bf16", *TRAIN, "--steps", 2), tmp_path)
     assert re.search(r"training in \S+ on cpu", said)

@@ -19,6 +19,7 @@ class TestWaveGAN(ModalityConformance):
         super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
+@pytest.mark.slow
 class TestConditionalWaveGAN(ModalityConformance):
     modality = "audio"
     model = {**SMALL, "architecture": "wavegan", "conditional": True, "post_filter": 32}

@@ -1,4 +1,4 @@
-"""The built-in text modality passes the suite that a stranger's must pass, with each of its networks."""
+"""The built-in text modality passes the suite that third-party ones must pass, with each of its networks."""
 
 import pytest
 
@@ -10,6 +10,10 @@ SMALL = {"generator_width": 4, "discriminator_width": 8, "length": 9}
 class TestText(ModalityConformance):
     modality = "text"
     model = SMALL
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
 @pytest.mark.slow

@@ -47,7 +47,11 @@ def half_precision(monkeypatch):
     forget()
 
 
-@pytest.mark.parametrize("model", NETWORKS, ids=["lstm", "transformer", "relational"])
+@pytest.mark.parametrize(
+    "model",
+    [NETWORKS[0], *(pytest.param(network, marks=pytest.mark.slow) for network in NETWORKS[1:])],
+    ids=["lstm", "transformer", "relational"],
+)
 def test_half_precision_trains_nearly_as_full(tmp_path, half_precision, model):
     rough = lines(run.train(tiny(tmp_path / "rough", model, r1=0.1)))
     half_precision()
@@ -64,7 +68,9 @@ class LostPowerError(Exception):
     pass
 
 
-@pytest.mark.parametrize("model", NETWORKS[:2], ids=["lstm", "transformer"])
+@pytest.mark.parametrize(
+    "model", [NETWORKS[0], pytest.param(NETWORKS[1], marks=pytest.mark.slow)], ids=["lstm", "transformer"]
+)
 def test_a_run_that_ends_in_its_warmup_goes_on_as_if_it_had_not(tmp_path, monkeypatch, model):
     whole = run.train(tiny(tmp_path / "whole", model))
     play = run.Run.play

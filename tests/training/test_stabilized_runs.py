@@ -90,7 +90,7 @@ def metrics(folder):
 # --- all of them ---
 
 
-@pytest.mark.parametrize("micro_batches", [1, 2])
+@pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_with_all_on_a_resumed_run_is_the_uninterrupted_one(tmp_path, micro_batches):
     training = tiny(**ALL, micro_batches=micro_batches, discriminator_steps=2)
     whole = train(dataclasses.replace(training, output=str(tmp_path / "whole")))
