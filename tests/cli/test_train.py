@@ -131,7 +131,7 @@ def test_only_the_first_process_says_what_is_wrong(train, tmp_path, monkeypatch)
 def test_help_lists_every_flag_with_its_meaning(command):
     found = command("train", "image", "--help")
     assert found.code == 0
-    for text in ("--steps", "--model.resolution", "Adversarial steps", "How many numbers of noise", "--print_config"):
+    for text in ("--steps", "--model.resolution", "Adversarial steps", "Dimensions of the noise", "--print_config"):
         assert text in found.out
 
 

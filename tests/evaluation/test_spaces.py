@@ -175,7 +175,7 @@ def test_means_are_over_what_is_not_padding():
 @pytest.mark.parametrize("example", ["words", {"array": [], "sampling_rate": 1}, Image.new("L", (8, 8))])
 @pytest.mark.parametrize("name", ["nobody/nothing", "./nowhere"])
 def test_encoder_that_cannot_be_had_is_one_line(name, example):
-    with pytest.raises(UserError, match=f"no encoder '{name}'") as caught:
+    with pytest.raises(UserError, match=f"cannot load an encoder '{name}'") as caught:
         spaces.encoder(name, example, pictures, CPU)
     assert len(str(caught.value).splitlines()) == 1
 

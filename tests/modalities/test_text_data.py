@@ -534,7 +534,7 @@ def test_model_that_lacks_weights_is_refused(model, tmp_path):
 def test_damaged_weights_are_one_line(model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "damaged")
     (folder / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(UserError, match="no causal language model"):
+    with pytest.raises(UserError, match="cannot load a causal language model"):
         started(str(folder))
 
 
