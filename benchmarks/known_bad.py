@@ -4,7 +4,7 @@
 
 Real pictures stand in for what a generator makes: one of each class again and again, those trained on, half of the
 classes, others than were asked for, blurred ones; and noise. New ones, held out, stand in for a perfect generator: it
-is the floor. A metric sees what is wrong where it is on the bad side of the floor by a tenth and more: those are in
+is the baseline. A metric detects a defect where it is on the bad side of the baseline by a tenth and more: those are in
 bold.
 """
 
@@ -22,7 +22,7 @@ from multigan.evaluation.report import LOWER_IS_BETTER, number, words
 from multigan.generation.generator import BATCH
 from multigan.modalities.image import Image, ImageConfig
 
-SEEN = 0.1  # of the floor
+SEEN = 0.1  # of the baseline
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def generators(evaluator: Evaluator) -> dict[str, FeatureSet]:
 
 
 def cell(name: str, value: float | None, baseline: float) -> str:
-    """A figure, in bold where it is on the bad side of the floor."""
+    """A metric, in bold where it is on the bad side of the baseline."""
     if value is None:
         return ""
     worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
