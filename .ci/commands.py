@@ -67,6 +67,7 @@ def run(page: str, room: Path, environments: Queue[Path]) -> tuple[str, int, str
         )
         printed += f"{page} $ {command[-1]}\n{result.stdout}({time.perf_counter() - start:.0f} s)\n"
         if result.returncode:
+            environments.put(environment)
             return printed, ran, command[-1]
         ran += 1
     environments.put(environment)

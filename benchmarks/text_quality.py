@@ -152,7 +152,7 @@ def trained(train: list[str], seed: int, room: Path, given: argparse.Namespace) 
             steps=given.adversarial_steps if config.steps else 0,
             generator_learning_rate=given.learning_rate,
             discriminator_learning_rate=given.learning_rate,
-            tracker=None,
+            tracker="none",
             model=replace(config.model, length=None, tokenizer="word", schedule="constant"),
         )
         paths[name] = str(multigan.train(config))

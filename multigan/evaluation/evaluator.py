@@ -180,11 +180,17 @@ class Evaluator:
         return evaluation
 
     def measure_second(self, model: TrainedGenerator) -> dict[str, dict[str, Any]]:
-        """Metrics in principal components, beside those of a space that was trained on labels; of no other space."""
+        """Metrics in principal components, beside those of a space that was trained on labels.
+
+        Empty for other spaces, and for samples with too many values.
+        """
         if not self.space.own_classes:
             return {}
         device, quiet = self.extractor.device, self.extractor.quiet
-        space = feature_spaces.find("pca", self.modality, self.pair.train, self.seed, device, quiet)
+        try:
+            space = feature_spaces.find("pca", self.modality, self.pair.known, self.seed, device, quiet)
+        except UserError:  # the same in every process
+            return {}
         reference = open_reference(self.extractor, space, self.modality, self.pair, self.count, self.seed)
         generated = reference.measure(self.generated(model, space))
         protocol = {key: value for key, value in self.protocol.items() if key not in (*self.space.stamp, "searched")}

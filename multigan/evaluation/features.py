@@ -53,8 +53,7 @@ def find(
         return spaces.plain()
     if name == "pca":
         count = min(len(known), PCA_SAMPLES)
-        blocks = [view.to_sample(known.encoded(at, min(at + BATCH, count))) for at in range(0, count, BATCH)]
-        return spaces.pca(torch.cat(blocks))
+        return spaces.pca(view.to_sample(known.encoded(at, min(at + BATCH, count))) for at in range(0, count, BATCH))
     if name in ("classifier", "random") and not has_network:
         raise UserError(f"modality {type(modality).__name__} has no feature network: use --features samples")
     if name == "random":

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from multigan.errors import UserError, first_line
 
 PCA_COMPONENTS, PCA_SIDE = 20, 8
+PCA_VALUES = 4096  # per sample: the decomposition of more takes minutes and gigabytes
 
 Extract = Callable[[Tensor], Tensor]
 ToOutputs = Callable[[Tensor], list[Any]]
@@ -48,21 +49,35 @@ def plain() -> Space:
     return Space("samples", lambda samples: samples.flatten(1), {"features": "samples"})
 
 
-def pca(samples: Tensor) -> Space:
+def pca(blocks: Iterable[Tensor]) -> Space:
     """Principal components of real samples: a space without labels.
 
     Samples of shape ``(C, H, W)`` are averaged over boxes to 8 x 8 first; others are flattened.
 
     Args:
-        samples: ``(N, *S)``, real training samples.
+        blocks: Real training samples, in blocks ``(B, *S)``.
+
+    Raises:
+        UserError: Samples have too many values.
     """
+    resized = False
 
     def flat(batch: Tensor) -> Tensor:
         if batch.dim() == 4:
             batch = nn.functional.adaptive_avg_pool2d(batch.float(), PCA_SIDE)
         return batch.flatten(1).double().cpu()
 
-    numbers = flat(samples)
+    parts = []
+    for block in blocks:
+        resized = block.dim() == 4
+        part = flat(block)
+        if part.shape[1] > PCA_VALUES:
+            raise UserError(
+                f"a sample has {part.shape[1]:,} values: expected at most {PCA_VALUES:,} for the features pca; use "
+                "--features random or samples"
+            )
+        parts.append(part)
+    numbers = torch.cat(parts)
     mean = numbers.mean(0)
     directions = torch.linalg.svd(numbers - mean, full_matrices=False).Vh[:PCA_COMPONENTS]
     # The sign of a component is arbitrary; its largest entry is made positive.
@@ -70,7 +85,7 @@ def pca(samples: Tensor) -> Space:
     directions = directions * directions.gather(1, places).sign()
     digest = hashlib.sha256(directions.float().numpy().tobytes()).hexdigest()[:16]
     stamp = {"features": "pca", "weights": digest, "components": len(directions)}
-    if samples.dim() == 4:
+    if resized:
         stamp["resize"] = f"{PCA_SIDE} x {PCA_SIDE}, box average"
     return Space("pca", lambda batch: (flat(batch) - mean) @ directions.T, stamp)
 

@@ -276,16 +276,25 @@ def test_inception_without_torch_fidelity_is_one_line(monkeypatch):
 
 def test_pca_of_pictures_is_fitted_on_8_by_8_boxes_and_sees_what_varies():
     samples = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    space = spaces.pca(samples)
+    space = spaces.pca([samples])
     features = space.extract(samples)
     assert features.shape == (64, 20) and features.mean(0).abs().max() < 1e-6
     assert (features.var(0).diff() <= 1e-9).all(), "the largest variance comes first"
     boxes = samples.unflatten(2, (8, 2)).unflatten(4, (8, 2)).mean((3, 5))
     assert torch.allclose(space.extract(boxes), features, atol=1e-5)
-    assert space.stamp == spaces.pca(samples).stamp != spaces.pca(samples.flip(3)).stamp
+    assert space.stamp == spaces.pca([samples]).stamp != spaces.pca([samples.flip(3)]).stamp
     assert not space.own_classes and "labels" not in space.stamp
 
 
 def test_pca_of_other_samples_flattens_them():
-    space = spaces.pca(torch.eye(3).repeat(10, 1))
+    space = spaces.pca([torch.eye(3).repeat(10, 1)])
     assert space.extract(torch.eye(3)).shape == (3, 3) and "resize" not in space.stamp
+
+
+def test_pca_of_too_many_values_is_refused_at_the_first_block():
+    def blocks():
+        yield torch.zeros(2, 5, 1000)
+        raise AssertionError("a second block was loaded")
+
+    with pytest.raises(UserError, match="5,000 values: expected at most 4,096"):
+        spaces.pca(blocks())
