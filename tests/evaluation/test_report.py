@@ -63,7 +63,10 @@ def test_no_warnings_is_not_approval():
             limits=limits("random", own_classes=False, pretrained=False),
         )
     )
-    assert "no warnings: precision, recall and coverage are at least half of the baseline" in said and "does not prove" in said
+    assert (
+        "no warnings: precision, recall and coverage are at least half of the baseline" in said
+        and "does not prove" in said
+    )
     assert "not judged: the features random" in said and "no alarm" not in said
 
 
