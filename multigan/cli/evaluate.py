@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 PAIRS = 16  # of a sample and the training sample that is nearest to it, in the picture
 NO_WARNINGS = (
-    "no warnings: precision, recall and coverage are at least half of the baseline; this does not prove that samples look right or that "
-    "nothing is missing, so look at them too"
+    "no warnings: precision, recall and coverage are at least half of the baseline; this does not prove that samples "
+    "look right or that nothing is missing, so look at them too"
 )
 SECOND_GENERATED, SECOND_REAL = "generated, features pca", "real, features pca"  # on the card
 TIMEOUT = 3600  # seconds that a process waits for the others
