@@ -106,8 +106,8 @@ def batches(number: int, rows: slice) -> tuple[Tensor, Tensor]:
     return real[rows], (torch.arange(BATCH) % CLASSES)[rows]
 
 
-def build(accelerator: Accelerator, conditional: bool = True, **rules: Any) -> Game:
-    """A game of two small networks, with augmentation, wired as a run wires it.
+def build(accelerator: Accelerator, conditional: bool = True, **settings: Any) -> Game:
+    """A game of two small networks, with augmentation, built as a run builds it.
 
     They are smooth: with ReLU a rounding may decide between two slopes, and a game in float32 goes another way then.
     """
@@ -130,13 +130,13 @@ def build(accelerator: Accelerator, conditional: bool = True, **rules: Any) -> G
         generator=generator,
         discriminator=discriminator,
         **players,
-        config=StepConfig(**{"objective": OBJECTIVES["non_saturating"], **rules}),
+        config=StepConfig(**{"objective": OBJECTIVES["non_saturating"], **settings}),
         random=BatchRandom(7, BATCH, accelerator.device),
         latent_dim=LATENT,
         batches=batches if conditional else lambda number, rows: (batches(number, rows)[0], None),
         augment=lambda samples, numbers: affine(samples, numbers, rotation=20, scaling=0.1, shift=0.1),
         augment_numbers=4,
-        batch_slice=distributed.share(BATCH, rules.get("micro_batches", 1), accelerator),
+        batch_slice=distributed.share(BATCH, settings.get("micro_batches", 1), accelerator),
     )
 
 
@@ -189,9 +189,9 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
     """
     for setting in settings(quick):
         torch.set_default_dtype(getattr(torch, setting.dtype))
-        rules = {name: getattr(setting, name) for name in ("conditional", "micro_batches", "discriminator_steps")}
-        rules |= {"objective": OBJECTIVES[setting.objective], **PENALTIES[setting.penalty]}
-        yield f"{setting.objective}, {setting.penalty}", setting.dtype, play(build(start(), **rules))
+        options = {name: getattr(setting, name) for name in ("conditional", "micro_batches", "discriminator_steps")}
+        options |= {"objective": OBJECTIVES[setting.objective], **PENALTIES[setting.penalty]}
+        yield f"{setting.objective}, {setting.penalty}", setting.dtype, play(build(start(), **options))
     recipes = sorted(path.stem for path in (ROOT / "recipes").glob("*.py"))
     for recipe, dtype in itertools.product(recipes, LIMITS):
         torch.set_default_dtype(getattr(torch, dtype))
@@ -204,8 +204,8 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
         if dtype == "float32" and training.modality != "image":
             continue
         steps = 1 if dtype == "float32" else 2 if quick else STEPS
-        wired = Run(dataclasses.replace(training, tracker="none", output=str(folder / f"{recipe}-{dtype}")))
-        yield f"recipe {recipe}, {steps} steps", dtype, play(wired.game, steps)
+        run = Run(dataclasses.replace(training, tracker="none", output=str(folder / f"{recipe}-{dtype}")))
+        yield f"recipe {recipe}, {steps} steps", dtype, play(run.game, steps)
 
 
 def rows_of_games(one: list[tuple[str, str, Vectors]], two: Vectors) -> Iterator[Row]:
@@ -229,8 +229,8 @@ def accumulation(quick: bool) -> Iterator[Row]:
         names = list(PENALTIES)[number % 4 : number % 4 + 1] if quick else list(PENALTIES)
         gaps = []
         for name in names:
-            rules = {"objective": OBJECTIVES[objective], **PENALTIES[name]}
-            one, *many = (play(build(start(), micro_batches=count, **rules)) for count in (1, 2, 4))
+            settings = {"objective": OBJECTIVES[objective], **PENALTIES[name]}
+            one, *many = (play(build(start(), micro_batches=count, **settings)) for count in (1, 2, 4))
             if dtype == "float32":
                 one, *many = ({k: v for k, v in vectors.items() if "weights" in k} for vectors in (one, *many))
             gaps += [difference(one, parts) for parts in many]
@@ -244,10 +244,10 @@ def accumulation(quick: bool) -> Iterator[Row]:
 
 def penalties() -> Iterator[Row]:
     """Value and gradient of each, computed where an autocast is on, with bf16 and without."""
-    for name, rules in list(PENALTIES.items())[1:]:
+    for name, settings in list(PENALTIES.items())[1:]:
         found, losses = [], []
         for precision in ("no", "bf16"):
-            game = build(start(precision), **rules)
+            game = build(start(precision), **settings)
             (batch,) = game.make_micro_batches(0, graph=False)
             batch.fake = batches(1, game.batch_slice)[0]  # the generator's own would be rounded
             with game.accelerator.autocast():

@@ -34,7 +34,7 @@ def main() -> None:
     modality = Image(ImageConfig(conditional=True))
     fit(modality, options.dataset)
     evaluator = Evaluator.open(modality, options.dataset, count=options.count, features=options.features)
-    table = {"held-out real samples": evaluator.baseline}
+    table = {"perfect (the baseline)": evaluator.baseline}
     for name, found in generators(evaluator).items():
         table[name] = evaluator.reference.measure(found)
     print(f"{evaluator.count:,} of each, {evaluator.protocol['held_out']} held out, features {options.features}\n")
@@ -82,12 +82,12 @@ def generators(evaluator: Evaluator) -> dict[str, FeatureSet]:
     few = [of_class[int(one) % (classes // 2)] for one in asked]
     half = numpy.array([train.numbers[rows[i % min(50, len(rows))]] for i, rows in enumerate(few)])
     return {
-        "one picture a class": real(train.numbers[first[asked].numpy()], "one a class"),
-        "those trained on": evaluator.extractor.real(
+        "one picture per class": real(train.numbers[first[asked].numpy()], "one a class"),
+        "the training pictures": evaluator.extractor.real(
             evaluator.space, Rows(every.data, every.numbers[-evaluator.count :]), "copies"
         ),
         "half of the classes": real(half, "half"),
-        "classes in disorder": real(train.numbers, "disorder"),
+        "shuffled classes": real(train.numbers, "disorder"),
         "blurred": changed(blurred, "blurred"),
         "noise": changed(noise, "noise"),
     }

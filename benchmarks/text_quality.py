@@ -186,7 +186,7 @@ def of_the_grammar(given: argparse.Namespace) -> Table:
     train, test, fresh = (
         list(corpus(size, seed)["text"]) for size, seed in ((20_000, 0), (5_000, 1), (given.count * given.draws, 2))
     )
-    models = {Path(path).name: path for path in (given.baseline, *given.model)}
+    models = {str(path): path for path in (given.baseline, *given.model)}
     config = multigan.load(given.baseline).modality.config
     table = compare(Reference(train, test, config, given.steps, grammar=True), fresh, models, given)
     print_table(table)

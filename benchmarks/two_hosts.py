@@ -37,7 +37,7 @@ TOLD = ("multigan: error", "training in", "resuming", "run folder", "warning", C
 
 
 class FailedError(Exception):
-    """Something was not as it has to be."""
+    """A claim does not hold."""
 
 
 def ip(*arguments, check=True):
@@ -206,7 +206,7 @@ def with_the_link_cut(folder, expected):
     for machine in machines:
         claim("multigan: error: another process" in machine.said, f"{machine.name} says why, in a line")
 
-    print("\n(c) the link is mended, and the run is launched again with --resume")
+    print("\n(c) the link is restored, and the run is launched again with --resume")
     mend()
     machines = both(folder, "--resume", folder / "cut")
     codes, _ = wait(machines, PATIENCE)
@@ -217,7 +217,7 @@ def with_the_link_cut(folder, expected):
 
 
 def with_restarts(folder, expected, backend):
-    print(f"\n(c) the link is cut for {TIMEOUT + GRACE} s, and the launchers restart the run: --rdzv_backend {backend}")
+    print(f"\n(d) the link is cut for {TIMEOUT + GRACE} s, and the launchers restart the run: --rdzv_backend {backend}")
     launcher = ("--max_restarts", "5", "--rdzv_backend", backend)
     if backend == "c10d":
         # For this one, accelerate tells torch where to meet only if the hosts are said not to share a network.
@@ -240,7 +240,10 @@ def with_restarts(folder, expected, backend):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--restarts", nargs="*", default=["static"], metavar="BACKEND", help="static, c10d, or none")
+    backends = ["static", "c10d"]
+    parser.add_argument(
+        "--restarts", nargs="*", default=["static"], choices=backends, help="rendezvous backends; empty skips it"
+    )
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     remove()  # what an earlier try may have left
@@ -253,7 +256,7 @@ def main():
             with_the_link_cut(folder, expected)
             for backend in chosen.restarts:
                 with_restarts(folder, expected, backend)
-        print("\nverdict: all as it has to be")
+        print("\nverdict: all claims hold")
     except (FailedError, subprocess.CalledProcessError) as error:
         print(f"\nverdict: FAILED: {error} {getattr(error, 'stderr', '') or ''}")
         sys.exit(1)

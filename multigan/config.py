@@ -45,10 +45,11 @@ class TrainingConfig:
         log_every: Steps between lines of metrics.
         sample_every: Steps between previews.
         checkpoint_every: Steps between checkpoints.
-        evaluate_every: Steps between evaluations as by `multigan evaluate`; 0 is never. The best generator is kept.
+        evaluate_every: Steps between evaluations as by `multigan evaluate`, which keep the best generator; 0 for none.
         evaluate_samples: Samples in an evaluation, generated and real.
         evaluate_held_out: The split to compare with; null is test or validation, else half of the training data.
-        evaluate_features: auto, classifier, random, samples, inception, or an encoder of transformers.
+        evaluate_features: auto (classifier where there are labels), classifier, random, pca, samples, inception, or an
+            encoder of transformers.
         best_metric: The metric by which the best generator is chosen.
         timeout: Seconds to wait for a process that does not answer, before ending with an error.
         tracker: Where metrics and previews go besides the run folder: tensorboard, another tracker that accelerate

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from multigan.errors import UserError
 from multigan.modality import Modality
+from multigan.validation import nearest
 
 GROUP = "multigan.modalities"
 
@@ -57,7 +58,8 @@ def load(name: str) -> type[Modality]:
     if len({entry.value for entry in found}) > 1:
         raise UserError(f"several packages install a modality {name!r}: {', '.join(entry.value for entry in found)}")
     if not found and ":" not in name:
-        raise UserError(f"no modality {name!r}: installed are {', '.join(names())}; or give package.module:Class")
+        others = f"; installed are {', '.join(names())}; a class of your own is package.module:Class"
+        raise UserError(f"no modality {name!r}{nearest(name, names(), others)}")
     target = found[0].value if found else name
     module, _, attribute = target.partition(":")
     try:

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from multigan.errors import UserError
@@ -18,7 +18,7 @@ def typed_values(fields: Mapping[str, Any], hints: dict[str, Any], prefix: str =
     for name, value in fields.items():
         hint = hints.get(prefix + name)
         if hint is None:
-            raise UserError(f"unknown setting {prefix}{name}{nearest(prefix + name, list(hints))}")
+            raise UserError(f"unknown setting {prefix}{name}{nearest(prefix + name, hints)}")
         try:
             values[name] = typed(value, hint)
         except TypeError as error:
@@ -61,11 +61,11 @@ def describe(kind: Any) -> str:
     return {type(None): "null", bool: "true or false"}.get(kind, str(kind.__name__))
 
 
-def nearest(name: str, names: list[str]) -> str:
+def nearest(name: str, names: Iterable[str], otherwise: str = "; --help lists them all") -> str:
     """``; did you mean NAME?`` where one of the names, or its part after the dot, is near."""
-    by_last = {known.rpartition(".")[2]: known for known in reversed(names)}
+    by_last = {known.rpartition(".")[2]: known for known in reversed(list(names))}
     close = difflib.get_close_matches(name.rpartition(".")[2], by_last, 1)
-    return f"; did you mean {by_last[close[0]]}?" if close else "; --help lists them all"
+    return f"; did you mean {by_last[close[0]]}?" if close else otherwise
 
 
 def to_plain(value: Any) -> Any:

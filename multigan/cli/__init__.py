@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS:
             from multigan.validation import nearest
 
-            raise UserError(f"no command {args[0]!r}{nearest(args[0], list(COMMANDS))}")
+            raise UserError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

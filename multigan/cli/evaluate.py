@@ -44,7 +44,8 @@ TIMEOUT = 3600  # seconds that a process waits for the others
     default="auto",
     show_default=True,
     help="classifier (trained on the dataset's labels), random, pca, samples, inception, or an encoder of transformers "
-    "by name or folder; auto is a classifier where there are labels.",
+    "by name or folder; auto is classifier where there are labels, else random, or samples where the modality has no "
+    "feature network.",
 )
 @click.option(
     "--seed",
@@ -74,7 +75,7 @@ def evaluate(
 
     \b
     multigan evaluate runs/digits
-    multigan evaluate starter/image --out judged
+    multigan evaluate starter/image --out generated/evaluation
     multigan evaluate runs/cats --features inception -n 50000
     accelerate launch -m multigan evaluate runs/cats
     """

@@ -31,8 +31,10 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
     files.add_argument("--resume")
     found, flags = files.parse_known_args(arguments)
     if found.resume is not None:
+        if not Path(found.resume).is_dir():
+            raise UserError(f"--resume takes a run folder, and there is no folder {found.resume}")
         if not (Path(found.resume) / CONFIG_FILE).is_file():
-            raise UserError(f"--resume takes a run folder, and {found.resume} is none: it has no {CONFIG_FILE} in it")
+            raise UserError(f"--resume takes a run folder: {found.resume} has no {CONFIG_FILE} in it")
         found.config.insert(0, str(Path(found.resume) / CONFIG_FILE))
     for file in found.config:
         recipe = merge(recipe, load_file(Path(file)))
@@ -50,7 +52,7 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
         exit_on_error=False,
     )
     # Read above, where its values become defaults; here for --help, and for --print_config.
-    parser.add_argument("--config", action="config", help="A YAML file of settings; flags go over it.")
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags override it.")
     parser.add_class_arguments(TrainingConfig, skip={"model"})
     parser.add_class_arguments(plugin.Config, "model")
     parser.set_defaults(flatten(dataclasses.asdict(recipe)))
@@ -70,7 +72,7 @@ def explain(message: str, plugin: type[Modality]) -> str:
         return f"{bare[1]} has no value: expected {describe(hints[bare[1]])}"
     unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
     if unknown:
-        return f"unknown setting {unknown[1]}{nearest(unknown[1], list(hints))}"
+        return f"unknown setting {unknown[1]}{nearest(unknown[1], hints)}"
     wrong = re.search(
         r'Parser key "([^"]+)":.*[Gg]iven value: (.*)|Parser key "([^"]+)":.*Got value: (.*)', message, re.S
     )

@@ -114,10 +114,8 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
         flag, equals, value = words.pop(0).partition("=")
         name = flag.removeprefix("--").replace("-", "_")
         if name not in known or not flag.startswith("--"):
-            ours = [option.name for option in generate.params if option.name != "more"]
-            raise UserError(
-                f"generate takes no {flag} with modality {modality!r}{nearest(name, [*known, *map(str, ours)])}"
-            )
+            flags = [f"--{name}" for name in known] + [flag for option in generate.params for flag in option.opts]
+            raise UserError(f"generate takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
         if not equals and not words:
             raise UserError(f"{flag} has no value")
         given = value if equals else words.pop(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-LONGEST = 200  # characters of a value: a tokenizer has hundreds of thousands
+LONGEST = 200  # characters of a setting: a tokenizer has hundreds of thousands
 
 
 @click.command()
@@ -32,6 +32,8 @@ def info(model: str) -> None:
         values = read_config(folder)
         size = (folder / WEIGHTS).stat().st_size / 1e6 if (folder / WEIGHTS).is_file() else 0
         rows = {"modality": values["modality"], "model": f"{folder} ({size:.1f} MB)", **values["training"]}
+        if "steps" in rows:
+            rows["steps"] = f"{rows['steps']}, pretraining included"
         rows["made with"] = f"multigan {values['multigan']}"
         for key, value in rows.items():
             click.echo(f"{key.replace('_', ' '):16} {show(value)}")
@@ -66,8 +68,10 @@ def show_run(folder: Path, metrics: list[dict[str, Any]]) -> None:
 
 def listed(settings: Mapping[str, Any]) -> str:
     """Settings that are on, in one line."""
-    shown = {key: value for key, value in settings.items() if value not in (None, [], 0, False, "")}
-    return ", ".join(f"{key} {show(value)}" for key, value in shown.items())
+    shown = {key: show(value) for key, value in settings.items() if value not in (None, [], 0, False, "")}
+    return ", ".join(
+        f"{key} {value if len(value) <= LONGEST else f'({len(value):,} characters)'}" for key, value in shown.items()
+    )
 
 
 def show(value: object) -> str:
@@ -76,5 +80,4 @@ def show(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return f"({', '.join(map(str, value[:10]))}{', ...' if len(value) > 10 else ''})"
-    text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return str(value)

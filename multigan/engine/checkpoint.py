@@ -161,8 +161,8 @@ def damage(path: Path) -> str | None:
     try:
         values = json.loads(manifest.read_text())
         if values["format"] != FORMAT:
-            age = "update multigan" if values["format"] > FORMAT else "take that version"
-            raise UserError(f"{path} was saved by multigan {values['multigan']}, as this one does not: {age} to resume")
+            advice = "update multigan" if values["format"] > FORMAT else "use that version"
+            raise UserError(f"{path} was saved by multigan {values['multigan']} in another format: {advice} to resume")
         # Names alone: a manifest cannot point out of its folder.
         files = {path / Path(name).name: found for name, found in values["xxh3_128"].items()}
         wrong = [file.name for file, found in files.items() if not file.is_file() or digest(file) != found]

@@ -29,7 +29,7 @@ class Health:
     """Counters and reference values of a run.
 
     Attributes:
-        spread: That of a few real samples, the standard for diversity.
+        pairwise_distances: Mean and least distance between a few real samples, the standard for diversity.
         chance: The discriminator's loss where every logit is 0.
         least: The least that it can be, where targets are smoothed.
         drops_expected: Whether steps are dropped now and then to find the loss scale.

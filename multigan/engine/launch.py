@@ -13,9 +13,9 @@ from multigan.engine.rendezvous import rendezvous_arguments
 from multigan.errors import UserError, first_line
 
 SUPPORTED = {DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU}
-# What accelerate's launcher says in the environment, the values that can be trained with, and why the others cannot.
+# Environment variables that accelerate's launcher sets, their supported values, and why others are refused.
 ONE_OR_PARALLEL = "use one process or plain data parallelism (distributed_type MULTI_GPU)"
-TWICE = f"two networks with second derivatives cannot be trained with it: {ONE_OR_PARALLEL}"
+TWICE = f"it does not support two networks with second derivatives: {ONE_OR_PARALLEL}"
 UNSUPPORTED = {
     "ACCELERATE_USE_FSDP": ({"false"}, f"FSDP is asked for, and {TWICE}"),
     "ACCELERATE_USE_DEEPSPEED": ({"false"}, f"DeepSpeed is asked for, and {TWICE}"),
@@ -58,7 +58,9 @@ def check_launch(timeout: int) -> None:
         )
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not on_cpu and local > torch.cuda.device_count() > 0:
-        raise UserError(f"{local} processes were launched here, for {torch.cuda.device_count()} GPUs: one for each")
+        raise UserError(
+            f"{local} processes were launched here, for {torch.cuda.device_count()} GPUs: launch one per GPU"
+        )
     joined = torch.distributed.is_initialized()
     try:
         restarted = launched > 1 and not joined and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))

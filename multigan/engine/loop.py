@@ -19,8 +19,8 @@ class Meter:
     Values that are not finite, those of dropped steps, are left out.
 
     Attributes:
-        sums: For each set of metrics that came together (a warm-up and the game have different ones), their sums and
-            how many values they are of, ``(2, metrics)``.
+        sums: For each set of metrics that came together (pretraining and adversarial steps have different ones), their
+            sums and how many values they are of, ``(2, metrics)``.
     """
 
     sums: dict[tuple[str, ...], Tensor] = field(default_factory=dict)

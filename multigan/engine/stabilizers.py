@@ -106,8 +106,8 @@ class AdaptiveAugmentation:
     and falls while it is below, from 0 to 1 in so many samples at most.
 
     Attributes:
-        target: Of r.
-        samples: That p takes from 0 to 1 at most.
+        target: The r to aim for.
+        samples: Real samples over which p goes from 0 to 1 at most.
         probability: p, a scalar.
         signs: Since p last moved, the sum of the signs and how many samples they are of, ``(2,)``.
     """
@@ -193,7 +193,7 @@ def noise_at(step: int, first: float, steps: int) -> float:
 
 
 def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
-    """The factor of a learning rate: linear to 1 during warm-up, then to 0 at ``steps`` by the schedule."""
+    """The factor of a learning rate: linear to 1 during the warm-up, then to 0 at ``steps`` by the schedule."""
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
     share = min(1.0, step / steps) if schedule != "constant" else 0.0
     falling = 1 - share if schedule == "linear" else (1 + math.cos(math.pi * share)) / 2

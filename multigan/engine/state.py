@@ -23,7 +23,7 @@ class State:
         health: What is counted and compared.
         digest: Of the training data, None for a stream.
         step: Steps done.
-        returns: How often the run has gone back to a checkpoint, to play on with other random numbers.
+        rollbacks: How often the run was rolled back to a checkpoint, to continue with other random numbers.
         seconds: Time spent on the steps done, over all parts of a run that was resumed.
         best: The step of the best evaluation so far and its value, None before the first.
     """

@@ -90,22 +90,22 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Game:
-    """Two players, their optimizers, and the rules.
+    """A generator and a discriminator that train against each other, and how.
 
     Attributes:
         accelerator: Devices, precision and processes.
         generator, discriminator: The networks as they were built, on the device.
         generator_optimizer, discriminator_optimizer: Fused ones, as prepared by the accelerator.
         wrapped_generator, wrapped_discriminator: Each network's `NetworkShell`, as prepared by the accelerator.
-        rules: What they play for.
-        draws: Their random numbers.
+        config: Objective, penalties and phases.
+        random: Random numbers by seed, step and position in the batch.
         latent_dim: Numbers in one latent.
         batches: ``(batch number, rows)`` -> these rows of the batch, encoded, and their condition ``(b,)`` or None.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
         batch_slice: This process's rows of the global batch.
         to_sample: Encoded ``(b, ...)`` -> samples ``(b, *S)``.
-        memory: What the stabilizers remember.
+        stabilizers: What the stabilizers have seen so far.
     """
 
     accelerator: Accelerator

@@ -175,7 +175,7 @@ class Evaluator:
         evaluation.baseline_of_classes = self.reference.baseline_by_class
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
-        evaluation.verdict = verdict(generated, baseline)
+        evaluation.verdict = verdict(generated, baseline, self.reference.variance)
         evaluation.limits = limits(self.space.name, self.space.own_classes, pretrained=not self.space.ours)
         return evaluation
 
@@ -267,7 +267,10 @@ class Evaluator:
         """What limits how far the metrics can be trusted."""
         lines = []
         if self.count < self.asked:
-            lines.append(f"{self.count:,} and not {self.asked:,} of each: there are no more real ones")
+            lines.append(
+                f"{self.count:,} samples of each instead of {self.asked:,}: there are only {self.count:,} real ones on "
+                "either side"
+            )
         if self.protocol["searched"] < len(self.pair.every):
             lines.append(
                 f"copies were sought among {self.protocol['searched']:,} of {len(self.pair.every):,} training samples"
@@ -282,7 +285,7 @@ class Evaluator:
             )
         if self.protocol["held_out"].startswith("half of"):
             lines.append(
-                "half of the training data is held out, so the model was trained on the baseline's samples too"
+                "half of the training data is taken as held out, so the model was trained on the baseline's samples too"
             )
         if self.baseline.get("class_accuracy", 1) < MIN_CLASSIFIER_ACCURACY:
             lines.append(

@@ -19,8 +19,10 @@ from multigan.evaluation.classifier import Classifier, train_classifier
 from multigan.evaluation.held_out import Rows
 from multigan.files import network_tensors
 from multigan.modality import ClassConditionalConfig, EvaluationView, Modality
+from multigan.validation import nearest
 from multigan.version import __version__
 
+NAMES = ("auto", "classifier", "random", "pca", "samples", "inception")
 PCA_SAMPLES, BATCH = 10_000, 256  # real samples that components are fitted on, and samples per batch
 VERSION = 2  # of the cached classifiers
 CLASSIFIER_SAMPLES = 40_000  # that a classifier sees in training, the same ones repeatedly
@@ -60,6 +62,9 @@ def find(
         return spaces.untrained(network_of(view), device)
     if name == "classifier":
         return classifier(modality, known, seed, device, quiet)
+    misspelt = nearest(name, NAMES, "")
+    if misspelt and name not in NAMES and not Path(name).exists():
+        raise UserError(f"no features {name!r}{misspelt}")
     example = view.to_outputs(view.to_sample(known.encoded(0, 1)))[0]
     if name == "inception":
         if not hasattr(example, "convert"):
@@ -92,36 +97,36 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
     """
     labels, classes = known.labels, class_names(modality)
     if labels is None or len(classes) < 2:
-        known_of = "no labels" if labels is None else f"{len(classes)} classes that the model knows, and not two,"
-        raise UserError(f"the dataset has {known_of} to train a classifier on: use --features random")
+        problem = "no labels" if labels is None else f"only {len(classes)} of the classes that the model knows"
+        raise UserError(f"the dataset has {problem}, so no classifier can be trained on it: use --features random")
     kind = f"{type(modality).__module__}:{type(modality).__qualname__}"
     parts = [VERSION, kind, modality.encode_key(), known.data.digest, len(labels), seed, __version__]
     file = cache_home() / f"classifier-{hashed(parts)}.safetensors"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
-        judge = trained_before(file, modality, known)
-        if judge is None:
+        trained = read_cached(file, modality, known)
+        if trained is None:
             samples = known.encoded(0, len(known))
-            judge = train(modality, samples, labels, modality.evaluation_view().to_sample, seed, device, quiet)
+            trained = train(modality, samples, labels, modality.evaluation_view().to_sample, seed, device, quiet)
             with contextlib.suppress(OSError, SafetensorError):  # the disk is full: it is trained again the next time
                 aside = file.with_suffix(".writing")
-                save_file(network_tensors(judge), aside)
+                save_file(network_tensors(trained), aside)
                 aside.replace(file)
-    judge.eval().requires_grad_(False).to(device)
-    stamp = {"features": "classifier", "weights": spaces.weights_hash(judge)}
-    return spaces.Space("classifier", judge.features, stamp, last=judge.last, own_classes=True)
+    trained.eval().requires_grad_(False).to(device)
+    stamp = {"features": "classifier", "weights": spaces.weights_hash(trained)}
+    return spaces.Space("classifier", trained.features, stamp, last=trained.last, own_classes=True)
 
 
-def trained_before(file: Path, modality: Modality, known: Rows) -> Classifier | None:
-    """The classifier in a file; None if there is none or it is damaged."""
+def read_cached(file: Path, modality: Modality, known: Rows) -> Classifier | None:
+    """The trained classifier in a file; None if there is none or it is damaged."""
     with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
         weights = load_file(file)
         view = modality.evaluation_view()
-        judge = Classifier(network_of(view)(), len(class_names(modality)))
+        trained = Classifier(network_of(view)(), len(class_names(modality)))
         with torch.no_grad():
-            judge(view.to_sample(known.encoded(0, 2)))  # initializes the last layer
-        judge.load_state_dict(weights)
-        return judge
+            trained(view.to_sample(known.encoded(0, 2)))  # initializes the last layer
+        trained.load_state_dict(weights)
+        return trained
     return None
 
 

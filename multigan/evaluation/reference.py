@@ -25,6 +25,9 @@ class Reference:
         class_names: Names of the classes, in order of their numbers.
         device: Where the feature network is.
         seed: Of the kernel distance's subsets.
+
+    Attributes:
+        variance: Total variance of the features of the real samples.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Reference:
         self.space, self.class_names, self.device, self.seed = space, class_names, device, seed
         self.searched = searched
         self.real = searched.first(count)
+        self.variance = self.real.features.double().var(0).sum().item()
         self.radii = radii(self.real.features, K)
         distances, _ = nearest(held_out.features, searched.features)
         self.near = torch.quantile(distances, MEMORIZATION_QUANTILE, interpolation="higher")

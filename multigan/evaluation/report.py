@@ -55,14 +55,12 @@ class Evaluation:
 
     def table(self) -> str:
         """The metrics beside the baseline, as lines of a table."""
-        names = list(self.generated | self.baseline)
+        names = list(self.generated)
         width = max(len(words(name)) for name in names)
         lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
         for name in names:
-            made, baseline = (
-                number(values[name]) if name in values else "" for values in (self.generated, self.baseline)
-            )
-            lines.append(f"{words(name):{width}}  {made:>10}  {baseline:>10}")
+            real = number(self.baseline[name]) if name in self.baseline else ""
+            lines.append(f"{words(name):{width}}  {number(self.generated[name]):>10}  {real:>10}")
         return "\n".join(lines)
 
     def second_table(self) -> str:
@@ -137,8 +135,14 @@ def limits(features: str, own_classes: bool, pretrained: bool) -> list[str]:
     ]
 
 
-def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str]:
-    """What is clearly wrong, a line each."""
+def verdict(generated: dict[str, float], baseline: dict[str, float], variance: float) -> list[str]:
+    """What is clearly wrong, a line each.
+
+    Args:
+        generated: Metrics of generated samples.
+        baseline: The same metrics of held-out real samples.
+        variance: Total variance of the real features.
+    """
     lines = []
     if broken := generated.get("non_finite_samples"):
         lines.append(f"broken: {int(broken)} samples are not finite numbers and are left out of the other metrics")
@@ -151,6 +155,12 @@ def verdict(generated: dict[str, float], baseline: dict[str, float]) -> list[str
         if name in generated and generated[name] < ALARM_RATIO * baseline[name]:
             values = f"{words(name)} {generated[name]:.3f}, where real samples have {baseline[name]:.3f}"
             lines.append(f"{meaning}: {values}")
+    # The distance of a generator that repeats one sample, whose features are the mean of the real ones.
+    if generated["frechet_distance"] > variance > baseline["frechet_distance"]:
+        lines.append(
+            f"far from real samples as a whole: Frechet distance {number(generated['frechet_distance'])}, where "
+            f"repeating a single average sample would have {number(variance)}"
+        )
     share, usual = generated["memorization"], baseline["memorization"]
     if share > usual + max(0.1, (1 - usual) / 5):
         lines.append(

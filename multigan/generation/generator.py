@@ -28,7 +28,7 @@ from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
 from multigan.modality import Modality
 from multigan.networks.layout import channels_last
-from multigan.validation import typed_values
+from multigan.validation import nearest, typed_values
 from multigan.version import __version__
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
@@ -119,7 +119,8 @@ class TrainedGenerator:
             raise UserError(f"truncation is {truncation}: expected more than 0")
         if not self.modality.latent_space and (truncation is not None or interpolate):
             raise UserError(
-                f"modality {self.name!r} has neither truncation nor interpolation: similar latents differ in all"
+                f"modality {self.name!r} has neither truncation nor interpolation, as nearby latents do not give "
+                "similar samples"
             )
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
@@ -230,7 +231,8 @@ def class_number(label: int | str, classes: tuple[str, ...]) -> int:
     if str(label).isdecimal() and int(label) < len(classes):
         return int(label)
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    raise UserError(f"no class {label!r}: the {len(classes)} classes are {shown}, or 0 to {len(classes) - 1}")
+    known = f"; the {len(classes)} classes are {shown}; their numbers are 0 to {len(classes) - 1}"
+    raise UserError(f"no class {label!r}{nearest(str(label), classes, known)}")
 
 
 def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:

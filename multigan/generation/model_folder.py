@@ -13,6 +13,7 @@ from torch import nn
 
 from multigan import legacy
 from multigan.errors import UserError, first_line
+from multigan.validation import nearest
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -36,10 +37,14 @@ def find(model: str | Path) -> Path:
     if path.exists():
         raise UserError(f"no model in {path}: expected a {CONFIG} there or in {path / 'model'}")
     name = str(model)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(
-            f"no run or model {name!r}: expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
-        )
+    if path.parent == Path("starter"):
+        starters = sorted(f"starter/{file.parent.name}" for file in STARTERS.glob(f"*/{CONFIG}"))
+        others = f": there are {', '.join(starters)}"
+        raise UserError(f"no starter model {name!r}{nearest(name, starters, others)}")
+    near = nearest(name, map(str, path.parent.iterdir()), "") if path.parent.is_dir() else ""
+    if near or path.parent == RUNS or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        expected = ": expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
+        raise UserError(f"no run or model {name!r}{near or expected}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

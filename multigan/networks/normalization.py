@@ -25,8 +25,9 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
             return super().forward(input)
         if len(input) % GROUP:
             raise ValueError(
-                f"batch normalisation takes groups of {GROUP} samples, and {len(input)} samples for each process and "
-                "micro-batch is not a multiple: change batch_size or micro_batches"
+                f"each process has {len(input)} samples in a micro-batch: expected a multiple of {GROUP}, the size of "
+                f"the groups of batch normalisation; use a --batch_size that is a multiple of {GROUP} times the number "
+                "of processes and micro_batches (the dataset needs at least as many examples)"
             )
         assert self.running_mean is not None
         means = self.running_mean.new_zeros(len(input) // GROUP, self.num_features)

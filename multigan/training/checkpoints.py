@@ -1,4 +1,4 @@
-"""The checkpoints of a run: saved while it goes on, and gone back to."""
+"""The checkpoints of a run: saving them, resuming from them, rolling back to them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from multigan.evaluation.report import words
 
 CURVES = (
     ("losses", ("generator_loss", "discriminator_loss", "penalty")),
-    ("loss of the warm-up", ("pretraining_loss",)),
+    ("pretraining loss", ("pretraining_loss",)),
     ("D's outputs", ("d_real", "d_fake")),
     ("gradient norms", ("generator_gradient_norm", "discriminator_gradient_norm")),
     ("diversity", ("diversity",)),

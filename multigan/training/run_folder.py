@@ -49,12 +49,12 @@ def resolve(training: TrainingConfig) -> RunLocation:
     its own folder.
 
     Raises:
-        UserError: It holds something already, and this is no resume.
+        UserError: The folder is not empty, and the run is not resumed.
     """
     restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
     if training.resume is not None:
         if training.output is not None:
-            raise UserError("give --resume (a run folder to go on with) or --output (a new one), not both")
+            raise UserError("give --resume (a run folder to continue) or --output (a new one), not both")
         return RunLocation(Path(training.resume), True, restarted)
     if training.output is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
         raise UserError("--max_restarts needs --output: a restarted run has to find its folder again")

@@ -97,7 +97,7 @@ def test_lines_that_are_blank_are_left_out_and_counted(train, tmp_path):
     file = write(tmp_path / "rows.txt", [*ROWS, ("", ""), ("  ", ""), *ROWS])
     found = train("--dataset", file)
     assert found.code == 0, found.err
-    assert "12 sentences" in found.out and "2 blank ones are left out" in found.out
+    assert "12 sentences" in found.out and "left out as blank: 2" in found.out
 
 
 @pytest.mark.parametrize("flags", [[], ["--skip_corrupt", "true"]], ids=["", "skipped"])

@@ -87,7 +87,7 @@ def test_a_folder_that_is_taken_is_to_be_resumed_where_it_can_be(train, command,
         (["--batch_size", 2000], "1797"),
         (["--tracker", "papyrus"], "papyrus"),
         (["--dataset", "nobody/nothing"], "nobody/nothing"),
-        (["--resume", "nowhere"], "--resume takes a run folder, and nowhere is none"),
+        (["--resume", "nowhere"], "--resume takes a run folder, and there is no folder nowhere"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--modality", "audio"], "audio"),
         (["--model", "3"], "model"),
@@ -152,6 +152,7 @@ def test_unknown_modality_lists_those_installed(command):
     assert "'pictures'" in found and "image" in found
 
 
+@pytest.mark.slow
 def test_as_a_process_of_its_own(tmp_path):
     # What users run: no stack of Python, no noise of libraries, the exit code for their scripts.
     arguments = ["-m", "multigan", "train", "image", "--output", "run", "--batch_size", "2000"]

@@ -144,7 +144,7 @@ def test_a_missing_file_is_found(tmp_path, name):
     assert name in checkpoint.damage(path)
 
 
-@pytest.mark.parametrize(("format", "advice"), [(checkpoint.FORMAT + 1, "update multigan"), (1, "take that version")])
+@pytest.mark.parametrize(("format", "advice"), [(checkpoint.FORMAT + 1, "update multigan"), (1, "use that version")])
 def test_another_version_is_no_damage_but_refused(tmp_path, format, advice):
     # Whatever else is in it: another version may write other files and other hashes.
     path = checkpoint.save(tmp_path, 1, tensors(), STATE)

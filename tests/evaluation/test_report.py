@@ -8,7 +8,15 @@ from multigan.cli.evaluate import show
 from multigan.errors import UserError
 from multigan.evaluation.report import Evaluation, limits, number, read, verdict
 
-FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0, "memorization": 0.01}
+FLOOR = {
+    "frechet_distance": 1.0,
+    "precision": 0.9,
+    "recall": 0.8,
+    "coverage": 0.9,
+    "class_accuracy": 1.0,
+    "memorization": 0.01,
+}
+VARIANCE = 12.0  # of the real features
 
 
 @pytest.mark.parametrize(
@@ -26,6 +34,14 @@ FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0
             {"class_accuracy": 0.1},
             ["the classes are not those asked for: class accuracy 0.100, where real samples have 1.000"],
         ),
+        ({"frechet_distance": 11.9}, []),
+        (
+            {"frechet_distance": 12.1},
+            [
+                "far from real samples as a whole: Frechet distance 12.1, where repeating a single average sample "
+                "would have 12.0"
+            ],
+        ),
         ({"memorization": 0.2}, []),
         (
             {"memorization": 0.25},
@@ -37,12 +53,12 @@ FLOOR = {"precision": 0.9, "recall": 0.8, "coverage": 0.9, "class_accuracy": 1.0
     ids=str,
 )
 def test_verdict_by_the_figures(figures, said):
-    assert verdict({**FLOOR, **figures}, FLOOR) == said
+    assert verdict({**FLOOR, **figures}, FLOOR, VARIANCE) == said
 
 
 def test_verdict_does_not_need_classes():
     baseline = {name: value for name, value in FLOOR.items() if name != "class_accuracy"}
-    assert verdict(dict(baseline), baseline) == []
+    assert verdict(dict(baseline), baseline, VARIANCE) == []
 
 
 def test_features_say_what_they_cannot_judge():
@@ -73,7 +89,7 @@ def test_no_warnings_is_not_approval():
 def test_data_that_repeats_itself_is_not_taken_for_copies():
     # Where a fifth of held-out samples are in the training data, a fifth of generated ones may be.
     baseline = {**FLOOR, "memorization": 0.2}
-    assert verdict({**baseline, "memorization": 0.3}, baseline) == []
+    assert verdict({**baseline, "memorization": 0.3}, baseline, VARIANCE) == []
 
 
 @pytest.mark.parametrize(

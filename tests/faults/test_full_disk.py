@@ -141,6 +141,7 @@ def test_last_save_that_does_not_fit_is_an_error_too(disk, whole):
     assert not names(left / "checkpoints")
 
 
+@pytest.mark.slow
 def test_disk_without_any_room_is_one_line(disk):
     full = disk(PAGE)
     full.fill(PAGE)

@@ -34,13 +34,8 @@ def uninterrupted(folder, whole):
     return last(run.train(dataclasses.replace(config.read(folder), output=str(whole))))
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
-        pytest.param(signal.SIGINT, 130, id="Ctrl-C", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
 def test_a_stopped_run_saves_its_step_and_a_fresh_process_goes_on_to_the_same_end(tmp_path, number, code):
     folder = tmp_path / "run"
     with train("--output", folder, "--steps", STEPS, "--checkpoint_every", LONG) as process:

@@ -222,10 +222,12 @@ def test_a_class_that_there_is_not_is_refused(generator, label):
 
 
 def test_the_error_names_the_classes():
-    with pytest.raises(UserError, match=r"no class 'd': the 3 classes are a, b, c, or 0 to 2"):
+    with pytest.raises(UserError, match=r"no class 'd'; the 3 classes are a, b, c; their numbers are 0 to 2"):
         class_number("d", ("a", "b", "c"))
-    with pytest.raises(UserError, match=r"c19, \.\.\., or 0 to 24"):
+    with pytest.raises(UserError, match=r"c19, \.\.\.; their numbers are 0 to 24"):
         class_number("d", tuple(f"c{i}" for i in range(25)))
+    with pytest.raises(UserError, match=r"no class 'circel'; did you mean circle\?"):
+        class_number("circel", ("square", "circle"))
 
 
 def test_a_model_without_classes_takes_no_label(unconditional):

@@ -29,9 +29,7 @@ STEPS = 60
 TRAINING = [*TRAIN, "--log_every", 5, "--checkpoint_every", 20, "--timeout", TIMEOUT]
 LAUNCHERS = {"accelerate": accelerate_on_cpu, "torchrun": torchrun}
 
-launchers = pytest.mark.parametrize(
-    "launcher", ["accelerate", pytest.param("torchrun", marks=pytest.mark.slow)], scope="module"
-)
+launchers = pytest.mark.parametrize("launcher", ["accelerate", "torchrun"], scope="module")
 
 
 def running(launch):
@@ -49,7 +47,8 @@ def survivor_says(launch):
     return error
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 @launchers
 def test_when_a_process_is_killed_the_others_end_at_once_and_say_why(tmp_path, launcher, rank):
     with Launch([*LAUNCHERS[launcher](*TRAINING), "--steps", 10**6, "--output", tmp_path / "run"], tmp_path) as launch:

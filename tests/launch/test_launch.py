@@ -89,28 +89,26 @@ def test_torchrun_on_the_cpu_trains_as_accelerate_does(tmp_path):
 # --- ways of training that are refused ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
         ({"distributed_type": "FSDP", "fsdp_config": {"fsdp_version": 1}}, "FSDP is asked for"),
-        pytest.param(
+        (
             {"distributed_type": "MULTI_GPU", "dynamo_config": {"dynamo_backend": "INDUCTOR"}},
             "torch.compile is asked for (dynamo_backend)",
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
+        (
             {"distributed_type": "MEGATRON_LM", "megatron_lm_config": {"megatron_lm_tp_degree": 1}},
             "Megatron-LM is asked for",
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
+        (
             {
                 "distributed_type": "FSDP",
                 "fsdp_config": {"fsdp_version": 2},
                 "parallelism_config": {"parallelism_config_tp_size": 2},
             },
-            "is asked for, and two networks with second derivatives cannot be trained with it",
-            marks=pytest.mark.slow,
+            "is asked for, and it does not support two networks with second derivatives",
         ),
     ],
     ids=["FSDP", "torch.compile", "Megatron-LM", "tensor parallelism"],

@@ -382,11 +382,11 @@ def fitted_note(modality, dataset):
 
 def test_a_run_says_how_many_pictures_of_what_sizes_and_classes():
     note = fitted_note(ImageModality(ImageConfig(resolution=16)), data.digits())
-    assert note.startswith("1,797 pictures of 8 x 8 pixels; each as 16 x 16, grey; 10 classes; few: --model.rotation")
+    assert note.startswith("1,797 pictures of 8 x 8 pixels; each as 16 x 16, grey; 10 classes; so few are soon")
 
 
 def test_augmentation_is_not_advised_where_it_is_on():
-    assert "few" not in fitted_note(ImageModality(ImageConfig(resolution=16, rotation=10.0)), data.digits())
+    assert "so few" not in fitted_note(ImageModality(ImageConfig(resolution=16, rotation=10.0)), data.digits())
 
 
 def test_transparency_and_mixed_sizes_are_reported():

@@ -203,7 +203,7 @@ def test_proposed_length_holds_99_of_100_sentences_and_their_ends(counts, length
 
 @pytest.mark.parametrize(
     ("overlong", "words"),
-    [("truncate", "2 too long for that are truncated"), ("drop", "2 too long for that are left out")],
+    [("truncate", "truncated as too long: 2"), ("drop", "left out as too long: 2")],
 )
 def test_overlong_rows_are_counted_and_truncated_or_left_out(overlong, words):
     texts = ["a b", "a b c", "a b c d", "a"]
@@ -216,7 +216,7 @@ def test_overlong_rows_are_counted_and_truncated_or_left_out(overlong, words):
 
 def test_blank_rows_are_counted_and_left_out():
     modality, note = fitted(table(text=["a b", "", "  ", "c", "\n"]))
-    assert "2 sentences" in note and "3 blank ones are left out" in note
+    assert "2 sentences" in note and "left out as blank: 3" in note
     assert [modality.encode({"text": text}) is None for text in ("a b", "", "  ", "c", "\n")] == [0, 1, 1, 0, 1]
 
 

@@ -106,5 +106,7 @@ def test_a_sample_sees_its_group_alone():
 
 @pytest.mark.parametrize("count", [2, GROUP + 1, 40])
 def test_sizes_that_do_not_divide_are_refused(count):
-    with pytest.raises(ValueError, match=f"groups of {GROUP} samples, and {count} samples"):
+    with pytest.raises(
+        ValueError, match=f"each process has {count} samples in a micro-batch: expected a multiple of {GROUP}"
+    ):
         GhostBatchNorm2d(CHANNELS)(pictures(count))

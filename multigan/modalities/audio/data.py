@@ -253,9 +253,10 @@ def decide(
         f"each as {length:,} samples ({length / rate:.2f} s at {rate:,} Hz, {'mono' if channels == 1 else 'stereo'})"
     ]
     if longer := int((frames > length).sum()):
-        made.append(f"{longer:,} longer ones are cut {'after that' if crop == 'start' else 'anywhere, anew each time'}")
+        how = "are cut off there" if crop == "start" else "give a piece from a random place each time"
+        made.append(f"longer: {longer:,}, which {how}")
     if shorter := int((frames < length).sum()):
-        made.append(f"{shorter:,} shorter ones end in silence")
+        made.append(f"shorter: {shorter:,}, padded with silence")
     if others := [f"{count:,} at {other:,} Hz" for other, count in rates.most_common() if other != rate]:
         made.append(f"resampled: {', '.join(others)}")
     least, half, most = (f"{numpy.percentile(frames, share) / rate:.2f}" for share in (0, 50, 100))

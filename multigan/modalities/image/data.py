@@ -89,8 +89,8 @@ def report(found: Scan, count: int | None, resolution: int, channels: int, class
         parts.append(f"{found.looked_at:,} of them looked at")
     if count is not None and count < FEW and not augmented:
         parts.append(
-            "few: --model.rotation 10 --model.scaling 0.1 --model.shift 0.05 keep the discriminator from "
-            "learning them by heart, --model.flip true too where a mirror image is as good"
+            "so few are soon memorized by the discriminator: --model.rotation 10 --model.scaling 0.1 "
+            "--model.shift 0.05 augment them, and so does --model.flip true where mirror images are plausible"
         )
     return "; ".join(parts)
 
@@ -102,7 +102,9 @@ def is_colour(picture: Image.Image) -> bool:
 
 def is_transparent(picture: Image.Image) -> bool:
     """Whether a picture's own format has transparency."""
-    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+    alpha = picture.info.get("transparency")  # of a palette: of each of its colours
+    opaque = alpha is None or (isinstance(alpha, bytes) and min(alpha, default=255) == 255)
+    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or not opaque
 
 
 def open_picture(value: Any) -> Image.Image:

@@ -63,7 +63,7 @@ class Text(Modality):
             tokenizer = config.tokenizer
             if tokenizer is None:
                 tokenizer, reason = tokenization.choose(data.sentences(dataset, column), config.vocabulary_size)
-                notes.append(f"tokenizer {tokenizer}, because {reason}: --model.tokenizer takes another")
+                notes.append(f"tokenizer {tokenizer}, because {reason} (--model.tokenizer chooses another)")
                 config = replace(config, tokenizer=tokenizer)
             texts = data.sentences(dataset, column)
             vocabulary = tokenization.train(texts, tokenizer, config.vocabulary_size, config.minimum_count)
@@ -79,7 +79,9 @@ class Text(Modality):
             length=decision.length,
         )
         known = columns.columns(dataset)
-        chosen = [f"sentences are of column {column!r}: --model.text_column takes another"] if len(known) > 1 else []
+        chosen = (
+            [f"sentences are from column {column!r} (--model.text_column chooses another)"] if len(known) > 1 else []
+        )
         return [*chosen, *notes, *decision.notes]
 
     def fit_key(self) -> dict[str, Any]:

@@ -104,15 +104,13 @@ def decide(
         length = int(min(usual + 1, LONGEST, longest or LONGEST))
     made = [f"each as {length} tokens with its end", f"a vocabulary of {coder.get_vocab_size():,}"]
     if longer := int((lengths >= length).sum()):
-        made.append(
-            f"{longer:,} too long for that {'is' if longer == 1 else 'are'} {'left out' if drop else 'truncated'}"
-        )
+        made.append(f"{'left out' if drop else 'truncated'} as too long: {longer:,}")
     if rows is not None and rows > len(counts):
-        blank = rows - len(counts)
-        made.append(f"{blank:,} blank {'one is' if blank == 1 else 'ones are'} left out")
+        made.append(f"left out as blank: {rows - len(counts):,}")
     if strange:
         made.append(f"{strange:,} words, {strange / lengths.sum():.1%}, are unknown to it")
     least, half, most = (int(numpy.percentile(lengths, share)) for share in (0, 50, 100))
     plural = "s" * (len(counts) != 1)
-    note = f"{len(counts):,} sentence{plural} of {least} to {most} tokens (half have {half} or less), {'; '.join(made)}"
+    span = f"{least} tokens" if least == most else f"{least} to {most} tokens (half have {half} or less)"
+    note = f"{len(counts):,} sentence{plural} of {span}, {'; '.join(made)}"
     return Decision(length, (note,))

@@ -28,7 +28,7 @@ class TextGenerator(nn.Module):
 
     Attributes:
         temperature: Of the Gumbel-softmax in training; the modality sets it by the step.
-        sharpness: What logits are divided by when generating (evaluation mode).
+        sampling_temperature: Logits are divided by it when generating (evaluation mode).
         prefix: Tokens that every sentence begins with when generating.
     """
 
