@@ -76,7 +76,7 @@ def main() -> None:
     rows = [
         ("kills", counts["kills"], options.kills),
         ("of them inside a save", counts["in a save"], None),
-        ("of them before there was a checkpoint: started anew", counts["anew"], None),
+        ("of them before there was a checkpoint: started again", counts["anew"], None),
         ("times resumed", counts["resumed"], None),
         ("of them from the newest complete checkpoint", counts["newest"], counts["resumed"]),
         ("half-written checkpoints loaded", counts["half-written"], 0),

@@ -212,7 +212,7 @@ def with_the_link_cut(folder, expected):
     codes, _ = wait(machines, PATIENCE)
     for machine in machines:
         machine.tell()
-    claim(codes == [0, 0], "it goes on")
+    claim(codes == [0, 0], "it continues")
     claim(outcome(folder / "cut") == expected, "and ends bit for bit as the run that was never cut")
 
 

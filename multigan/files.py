@@ -28,7 +28,7 @@ def written_whole(folder: Path, what: str) -> Iterator[Path]:
     """A new folder to write into, which then replaces ``folder`` atomically: synced to the disk and renamed.
 
     Args:
-        folder: Where it is to be; one that is there is replaced.
+        folder: Where it will be; an existing folder is replaced.
         what: What it holds, for the error: "the model", say.
 
     Raises:

@@ -50,7 +50,7 @@ class Crop(NamedTuple):
 
     Attributes:
         length: Entries along the first axis of what `Modality.encode` returns; shorter examples are padded with zeros.
-        random: Whether the piece is taken at random, anew each time an example is read, or from the start.
+        random: Whether each read takes a random piece, or the start of the example.
     """
 
     length: int

@@ -71,7 +71,7 @@ def evaluate(
     """Measure a model against real data, each metric beside the score of as many held-out real samples.
 
     MODEL is a run folder, a model folder, a hub id (owner/name), or starter/image. evaluation.json, evaluation.png and
-    a picture of the samples that are closest to training samples go into the run folder, the figures onto its card.
+    a picture of the samples that are closest to training samples go into the run folder, and the metrics onto its card.
 
     \b
     multigan evaluate runs/digits
@@ -131,7 +131,7 @@ def evaluate(
 
 
 def show(evaluation: Evaluation) -> str:
-    """All that is printed."""
+    """The report that is printed."""
     protocol = evaluation.protocol
     head = (
         f"{protocol['count']:,} samples of each, features {protocol['features']}; real: {protocol['held_out']} of "
@@ -152,7 +152,7 @@ def show(evaluation: Evaluation) -> str:
 def write(
     evaluation: Evaluation, evaluator: Evaluator, generator: TrainedGenerator, found: FeatureSet, folder: Path
 ) -> list[Path]:
-    """The figures, their picture, and the samples that are closest to training samples: the files."""
+    """Write the metrics, their plots, and the samples closest to training samples; return the files."""
     from multigan.evaluation import plots
 
     figures = evaluation.write(folder)
@@ -163,7 +163,7 @@ def write(
 
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:
-    """Put the figures onto the card of a model, in the place of those that are there."""
+    """Write the metrics onto the card of a model, replacing earlier ones."""
     figures = {
         "generated": line(evaluation.generated),
         "real": line(evaluation.baseline),
@@ -182,7 +182,7 @@ def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path
 
 
 def line(figures: dict[str, Any]) -> str:
-    """Figures in a line."""
+    """Metrics in one line."""
     from multigan.evaluation.report import number, words
 
     return ", ".join(f"{words(name)} {number(value)}" for name, value in figures.items())

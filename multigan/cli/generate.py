@@ -98,10 +98,10 @@ def generate(
 
 
 def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, Any]:
-    """Flags that are the modality's own, with their values: ``--name value`` or ``--name=value``.
+    """The modality's own flags with their values: ``--name value`` or ``--name=value``.
 
     Raises:
-        UserError: Something else, or an unknown name.
+        UserError: An unknown flag, or one without a value.
     """
     import yaml
 
@@ -124,7 +124,7 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
 
 
 def write_metadata(files: list[Path], labels: list[str], folder: Path) -> None:
-    """Say of what class each file is, in the form that makes the folder a dataset to train on."""
+    """Write the class of each file, which makes the folder a dataset to train on."""
     with (folder / "metadata.csv").open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["file_name", "label"] if labels else ["file_name"])
@@ -150,7 +150,7 @@ def new_folder(out: Path | None, name: str) -> Path:
     """The folder asked for, or the next free one under ``generated/``.
 
     Raises:
-        UserError: It holds something already, or cannot be made.
+        UserError: It is not empty, or cannot be created.
     """
     from multigan.errors import UserError
 

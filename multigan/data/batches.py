@@ -47,7 +47,7 @@ def from_stream(
     """Batches of a streamed dataset, in its order, shuffled within a buffer.
 
     Every process reads all rows and encodes its own, so that the global batch is the same on any number of processes.
-    The signature is that of `from_cache`, but batch numbers only say when to go on: they cannot be gone back to.
+    The signature is that of `from_cache`, but batch numbers can only increase: earlier batches cannot be read again.
     """
     stream = endless(dataset.shuffle(seed=seed, buffer_size=SHUFFLED))
     held: tuple[int, list[dict[str, Any]]] = (-1, [])

@@ -138,7 +138,7 @@ def undamaged(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"the cache {path} is damaged: delete it, and it will be made again") from error
+        raise UserError(f"the cache {path} is damaged: delete it, and it will be rebuilt") from error
 
 
 def fit_again(modality: Modality, file: Path) -> tuple[str, ...]:

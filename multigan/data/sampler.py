@@ -6,8 +6,8 @@ import numpy
 class Sampler:
     """An endless sequence of row numbers: random permutations of all rows, one after another.
 
-    Position p of the sequence is the same whoever asks, so any part of any batch can be found without the parts before
-    it, and none is lost at the end of a pass.
+    Position p of the sequence depends on the seed and p alone, so any part of any batch can be found without the parts
+    before it, and none is lost at the end of a pass.
 
     Args:
         size: Rows in the dataset.

@@ -81,7 +81,7 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
 def smoothed(objective: Objective, real: float, fake: float) -> Objective:
     """The discriminator's targets moved inwards: ``1 - real`` for real samples, ``fake`` for generated ones.
 
-    With cross-entropy, ``-(1 - a) log s(D) - a log(1 - s(D))`` in the place of ``-log s(D)``; with least squares, the
+    With cross-entropy, ``-(1 - a) log s(D) - a log(1 - s(D))`` instead of ``-log s(D)``; with least squares, the
     distance to the new targets. One-sided, with ``fake`` 0, is the one that Salimans et al. 2016 recommend, section
     3.4: where the generator makes nothing real, the other side would hold it there. arXiv:1606.03498.
 

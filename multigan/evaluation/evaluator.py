@@ -32,17 +32,17 @@ VERSION = 3  # of the definitions of the metrics: figures of different versions 
 class Evaluator:
     """Measures generators of one modality against real data in a feature space.
 
-    `open` loads the data and prepares the space. Every process of a launch calls the same methods; each does its share
-    of the work, and all get the same answer.
+    `open` loads the data and prepares the feature space. Every process of a launch must call the same methods: each
+    does its share of the work, and all get the same result.
 
     Args:
-        modality: Of the generators, as it was trained: it says how the data is encoded.
+        modality: The generators' modality, with the configuration that they were trained with.
         extractor: Extracts features of its samples.
-        pair: Real samples to train on and real samples held out.
-        reference: The former in the feature space, with the latter as its baseline.
-        seed: Decides what is generated.
+        pair: Real samples: those trained on, and those held out.
+        reference: Features of both, and the baseline.
+        seed: Seed of the generated samples.
         protocol: How it is measured, for the report.
-        asked: How many samples of each kind were asked for.
+        asked: Requested number of samples of each kind.
     """
 
     def __init__(
@@ -78,19 +78,19 @@ class Evaluator:
         """Load real data and prepare the feature space, which may mean training a classifier.
 
         Args:
-            modality: Of the generators, as it was trained.
-            dataset: What they were trained on.
-            subset: Of the dataset, as in training.
-            split: Of the dataset, as in training.
+            modality: The generators' modality, with the configuration that they were trained with.
+            dataset: The dataset that they were trained on.
+            subset: Its subset, as in training.
+            split: Its split, as in training.
             skip_corrupt: As in training.
             held_out: A split that they were not trained on; None takes test or validation where there is one, and half
                 of the training data otherwise.
-            count: Samples of each kind, or as many as there are.
+            count: Maximum number of samples of each kind.
             features: auto, classifier, random, pca, samples, inception, or an encoder of transformers by name or
                 folder.
-            seed: Decides which real samples are taken, and what is generated.
-            search_all: Whether copies are sought among all that was trained on, and not only among the samples compared
-                with. In a space of pretrained weights they never are.
+            seed: Seed of the generated samples and of the choice of real ones.
+            search_all: Look for copies of all training samples, and not only of those compared with. Ignored with
+                pretrained features, which take too long.
             quiet: Whether no progress bar is shown; None shows one on a terminal.
 
         Raises:
@@ -145,7 +145,7 @@ class Evaluator:
         return self.reference.baseline
 
     def generated(self, model: TrainedGenerator, space: Space | None = None) -> FeatureSet:
-        """Features of as many generated samples as there are real ones, and of the same classes.
+        """Features of as many generated samples as there are real ones, with the same classes.
 
         Raises:
             BrokenSamplesError: Too few of them are finite.
@@ -153,7 +153,7 @@ class Evaluator:
         return self.extractor.generated(space or self.space, model, self.count, self.seed, self.asked_classes(model))
 
     def asked_classes(self, model: TrainedGenerator) -> list[int] | None:
-        """The classes that a model is asked for: those of the real samples held out, so that the baseline is one."""
+        """The classes to generate: those of the held-out samples, so that the baseline is comparable."""
         labels = self.pair.held_out.labels
         return labels.tolist() if model.classes and labels is not None else None
 
@@ -201,7 +201,7 @@ class Evaluator:
         }
 
     def beyond_features(self, model: TrainedGenerator) -> tuple[dict[str, float], dict[str, float]]:
-        """Metrics that need samples and not features: of generated samples, and the baseline."""
+        """Metrics computed from samples instead of features: of generated samples, and the baseline."""
         generated: dict[str, float] = {}
         baseline: dict[str, float] = {}
         if model.classes and self.space.own_classes:
@@ -217,7 +217,7 @@ class Evaluator:
         return generated, baseline
 
     def outputs(self, rows: Rows, count: int) -> list[Any]:
-        """Real samples in the form in which generated ones are returned."""
+        """Real samples, converted like generated ones."""
         shown: list[Any] = []
         for start in range(0, count, BATCH):
             shown += self.view.to_outputs(self.view.to_sample(rows.encoded(start, min(start + BATCH, count))))
@@ -273,10 +273,11 @@ class Evaluator:
             )
         if self.protocol["searched"] < len(self.pair.every):
             lines.append(
-                f"copies were sought among {self.protocol['searched']:,} of {len(self.pair.every):,} training samples"
+                f"copies were looked for among {self.protocol['searched']:,} of {len(self.pair.every):,} training "
+                "samples"
             )
         if broken := self.reference.broken:
-            lines.append(f"{broken} real samples are not finite numbers, or their features, and are left out")
+            lines.append(f"{broken} real samples, or their features, are not finite numbers and are left out")
         dimensions = self.reference.real.features.shape[1]
         if self.count < 2 * dimensions:
             lines.append(
@@ -290,11 +291,11 @@ class Evaluator:
         if self.baseline.get("class_accuracy", 1) < MIN_CLASSIFIER_ACCURACY:
             lines.append(
                 f"the classifier is right for only {self.baseline['class_accuracy']:.0%} of real samples, so its "
-                "features say little: compare with --features random"
+                "features are not reliable: compare with --features random"
             )
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:
-            lines.append("the model was trained on other data than it is compared with")
+            lines.append("the model was trained on other data than what it is compared with")
         return lines
 
 

@@ -107,7 +107,7 @@ class TrainedGenerator:
             seed: As in `generate`.
             label: As in `generate`.
             truncation: As in `generate`.
-            interpolate: A walk in n steps from the latent of sample 0 to that of sample 1, of one class.
+            interpolate: Interpolate in n steps from the latent of sample 0 to that of sample 1, within one class.
             blocks: Which of the batches of 32, by number; None is all of them.
             options: As in `generate`.
         """
@@ -163,7 +163,7 @@ class TrainedGenerator:
         """Labels by number or name -> numbers; all of them for None; empty for an unconditional generator.
 
         Raises:
-            UserError: A label that there is not.
+            UserError: There is no such class.
         """
         classes = self.classes
         if label is None:
@@ -181,7 +181,7 @@ class TrainedGenerator:
         return [self.classes[numbers[i % len(numbers)]] for i in range(n)] if numbers else []
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model into a folder, whole or not at all; a model that is there is replaced.
+        """Write the model into a folder, atomically; an existing model is replaced.
 
         Raises:
             UserError: The folder holds something else, cannot be written, or the disk is full.

@@ -36,7 +36,7 @@ def open_data(
     """Load, encode and batch the dataset, and fit the modality to it; prints what the modality reports of it.
 
     Returns:
-        The batches, and what is to be known of the dataset, for the model's card.
+        The batches, and the facts of the dataset for the model's card.
 
     Raises:
         UserError: There is no such dataset, or it is not what the configuration asks for.

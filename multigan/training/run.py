@@ -50,8 +50,8 @@ def train(training: TrainingConfig) -> Path:
         if not distributed.is_loss_of_a_process(error):
             raise
         raise LostProcessError(
-            f"another process has gone, or has not answered for {training.timeout} s: a run goes on from its last "
-            "checkpoint with --resume"
+            f"another process has gone, or has not answered for {training.timeout} s: --resume continues from the last "
+            "checkpoint"
         ) from error
 
 
@@ -80,7 +80,7 @@ class Run:
         self.start_trackers()
 
     def open_data(self, resume: bool) -> tuple[Batches, dict[str, Any]]:
-        """The batches, and what is to be known of the dataset, once every process has them."""
+        """The batches and the facts of the dataset for the card, once every process has them."""
         problem = opened = None
         try:
             opened = build.open_data(self.training, self.modality, self.accelerator)
@@ -124,7 +124,7 @@ class Run:
             self.accelerator.init_trackers("tensorboard")
         elif self.training.tracker != "none":
             settings = config.flatten(config.plain(self.training))
-            # Trackers take plain numbers and words; a null or a list is written as it reads.
+            # Trackers take plain numbers and strings; anything else is converted to a string.
             self.accelerator.init_trackers("multigan", {key: str(value) for key, value in settings.items()})
 
     def lock_folder(self) -> None:

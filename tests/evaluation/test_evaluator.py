@@ -411,7 +411,7 @@ def test_copies_are_sought_among_all_that_was_trained_on():
     few = evaluator(count=60, search_all=False)
     found = judged(few, copies, conditional=False)
     assert few.protocol["searched"] == 60 and found.generated["memorization"] < 0.2
-    assert "copies were sought among 60 of 420 training samples" in found.warnings
+    assert "copies were looked for among 60 of 420 training samples" in found.warnings
 
 
 def test_samples_whose_features_are_not_finite_are_counted(judge):
