@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from multigan.errors import UserError
 
+WORDS = {type(None): "null", bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+SEVERAL = {int: "whole numbers", float: "numbers", str: "words"}
+
 
 def typed_values(fields: Mapping[str, Any], hints: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Values under their names, each of which has a type in ``hints``: see `typed_fields`."""
@@ -50,15 +53,15 @@ def typed(value: Any, kind: Any) -> Any:
 
 
 def describe(kind: Any) -> str:
-    """A type in words: "int or null"."""
+    """A type in words: "a whole number or null"."""
     inner = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " or ".join(describe(option) for option in inner)
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, inner))}"
     if typing.get_origin(kind) is tuple:
-        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{describe(inner[0])}"
-    return {type(None): "null", bool: "true or false"}.get(kind, str(kind.__name__))
+        return f"a list of {'' if inner[-1] is Ellipsis else f'{len(inner)} '}{SEVERAL.get(inner[0], inner[0])}"
+    return WORDS.get(kind, str(kind))
 
 
 def nearest(name: str, names: Iterable[str], otherwise: str = "; --help lists them all") -> str:
