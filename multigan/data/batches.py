@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from multigan.columns import with_class_names
 from multigan.data.cache import Cached, attempt, piece
 from multigan.data.sampler import Sampler
 from multigan.errors import UserError
@@ -80,7 +81,7 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
         empty = True
         for row in dataset:
             empty = False
-            yield row
+            yield with_class_names(row, dataset.features or {})
         if empty:
             raise UserError("the stream has no rows")
         number += 1

@@ -16,7 +16,7 @@ from multigan.data.load import load
 from multigan.errors import NoSplitError, UserError
 from multigan.modality import Modality
 
-HELD_OUT = ("test", "validation")
+HELD_OUT = ("test", "validation", "val", "valid", "dev")
 GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly over [0, 1)
 
 

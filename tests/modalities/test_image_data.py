@@ -15,6 +15,7 @@ from multigan import columns
 from multigan.errors import UserError
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig, data
+from multigan.modality import ClassConditionalConfig
 
 BROKEN = (OSError, ValueError, SyntaxError)  # what data.cache.attempt takes for an unusable row
 
@@ -310,23 +311,39 @@ def test_class_names_come_from_the_declaration_in_its_order():
     assert names == ("zebra", "ant")
 
 
+def label(value, classes=("a", "b"), conditional=True):
+    """What `labelled` makes of a cell."""
+    config = ClassConditionalConfig(conditional, "label", classes)
+    encoded = columns.labelled({"real": 1}, {"label": value}, config)
+    return None if encoded is None else encoded["label"]
+
+
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=1, max_size=10))
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=10))
 def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
     names = columns.class_names(table(label=words), "label")
-    assert names == tuple(sorted(set(words)))
-    assert [names[columns.class_number(word, names)] for word in words] == words
+    assert set(names) == set(words) and names == tuple(sorted(names, key=columns.by_number))
+    assert [names[label(word, names)] for word in words] == words
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=10))
-def test_class_names_of_numbers_reach_from_0_to_the_largest(numbers):
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=10))
+def test_class_names_of_numbers_are_the_numbers_that_occur(numbers):
     names = columns.class_names(table(label=numbers), "label")
-    assert names == tuple(str(number) for number in range(max(numbers) + 1))
-    assert [columns.class_number(number, names) for number in numbers] == numbers
+    assert names == tuple(str(number) for number in sorted(set(numbers)))
+    assert [names[label(number, names)] for number in numbers] == list(map(str, numbers))
 
 
-@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0], [None, "a"]], ids=["negative", "floats", "missing"])
+def test_names_keep_their_zeros_and_numbers_are_in_order():
+    assert columns.class_names(table(label=["10", "007", "7", "2"]), "label") == ("2", "007", "7", "10")
+
+
+def test_a_declared_class_that_does_not_occur_is_none():
+    declared = datasets.ClassLabel(names=["zebra", "ant", "bee"])
+    assert columns.class_names(table(label=([0, 2, 2], declared)), "label") == ("zebra", "bee")
+
+
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0]], ids=["negative", "floats"])
 def test_what_is_no_class_is_refused_with_the_value(values):
     with pytest.raises(UserError, match=r"column 'label' holds"):
         columns.class_names(table(label=values), "label")
@@ -337,10 +354,21 @@ def test_stream_without_declared_classes_is_refused():
         columns.class_names(table(label=[1]).to_iterable_dataset(), "label")
 
 
-@pytest.mark.parametrize("value", [-1, 2, "c", None, 1.5])
-def test_label_out_of_range_is_refused(value):
-    with pytest.raises(ValueError, match="is not one of the 2 classes a, b"):
-        columns.class_number(value, ("a", "b"))
+@pytest.mark.parametrize("value", ["c", 2, 1.5])
+def test_row_of_another_class_is_left_out_where_classes_are_needed(value):
+    assert label(value) is None and label(value, conditional=False) == columns.UNLABELLED
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_empty_label_is_an_error_where_classes_are_needed(value):
+    with pytest.raises(ValueError, match="its class, is empty"):
+        label(value)
+    assert label(value, conditional=False) == columns.UNLABELLED
+
+
+def test_columns_are_found_in_any_case_and_with_spaces_around_them():
+    assert columns.find_label_column(table(**{" Label ": ["a"]}), None) == " Label "
+    assert columns.named(table(Caption=["a"]), "caption", "text_column") == "Caption"
 
 
 # --- grey or colour ---

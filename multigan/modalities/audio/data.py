@@ -23,14 +23,14 @@ from scipy.signal import resample_poly
 from torchaudio.transforms import Resample
 from tqdm import tqdm
 
-from multigan.columns import AnyDataset, find_column
+from multigan.columns import AnyDataset, find_column, path_of
 from multigan.errors import UserError
 from multigan.modalities.audio.config import HIGHEST, LOWEST
 from multigan.modalities.audio.output import to_int16
 
 Crop: TypeAlias = Literal["start", "random"]
 
-AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", "wav", "flac", "mp3", "ogg")
+AUDIO_NAMES = ("file", "audio", "sound", "recording", "speech", "clip", "path", "wav", "flac", "mp3", "ogg")
 STREAM_LOOKED_AT = 256  # sounds of a stream that are inspected
 ROWS = 256  # inspected between two updates of the progress bar
 MOST_PHASES = 2000  # resampling filters for two rates: with few common factors they would fill the memory
@@ -68,9 +68,10 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
         raise ValueError("the cell is empty")
     if not isinstance(value, bytes | str | Path):
         raise ValueError(f"a cell of {type(value).__name__} is no sound: expected a file, its path or its bytes")
-    if isinstance(value, str | Path) and not Path(value).is_file():
+    value = value if isinstance(value, bytes) else path_of(value)
+    if isinstance(value, Path) and not value.is_file():
         raise ValueError("there is no such file")
-    if not isinstance(value, bytes) and not Path(value).stat().st_size:
+    if isinstance(value, Path) and not value.stat().st_size:
         raise ValueError("the file is empty")
     try:
         with soundfile.SoundFile(io.BytesIO(value) if isinstance(value, bytes) else value) as file:

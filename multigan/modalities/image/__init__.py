@@ -56,18 +56,14 @@ class Image(Modality):
         augmented = any(True for _ in self._augmentations())
         return [data.report(found, rows, self.config.resolution, channels, len(classes), augmented)]
 
-    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
         from multigan.modalities.image import data
 
         config = self.config
         assert config.image_column and config.channels  # set by fit
-        encoded: dict[str, numpy.ndarray | int] = {
-            "real": data.pixels(row[config.image_column], config.resolution, config.channels)
-        }
-        if config.label_column is not None:
-            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
-        return encoded
+        real = data.pixels(row[config.image_column], config.resolution, config.channels)
+        return columns.labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
         names = ("resolution", "image_column", "label_column", "channels", "classes")

@@ -8,9 +8,9 @@ import datasets
 import numpy
 from PIL import Image, ImageOps
 
-from multigan.columns import AnyDataset, find_column
+from multigan.columns import AnyDataset, find_column, path_of
 
-IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
+IMAGE_NAMES = ("file", "image", "img", "picture", "photo", "pixel_values", "pixels", "png", "jpg", "webp")
 STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before training
 SCANNED = 20_000  # pictures that are inspected once colour has been found
 FEW = 5_000  # pictures that a discriminator without augmentation soon memorizes: Karras et al. 2020, ADA
@@ -118,7 +118,7 @@ def open_picture(value: Any) -> Image.Image:
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes | str | Path):
         try:
-            return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            return Image.open(io.BytesIO(value) if isinstance(value, bytes) else path_of(value))
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
     if isinstance(value, Image.Image):
