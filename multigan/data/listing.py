@@ -52,10 +52,8 @@ class Listing:
 
     def notes(self) -> list[str]:
         """What was left out, as a line."""
-        if not self.left_out:
-            return []
-        parts = [f"{count:,} {reason}" for reason, count in sorted(self.left_out.items())]
-        return [f"left out of {shown(self.root)}: {'; '.join(parts)}"]
+        parts = [f"{count:,} {reason}" for reason, count in sorted(self.left_out.items()) if count]
+        return [f"left out of {shown(self.root)}: {'; '.join(parts)}"] if parts else []
 
 
 def walk(root: Path) -> Listing:

@@ -35,7 +35,7 @@ def load(
     subset: str | None,
     split: str,
     streaming: bool,
-    say: Say = lambda note: None,
+    say: Say = print,
 ) -> AnyDataset:
     """Load a dataset without decoding its pictures and sounds.
 
@@ -66,10 +66,7 @@ def load(
         dataset = from_folder(modality, path, split, streaming, say)
     else:
         dataset = from_hub(modality, name, subset, split, streaming)
-    for column, feature in (dataset.features or {}).items():
-        if isinstance(feature, datasets.Image | datasets.Audio):
-            dataset = dataset.cast_column(column, type(feature)(decode=False))
-    return dataset
+    return tables.encoded(dataset)
 
 
 def only_train(name: str, split: str) -> None:

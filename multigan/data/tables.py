@@ -59,12 +59,11 @@ def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyD
 
 def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDataset:
     """The dataset with names of files relative to a folder as paths; their sizes and times are part of its identity."""
-    features = dataset.features or {}
-    first = next(iter(dataset), None) or {}
-    for column in list(features):
-        if isinstance(features[column], datasets.Image | datasets.Audio):
-            dataset = dataset.cast_column(column, type(features[column])(decode=False))
-            first[column] = next(iter(dataset))[column]
+    if not endings:
+        return dataset
+    dataset = encoded(dataset)
+    first: dict[str, Any] = next(iter(dataset), {})
+    for column in first:
         named = Path(file_in(first.get(column))).suffix.lower()
         if not named or named not in endings:
             continue
@@ -74,7 +73,17 @@ def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDa
         cells = [at(folder, file_in(cell)) for cell in dataset[column]]
         parts = [dataset._fingerprint, column, *(modified(path_of(cell)) for cell in cells)]
         fingerprint = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-        dataset = dataset.remove_columns(column).add_column(column, cells, new_fingerprint=fingerprint)
+        aside = f"{column} "  # beside it first: a table without columns has no rows
+        dataset = dataset.add_column(aside, cells, new_fingerprint=fingerprint)
+        dataset = dataset.remove_columns(column).rename_column(aside, column)
+    return dataset
+
+
+def encoded(dataset: AnyDataset) -> AnyDataset:
+    """The dataset with its pictures and sounds as they are encoded."""
+    for column, feature in (dataset.features or {}).items():
+        if isinstance(feature, datasets.Image | datasets.Audio):
+            dataset = dataset.cast_column(column, type(feature)(decode=False))
     return dataset
 
 
@@ -249,4 +258,7 @@ def cells(file: Path) -> pyarrow.Table:
         raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
     if not len(table):
         raise UserError(f"{shown(file)} has no rows")
-    return table.rename_columns([name.strip() for name in table.column_names])
+    names = [name.strip() for name in table.column_names]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise UserError(f"{shown(file)} has several columns {', '.join(twice)}")
+    return table.rename_columns(names)

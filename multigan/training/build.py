@@ -67,11 +67,7 @@ def open_data(
     data = cached(dataset, modality, training.skip_corrupt, say)
     in_pieces = data.crop is not None and data.crop.random  # one long recording gives many samples
     if training.batch_size > len(data) and not in_pieces:
-        fitting = 2 ** (len(data).bit_length() - 1)  # a power of two can be split further
-        raise UserError(
-            f"batch_size is {training.batch_size}, and {training.dataset!r} has only {len(data)} "
-            f"example{'s' * (len(data) != 1)}: use --batch_size {fitting}, or more examples"
-        )
+        say(f"warning: a batch of {training.batch_size} has some of the {len(data):,} examples several times")
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
     if conditional and data.label is not None:

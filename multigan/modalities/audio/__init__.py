@@ -29,7 +29,10 @@ class Audio(Modality):
     Config = AudioConfig
     config: AudioConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
-    file_endings = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+    file_endings = (
+        *(".wav", ".w64", ".rf64", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
+        *(".aif", ".aiff", ".aifc", ".au", ".caf"),
+    )
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
     # From the recipe with which SpecGAN learned the drums.
     training_defaults: ClassVar[Mapping[str, Any]] = {

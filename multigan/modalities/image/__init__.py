@@ -34,7 +34,10 @@ class Image(Modality):
     Config = ImageConfig
     config: ImageConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
-    file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+    file_endings = (
+        *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif"),
+        *(".bmp", ".gif", ".tga", ".tif", ".tiff", ".ppm", ".pgm"),
+    )
     size_settings = ("resolution", "generator_width", "discriminator_width")
     # Gave the best variety on the digits; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}

@@ -1,19 +1,27 @@
 """Rows of a dataset as pixels: decoding any picture, the built-in digits."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import numpy
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multigan.columns import AnyDataset, find_column, path_of
 
 IMAGE_NAMES = ("file", "image", "img", "picture", "photo", "pixel_values", "pixels", "png", "jpg", "webp")
 STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before training
 SCANNED = 20_000  # pictures that are inspected once colour has been found
+SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may show as 32
+HEIC = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # brands, from the ninth byte on
 FEW = 5_000  # pictures that a discriminator without augmentation soon memorizes: Karras et al. 2020, ADA
+
+with contextlib.suppress(ImportError):  # the extra heic
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
 Image.MAX_IMAGE_PIXELS = 200_000_000
@@ -119,6 +127,11 @@ def open_picture(value: Any) -> Image.Image:
     if isinstance(value, bytes | str | Path):
         try:
             return Image.open(io.BytesIO(value) if isinstance(value, bytes) else path_of(value))
+        except UnidentifiedImageError as error:
+            content = value if isinstance(value, bytes) else path_of(value).read_bytes()
+            if content[4:8] == b"ftyp" and content[8:12] in HEIC:
+                raise ValueError("HEIC pictures need pip install 'multigan[heic]'") from error
+            raise
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
     if isinstance(value, Image.Image):
@@ -145,7 +158,9 @@ def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
         ValueError: The cell is empty or of an unknown kind.
     """
     with open_picture(value) as opened:
+        kind = opened.format
         picture = ImageOps.exif_transpose(opened)
+    picture.format = kind
     picture = flatten(picture).convert("L" if channels == 1 else "RGB")
     picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.BICUBIC)
     array = numpy.asarray(picture)
@@ -156,6 +171,8 @@ def flatten(picture: Image.Image) -> Image.Image:
     """Eight bits per channel, transparent parts on white."""
     if picture.mode == "F":
         raise ValueError("float images have no defined range: save it with 8 or 16 bits per channel")
+    if picture.mode == "I" and picture.format not in SIXTEEN_BITS:
+        raise ValueError("images of 32-bit numbers have no defined range: save it with 8 or 16 bits per channel")
     if picture.mode.startswith("I"):  # 16 bits
         return Image.fromarray((numpy.asarray(picture, numpy.float64) / 257).round().clip(0, 255).astype(numpy.uint8))
     if is_transparent(picture):
