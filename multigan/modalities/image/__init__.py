@@ -29,7 +29,7 @@ def digits() -> datasets.Dataset:
 
 
 class Image(Modality):
-    """Pictures: a sample is ``(channels, resolution, resolution)`` in [-1, 1]."""
+    """Pictures: a sample is ``(channels, height, width)`` in [-1, 1]."""
 
     Config = ImageConfig
     config: ImageConfig
@@ -51,13 +51,13 @@ class Image(Modality):
             dataset, self.config.label_column, self.config.classes, self.config.conditional
         )
         found = data.scan(dataset, image_column)
-        channels = self.config.channels or (3 if found.colour else 1)
+        channels = self.config.channels or (3 if found.colour and self.config.bits == 8 else 1)
         self.config = replace(
             self.config, image_column=image_column, label_column=label_column, channels=channels, classes=classes
         )
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         augmented = any(True for _ in self._augmentations())
-        return [data.report(found, rows, self.config.resolution, channels, len(classes), augmented)]
+        return [data.report(found, rows, self.config, len(classes), augmented)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
@@ -65,21 +65,21 @@ class Image(Modality):
 
         config = self.config
         assert config.image_column and config.channels  # set by fit
-        real = data.pixels(row[config.image_column], config.resolution, config.channels)
+        real = data.pixels(row[config.image_column], config.sides, config.channels, config.fit, config.bits)
         return columns.labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
-        names = ("resolution", "image_column", "label_column", "channels", "classes")
+        names = ("resolution", "fit", "image_column", "label_column", "channels", "bits", "classes")
         return {name: getattr(self.config, name) for name in names}
 
     def to_sample(self, real: Tensor) -> Tensor:
         import torch
 
-        return real.to(torch.get_default_dtype()) / 127.5 - 1
+        return real.to(torch.get_default_dtype()) / (127.5 if self.config.bits == 8 else 32767.5) - 1
 
     @property
     def _sides(self) -> tuple[int, int]:
-        return self.config.resolution, self.config.resolution
+        return self.config.sides
 
     def generator(self) -> nn.Module:
         from multigan.modalities.image.networks import FullyConnectedGenerator
@@ -127,12 +127,12 @@ class Image(Modality):
     def to_outputs(self, samples: Tensor) -> list[Picture]:
         from multigan.modalities.image import output
 
-        return output.pictures(samples)
+        return output.pictures(samples, self.config.bits)
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.image import output
 
-        return output.save(batches, folder)
+        return output.save(batches, folder, self.config.bits)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
         from multigan.modalities.image import output
