@@ -181,7 +181,8 @@ def find_classes(
     if conditional and column is None:
         found = ", ".join(columns(dataset))
         raise UserError(
-            f"conditional needs classes, and the dataset has only: {found}; name one with --model.label_column"
+            f"conditional needs classes, and the dataset has only: {found}; put each class into a folder of its own, "
+            "or name a column with --model.label_column"
         )
     if classes:
         return column, classes

@@ -13,7 +13,7 @@ import pyarrow
 from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset, name_of
-from multigan.data import tables
+from multigan.data import arrays, tables
 from multigan.data.listing import Listing, by_ending, choose_split, modified, shown, split_depth, split_of, walk
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
@@ -60,8 +60,7 @@ def load(
         dataset: AnyDataset = modality.builtin_datasets[name]()
         return streamed(dataset, streaming)
     if path.is_file():
-        only_train(shown(path), split)
-        dataset = from_file(modality, path, streaming)
+        dataset = from_file(modality, path, split, streaming)
     elif path.is_dir():
         dataset = from_folder(modality, path, split, streaming, say)
     else:
@@ -80,12 +79,15 @@ def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
     return dataset.to_iterable_dataset() if streaming else dataset
 
 
-def from_file(modality: Modality, path: Path, streaming: bool) -> AnyDataset:
-    """A single example, or a table."""
+def from_file(modality: Modality, path: Path, split: str, streaming: bool) -> AnyDataset:
+    """A single example, a table, or arrays."""
+    if path.suffix.lower() in arrays.ENDINGS:
+        return streamed(arrays.read(path, split), streaming)
+    only_train(shown(path), split)
     if path.suffix.lower() in modality.file_endings:
         return streamed(of_files([path], {}), streaming)
     if path.suffix.lower() not in tables.KINDS:
-        known = ", ".join([*tables.KINDS, *modality.file_endings])
+        known = ", ".join([*tables.KINDS, *arrays.ENDINGS, *modality.file_endings])
         raise UserError(f"{shown(path)} is of an unknown kind: expected one of {known}")
     if not path.stat().st_size:
         raise UserError(f"{shown(path)} is empty")
@@ -104,6 +106,9 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
     else:
         kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
         listing.keep([file for file in listing.files if not is_document(file)], "documents")
+        saved_arrays = [file for file in listing.files if file.suffix.lower() in arrays.ENDINGS]
+        if len(saved_arrays) == 1 and not any(file.suffix.lower() in kinds for file in listing.files):
+            return streamed(arrays.read(saved_arrays[0], split), streaming)
         by_ending(listing, kinds)
         if not listing.files:
             left = "".join(f" ({note})" for note in listing.notes())

@@ -157,9 +157,9 @@ def together(parts: Sequence[tuple[Sequence[Path], AnyDataset]]) -> AnyDataset:
         ) from error
 
 
-def dataset_of(table: pyarrow.Table, files: Iterable[Path]) -> datasets.Dataset:
-    """A table as a dataset that is known again by the files it is of."""
-    fingerprint = hashlib.sha256(repr([VERSION, *map(modified, files)]).encode()).hexdigest()
+def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None) -> datasets.Dataset:
+    """A table as a dataset that is known again by the files, or the part of them, that it is of."""
+    fingerprint = hashlib.sha256(repr([VERSION, part, *map(modified, files)]).encode()).hexdigest()
     features = datasets.Features.from_arrow_schema(table.schema)
     return datasets.Dataset(
         datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features), fingerprint=fingerprint
