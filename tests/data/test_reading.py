@@ -8,7 +8,7 @@ import datasets
 import numpy
 import pytest
 import soundfile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from multigan.columns import name_of, path_of
 from multigan.data.cache import cached
@@ -157,7 +157,19 @@ def test_more_kinds_of_pictures_are_read(tmp_path, ending):
     assert read(tmp_path)[1].real[0].reshape(3, -1).mean(1) == pytest.approx([0, 200, 0], abs=4)
 
 
-def test_a_heic_without_its_plugin_says_what_to_install(tmp_path):
+def test_heic_is_read(tmp_path):
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    Image.new("RGB", (64, 64), (0, 200, 0)).save(tmp_path / "1.HEIC", "HEIF")
+    assert read(tmp_path)[1].real[0].reshape(3, -1).mean(1) == pytest.approx([0, 200, 0], abs=8)
+
+
+def test_a_heic_without_its_plugin_says_what_to_install(tmp_path, monkeypatch):
+    def unknown(file):
+        raise UnidentifiedImageError
+
+    monkeypatch.setattr(Image, "open", unknown)
     (tmp_path / "1.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
     with pytest.raises(UserError, match=r"row 0 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
         read(tmp_path)

@@ -36,7 +36,7 @@ class Image(Modality):
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
     file_endings = (
         *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif"),
-        *(".bmp", ".gif", ".tga", ".tif", ".tiff", ".ppm", ".pgm"),
+        *(".bmp", ".gif", ".tga", ".tif", ".tiff", ".ppm", ".pgm", ".dcm", ".dicom"),
     )
     size_settings = ("resolution", "generator_width", "discriminator_width")
     # Gave the best variety on the digits; see the recipes.

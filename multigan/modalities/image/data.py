@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multigan.columns import AnyDataset, find_column, path_of
 from multigan.modalities.image.config import ImageConfig
+from multigan.modalities.image.dicom import is_dicom, open_dicom
 
 IMAGE_NAMES = ("file", "image", "img", "picture", "photo", "pixel_values", "pixels", "png", "jpg", "webp")
 STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before training
@@ -135,10 +136,13 @@ def open_picture(value: Any) -> Image.Image:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes | str | Path):
+        value = value if isinstance(value, bytes) else path_of(value)
+        if is_dicom(value):
+            return open_dicom(value)
         try:
-            return Image.open(io.BytesIO(value) if isinstance(value, bytes) else path_of(value))
+            return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
         except UnidentifiedImageError as error:
-            content = value if isinstance(value, bytes) else path_of(value).read_bytes()
+            content = value if isinstance(value, bytes) else value.read_bytes()
             if content[4:8] == b"ftyp" and content[8:12] in HEIC:
                 raise ValueError("HEIC pictures need pip install 'multigan[heic]'") from error
             raise
