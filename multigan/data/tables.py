@@ -28,6 +28,7 @@ KINDS = {
     ".jsonl": "json",
     ".arrow": "arrow",
     ".txt": "text",
+    ".tar": "webdataset",
 }
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -115,28 +115,34 @@ def test_names_that_are_not_utf_8_are_taken_and_shown(tmp_path):
 NAMES = st.sampled_from(
     ["a", "b.png", "c.PNG", ".d.png", "train", "test", "Val", "__MACOSX", "e.txt", "[f].png", "ä.png"]
 )
-TREES = st.recursive(st.just(None), lambda inner: st.dictionaries(NAMES, inner, max_size=4), max_leaves=12)
+# A file, a link to the root, to nothing, or to a file elsewhere.
+LEAVES = st.sampled_from(["file", "circle", "dangling", "link"])
+TREES = st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=4), max_leaves=12)
 
 
-def plant(tree, place):
-    """Make the files and folders of a tree; returns how many files there are."""
+def plant(tree, place, root, elsewhere):
+    """Make the files, links and folders of a tree; returns how many files and links there are."""
     place.mkdir(exist_ok=True)
-    files = 0
-    for name, inner in (tree or {}).items():
-        if inner is None:
+    there = 0
+    for name, inner in (tree if isinstance(tree, dict) else {}).items():
+        if isinstance(inner, dict):
+            there += plant(inner, place / name, root, elsewhere)
+            continue
+        there += 1
+        if inner == "file":
             (place / name).touch()
-            files += 1
         else:
-            files += plant(inner, place / name)
-    return files
+            (place / name).symlink_to({"circle": root, "dangling": root / "nowhere", "link": elsewhere}[inner])
+    return there
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREES, st.sampled_from(["train", "test", "validation"]), st.booleans())
 def test_what_is_read_and_what_is_reported_is_all_there_is(tree, split, by_name):
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name) / "root"
-        there = plant(tree, root)
+        root, elsewhere = Path(name) / "root", Path(name) / "elsewhere"
+        elsewhere.touch()
+        there = plant(tree, root, root, elsewhere)
         listing = walk(root)
         assert len(listing.files) + listing.left_out.total() == there
         by_ending(listing, (".png",))

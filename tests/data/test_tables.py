@@ -1,6 +1,8 @@
 """Holds what tables hold: cells as they stand there, no guess, and errors that name the file and the row."""
 
+import io
 import os
+import tarfile
 
 import datasets
 import pyarrow
@@ -130,6 +132,24 @@ def test_names_with_signs_of_patterns_are_names(tmp_path):
     for name, word in (("[a]*.parquet", "this"), ("a.parquet", "other")):
         datasets.Dataset.from_dict({"text": [word]}).to_parquet(tmp_path / name)
     assert [row["text"] for row in read([tmp_path / "[a]*.parquet"], (), False)] == ["this"]
+
+
+# --- archives ---
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_webdataset_is_its_samples(image, tmp_path, streaming):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for number in range(6):
+            cell = io.BytesIO()
+            Image.new("L", (16, 16), number).save(cell, "PNG")
+            for name, content in ((f"{number}.png", cell.getvalue()), (f"{number}.cls", b"%d" % (number % 2))):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+    rows = list(load(image, str(tmp_path), None, "train", streaming))
+    assert [row["cls"] for row in rows] == [0, 1] * 3
+    assert all(row["png"]["bytes"].startswith(b"\x89PNG") for row in rows)
 
 
 # --- rows that name files ---
