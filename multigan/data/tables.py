@@ -50,12 +50,13 @@ def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyD
     groups: dict[tuple[str, Path], list[Path]] = defaultdict(list)
     for file in files:
         groups[KINDS[file.suffix.lower()], file.parent].append(file)
-    return together(
-        [
-            (group, resolved(read_kind(kind, group, streaming), folder, endings))
-            for (kind, folder), group in groups.items()
-        ]
-    )
+    parts = []
+    for (kind, folder), group in groups.items():
+        try:
+            parts.append((group, resolved(read_kind(kind, group, streaming), folder, endings)))
+        except pyarrow.ArrowException as error:  # in the first rows of a stream
+            raise UserError(f"cannot read {shown(group[0])}: {first_line(error)}") from error
+    return together(parts)
 
 
 def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDataset:
