@@ -34,7 +34,7 @@ def read(file: Path, split: str) -> datasets.Dataset:
     """
     try:
         with file.open("rb") as opened:
-            loaded = numpy.load(opened, allow_pickle=False)
+            loaded = numpy.load(opened)
             arrays = dict(loaded) if isinstance(loaded, Mapping) else {"images": loaded}
         found = {parted(name): array for name, array in arrays.items()}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:

@@ -215,7 +215,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     more = "; ..." if len(unusable) > SHOWN else ""
     left_out = f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}"
     notes = [left_out] if unusable else []
-    if others:
+    if others and modality.conditional:  # else the modality has said why
         notes.append(f"left out {others:,} rows: of other classes, blank, or too long")
     if unlabelled:
         notes.append(
