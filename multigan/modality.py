@@ -172,8 +172,10 @@ class Modality(ABC):
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         """Turn one row of the dataset into ``real``, an array, and ``label``, where there is one; None skips the row.
 
-        The arrays of all rows have one type and one shape, except along the first axis where there is a `crop`. Called
-        once a row and kept on disk, so small integers are better than floats (`to_sample` converts them).
+        A column of classes has their names, also where `datasets` keeps numbers; `multigan.columns.labelled` turns
+        the name into the number. The arrays of all rows have one type and one shape, except along the first axis where
+        there is a `crop`. Called once a row and kept on disk, so small integers are better than floats (`to_sample`
+        converts them).
 
         Raises:
             ValueError: This row is unusable, and why.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from multigan import Modality
-from multigan.columns import class_number, find_classes
+from multigan.columns import find_classes, labelled
 from multigan.modality import ClassConditionalConfig, Preview
 from multigan.networks.heads import ProjectionHead
 
@@ -100,10 +100,7 @@ class Curves(Modality):
         curve = numpy.asarray(row["curve"], "float32")
         if curve.shape != (POINTS,):
             raise ValueError(f"a curve of shape {curve.shape}: expected {POINTS} values")
-        encoded = {"real": curve}
-        if self.config.label_column is not None:
-            encoded["label"] = class_number(row[self.config.label_column], self.config.classes)
-        return encoded
+        return labelled({"real": curve}, row, self.config)
 
     def generator(self):
         return Generator(self.config.latent_dim, self.config.width, len(self.classes))

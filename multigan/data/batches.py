@@ -5,13 +5,15 @@ from typing import Any
 
 import datasets
 import numpy
+import pyarrow
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from multigan.columns import with_class_names
 from multigan.data.cache import Cached, attempt, piece
 from multigan.data.sampler import Sampler
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 from multigan.modality import Modality
 
 Batches = Callable[[int, slice], tuple[Tensor, Tensor | None]]
@@ -78,9 +80,12 @@ def endless(dataset: datasets.IterableDataset) -> Iterator[dict[str, Any]]:
     while True:
         dataset.set_epoch(number)
         empty = True
-        for row in dataset:
-            empty = False
-            yield row
+        try:
+            for row in dataset:
+                empty = False
+                yield with_class_names(row, dataset.features or {})
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise UserError(f"cannot read the stream on: {first_line(error)}") from error
         if empty:
             raise UserError("the stream has no rows")
         number += 1

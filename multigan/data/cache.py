@@ -21,11 +21,12 @@ import xxhash
 from filelock import FileLock
 from tqdm import tqdm
 
+from multigan.columns import UNLABELLED, with_class_names
 from multigan.errors import UserError
 from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
 
-FORMAT = 6
+FORMAT = 7
 ROWS = 64  # read at a time; no more, because a row may be an hour of sound
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
@@ -41,7 +42,7 @@ class Cached:
 
     Attributes:
         real: ``(N, ...)``, mapped from the disk; or all examples end to end, where they are of different lengths.
-        label: int64 ``(N,)`` or None.
+        label: int64 ``(N,)``; None where there are none, or some have none.
         skipped: Rows left out because they could not be used.
         digest: Of all the values, so that the same data is known again wherever it lies.
         notes: What the modality had to say of the dataset, and which rows were left out.
@@ -167,7 +168,7 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
                 arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
         return Cached(
             arrays["real"],
-            arrays.get("label"),
+            arrays.get("label") if index["labelled"] else None,
             skipped=index["skipped"],
             digest=index["digest"],
             notes=(*notes, *index["notes"]),
@@ -189,7 +190,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     """
     columns: dict[str, dict[str, Any]] = {}
     unusable: list[str] = []
-    rows = 0
+    rows = others = unlabelled = 0
     digest = xxhash.xxh3_128()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for first, part in batches(dataset):
@@ -199,21 +200,32 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                     unusable.append(f"row {first + number}{file_of(part[number])}: {outcome}")
                     if not skip_corrupt:
                         raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
-                elif outcome is not None:
+                elif outcome is None:
+                    others += 1
+                else:
                     good.append(outcome)
+                    unlabelled += int(outcome.get("label", 0)) == UNLABELLED
             append(good, columns, folder, digest, modality.crop is not None)
             rows += len(good)
     if not rows:
         raise UserError(
             f"none of the {len(dataset)} rows of the dataset can be used: "
-            f"{unusable[0] if unusable else f'modality {type(modality).__name__} leaves them out'}"
+            f"{unusable[0] if unusable else 'all are of other classes, blank, or too long'}"
         )
     more = "; ..." if len(unusable) > SHOWN else ""
     left_out = f"left out {len(unusable)} of {rows + len(unusable)} rows: {'; '.join(unusable[:SHOWN])}{more}"
+    notes = [left_out] if unusable else []
+    if others and modality.conditional:  # else the modality has said why
+        notes.append(f"left out {others:,} rows: of other classes, blank, or too long")
+    if unlabelled:
+        notes.append(
+            f"labels are not used: {unlabelled:,} of {rows:,} rows have none, or one that is not among the classes"
+        )
     return {
         "rows": rows,
         "skipped": len(unusable),
-        "notes": [left_out] if unusable else [],
+        "labelled": not unlabelled,
+        "notes": notes,
         "columns": columns,
         "digest": digest.hexdigest(),
     }
@@ -223,7 +235,7 @@ def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any
     """Blocks of rows, each with the number of its first row, under a progress bar."""
     with tqdm(total=len(dataset), desc="decoding", unit=" rows", disable=None if len(dataset) > ROWS else True) as bar:
         for start in range(0, len(dataset), ROWS):
-            columns = dataset[start : start + ROWS]
+            columns = with_class_names(dataset[start : start + ROWS], dataset.features)
             part = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             yield start, part
             bar.update(len(part))

@@ -1,7 +1,10 @@
 """Loads a dataset by name: built-in, a folder, a file, or a Hub id."""
 
-import csv
+from __future__ import annotations
+
 import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,126 +12,64 @@ import datasets
 import pyarrow
 from datasets.exceptions import DatasetNotFoundError
 
-from multigan.columns import AnyDataset
+from multigan.columns import AnyDataset, name_of
+from multigan.data import arrays, tables
+from multigan.data.listing import Listing, by_ending, choose_split, modified, shown, split_depth, split_of, walk
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
-BUILDERS = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".arrow": "arrow",
-    ".txt": "text",
-}
-TEXTS = {".csv", ".tsv", ".json", ".jsonl", ".txt"}
-SPLITS = {"train", "validation", "valid", "val", "dev", "test"}
-METADATA = "metadata.csv"
+# Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
+SIDE_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
+FILE_NAME = "file_name"
+FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
+# Files that stand beside data and are none.
+DOCUMENTS = ("readme", "license", "licence", "copying", "notice", "changelog", "requirements")
+INDEXES = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json")
+
+Say = Callable[[str], object]
 
 
-def load(modality: Modality, name: str, subset: str | None, split: str, streaming: bool) -> AnyDataset:
+def load(
+    modality: Modality,
+    name: str,
+    subset: str | None,
+    split: str,
+    streaming: bool,
+    say: Say = print,
+) -> AnyDataset:
     """Load a dataset without decoding its pictures and sounds.
 
     Args:
         modality: Whose built-in datasets and file endings count.
-        name: A built-in dataset, a folder, a file, or a hub id.
-        subset: The configuration of a hub dataset that has several.
+        name: A built-in dataset, a folder, a file, or a Hub id.
+        subset: The configuration of a Hub dataset that has several.
         split: train, test, ...
         streaming: Read it as it goes rather than fetch it first.
+        say: Called with what was left out or chosen, a line each.
 
     Raises:
         UserError: There is no such dataset, or nothing usable in it.
     """
+    if not name.strip():
+        raise UserError(f"dataset is {name!r}: expected a built-in dataset, a folder, a file or a Hub id")
+    path = Path(name).expanduser()
     if name in modality.builtin_datasets:
         only_train(name, split)
+        if path.exists():
+            say(f"dataset {name!r} is the built-in one: ./{name} would be the one in this folder")
         dataset: AnyDataset = modality.builtin_datasets[name]()
         return streamed(dataset, streaming)
-    path = Path(name).expanduser()
-    if path.exists():
-        dataset = from_path(modality, path, subset, split, streaming)
-    else:
-        dataset = from_library(name, name, subset, split, streaming, modality)
-    for column, feature in (dataset.features or {}).items():
-        if isinstance(feature, datasets.Image | datasets.Audio):
-            dataset = dataset.cast_column(column, type(feature)(decode=False))
-    return dataset
-
-
-def from_path(modality: Modality, path: Path, subset: str | None, split: str, streaming: bool) -> AnyDataset:
-    """A file, or a folder of examples or of data files."""
     if path.is_file():
-        only_train(str(path), split)
-        if path.suffix.lower() in modality.file_endings:
-            return streamed(listed([path]), streaming)
-        if path.suffix.lower() not in BUILDERS:
-            known = ", ".join([*BUILDERS, *modality.file_endings])
-            raise UserError(f"{path} is of an unknown kind: expected one of {known}")
-        if not path.stat().st_size:
-            raise UserError(f"{path} is empty")
-        check_encoding([path])
-        options = {"delimiter": "\t"} if path.suffix.lower() == ".tsv" else {}
-        return from_library(
-            str(path),
-            BUILDERS[path.suffix.lower()],
-            subset,
-            "train",
-            streaming,
-            modality,
-            data_files=str(path),
-            **options,
-        )
-    root = split_folder(path, split)
-    examples = sorted(
-        file
-        for file in root.rglob("*")
-        if file.suffix.lower() in modality.file_endings
-        and not any(part.startswith(".") for part in file.parts[len(root.parts) :])
-    )
-    if examples:
-        if root == path:
-            only_train(str(path), split)
-        return streamed(listed(examples, root), streaming)
-    files = [file for file in path.rglob("*") if file.suffix.lower() in BUILDERS]
-    if not files:
-        expected = ", ".join([*modality.file_endings, *BUILDERS])
-        raise UserError(f"nothing usable in the folder {path}: expected files ending in {expected}")
-    if all(file.suffix.lower() in TEXTS for file in files):  # other modalities may have notes beside the data
-        check_encoding(files)
-    return from_library(str(path), str(path), subset, split, streaming, modality)
-
-
-def check_encoding(files: list[Path]) -> None:
-    """Raise UserError with the line for a text file that is not in UTF-8; `datasets` names a byte at best."""
-    for file in files:
-        if file.suffix.lower() not in TEXTS:
-            continue
-        number = 1
-        try:
-            with file.open("rb") as lines:
-                for line in lines:
-                    line.decode()
-                    number += 1
-        except UnicodeDecodeError as error:
-            raise UserError(f"line {number} of {file} is not UTF-8, at its byte {error.start}") from error
-        except OSError as error:
-            raise UserError(f"cannot read {file}: {error.strerror}") from error
-
-
-def split_folder(path: Path, split: str) -> Path:
-    """The sub-folder of a split, where the sub-folders are splits and not classes."""
-    folders = {child.name for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")}
-    if not folders or not folders <= SPLITS:
-        return path
-    if split not in folders:
-        raise NoSplitError(
-            f"{path} has no split {split!r}: it has {', '.join(sorted(folders))}; choose one with --split"
-        )
-    return path / split
+        dataset = from_file(modality, path, split, streaming)
+    elif path.is_dir():
+        dataset = from_folder(modality, path, split, streaming, say)
+    else:
+        dataset = from_hub(modality, name, subset, split, streaming)
+    return tables.encoded(dataset)
 
 
 def only_train(name: str, split: str) -> None:
-    """Raise UserError for a split of a dataset that has none."""
+    """Raise NoSplitError for a split of a dataset that has none."""
     if split != "train":
         raise NoSplitError(f"{name} has no split {split!r}: leave --split at train for all of it")
 
@@ -138,68 +79,202 @@ def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
     return dataset.to_iterable_dataset() if streaming else dataset
 
 
-def listed(files: list[Path], root: Path | None = None) -> datasets.Dataset:
-    """Files as a dataset: ``file``, and ``label`` or the columns of metadata.csv.
+def from_file(modality: Modality, path: Path, split: str, streaming: bool) -> AnyDataset:
+    """A single example, a table, or arrays."""
+    if path.suffix.lower() in arrays.ENDINGS:
+        return streamed(arrays.read(path, split), streaming)
+    only_train(shown(path), split)
+    if path.suffix.lower() in modality.file_endings:
+        return streamed(of_files([path], {}), streaming)
+    if path.suffix.lower() not in tables.KINDS:
+        known = ", ".join([*tables.KINDS, *arrays.ENDINGS, *modality.file_endings])
+        raise UserError(f"{shown(path)} is of an unknown kind: expected one of {known}")
+    if not path.stat().st_size:
+        raise UserError(f"{shown(path)} is empty")
+    return tables.read([path], modality.file_endings, streaming)
+
+
+def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say: Say) -> AnyDataset:
+    """A folder of examples, of tables, or as `datasets` saves one."""
+    saved = from_saved(path, split)
+    if saved is not None:
+        return streamed(saved, streaming)
+    listing = walk(path)
+    endings = modality.file_endings
+    if any(file.suffix.lower() in endings for file in listing.files):
+        dataset: AnyDataset = streamed(from_examples(listing, endings, split, say), streaming)
+    else:
+        kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
+        listing.keep([file for file in listing.files if not is_document(file)], "documents")
+        saved_arrays = [file for file in listing.files if file.suffix.lower() in arrays.ENDINGS]
+        if len(saved_arrays) == 1 and not any(file.suffix.lower() in kinds for file in listing.files):
+            return streamed(arrays.read(saved_arrays[0], split), streaming)
+        by_ending(listing, kinds)
+        if not listing.files:
+            left = "".join(f" ({note})" for note in listing.notes())
+            expected = ", ".join([*endings, *kinds])
+            raise UserError(f"nothing usable in the folder {shown(path)}: expected files ending in {expected}{left}")
+        choose_split(listing, split, by_name=True)
+        dataset = tables.read(listing.files, endings, streaming)
+    for note in listing.notes():
+        say(note)
+    return dataset
+
+
+def is_document(file: Path) -> bool:
+    """Whether a file describes a dataset, and is none: README.txt, dataset_info.json."""
+    return file.name.lower() in INDEXES or (file.stem.lower() in DOCUMENTS and file.suffix.lower() == ".txt")
+
+
+def from_saved(path: Path, split: str) -> datasets.Dataset | None:
+    """A folder that `save_to_disk` of `datasets` wrote; None if it is no such folder.
+
+    Raises:
+        UserError: It cannot be read.
+        NoSplitError: It has no such split.
+    """
+    try:
+        if (path / "dataset_dict.json").is_file():
+            known = json.loads((path / "dataset_dict.json").read_text())["splits"]
+            same = [name for name in known if name == split or split_of(name) == (split_of(split) or split)]
+            if not same:
+                raise NoSplitError(f"{shown(path)} has no split {split!r}: it has {', '.join(known)}")
+            path = path / same[0]
+        elif not ((path / "dataset_info.json").is_file() and (path / "state.json").is_file()):
+            return None
+        else:
+            only_train(shown(path), split)
+        saved = datasets.load_from_disk(str(path))
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        raise UserError(f"cannot read {shown(path)}, as save_to_disk wrote it: {first_line(error)}") from error
+    assert isinstance(saved, datasets.Dataset)
+    return saved
+
+
+def from_examples(listing: Listing, endings: Sequence[str], split: str, say: Say) -> datasets.Dataset:
+    """A folder of files that are an example each: ``file``, and ``label`` or what side files say of them.
 
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
-    need a system library). A label is the name of a file's folder, where every file is in one and there are several.
+    need a system library).
+    """
+    root, sides = listing.root, side_files(listing)
+    by_ending(listing, endings)
+    if not sides:
+        labels = folder_labels(root, listing.files)
+        beside = sum(file.parent == root for file in listing.files)
+        if 0 < beside < len(listing.files):
+            say(f"no classes: {beside:,} files are in {shown(root)} itself, beside its folders")
+        choose_split(listing, split, by_name=False)
+        return of_files(listing.files, {"label": [labels[file] for file in listing.files]} if labels else {})
+    rows = {file: values for side in sides for file, values in side_rows(side).items()}
+    found = set(listing.files)
+    names = ", ".join(sorted({side.name for side in sides}))
+    listing.keep([file for file in listing.files if file in rows], f"not named in {names}")
+    listing.files = [file for file in rows if file in found or not file.exists()]  # a missing one is an error later
+    choose_split(listing, split, by_name=False)
+    columns = {name: [rows[file].get(name) for file in listing.files] for name in next(iter(rows.values()), {})}
+    return of_files(listing.files, columns, sides)
+
+
+def folder_labels(root: Path, files: Sequence[Path]) -> dict[Path, str] | None:
+    """The class of each file, by its folder; None where the folders are no classes.
+
+    The name of a split, and folders that all files are in, are no part of a class's name. They are no classes where
+    there is only one, or where some files are in none.
+    """
+    depth = split_depth(root, files)
+    parts = []
+    for file in files:
+        names = file.parts[len(root.parts) : -1]
+        in_split = depth is not None and len(names) > depth and split_of(names[depth])
+        parts.append(names[:depth] + names[depth + 1 :] if depth is not None and in_split else names)
+    common = 0
+    while all(len(names) > common and names[common] == parts[0][common] for names in parts):
+        common += 1
+    labels = {file: shown(Path(*names[common:])) for file, names in zip(files, parts, strict=True)}
+    return labels if len(set(labels.values())) > 1 and "." not in labels.values() else None
+
+
+def side_files(listing: Listing) -> list[Path]:
+    """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
+    chosen: dict[Path, Path] = {}
+    for name in SIDE_FILES:
+        for file in listing.files:
+            if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or file_column(file)):
+                chosen[file.parent] = file
+    listing.files = [file for file in listing.files if file not in set(chosen.values())]
+    return [chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts))]
+
+
+def file_column(side: Path) -> str | None:
+    """The column of file names in a side file, if there is one."""
+    known = {name.lower(): name for name in tables.read([side], (), False).column_names or ()}
+    wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
+    return next((known[name] for name in wanted if name in known), None)
+
+
+def side_rows(side: Path) -> dict[Path, dict[str, Any]]:
+    """What a side file says of each file that it names.
+
+    Raises:
+        UserError: It has no column of file names, or names a file twice.
+    """
+    column = file_column(side)
+    if column is None:
+        raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+    rows: dict[Path, dict[str, Any]] = {}
+    for number, row in enumerate(tables.read([side], (), False), 1):
+        name = row.pop(column)
+        if not isinstance(name, str) or not name:
+            raise UserError(f"row {number} of {shown(side)} names no file")
+        file = side.parent / name
+        if file in rows:
+            raise UserError(f"row {number} of {shown(side)} names {name} again")
+        rows[file] = row
+    return rows
+
+
+def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequence[Path] = ()) -> datasets.Dataset:
+    """Files as a dataset: ``file`` and the columns given.
 
     Args:
         files: All of them.
-        root: Their folder, which may say more of them; None for a file on its own.
+        columns: More of each of them; ``label`` is made a column of classes.
+        sides: The files that say this.
     """
-    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    values: dict[str, list[Any]] = {"file": [str(file) for file in files]}
-    features: dict[str, Any] = {"file": datasets.Value("string")}
-    metadata = root / METADATA if root else None
-    if root and metadata and metadata.is_file():
-        stats.append((str(metadata), metadata.stat().st_size, metadata.stat().st_mtime_ns))
-        values = from_metadata(root, metadata)
-        features = {column: datasets.Value("string") for column in values}
-    elif root:
-        folders = [str(file.parent.relative_to(root)) for file in files]
-        names = sorted(set(folders))
-        if len(names) > 1 and "." not in names:
-            values["label"] = [names.index(folder) for folder in folders]
-            features["label"] = datasets.ClassLabel(names=names)
-    schema = datasets.Features(features)
-    table = datasets.table.InMemoryTable(pyarrow.table(values, schema=schema.arrow_schema))
-    fingerprint = hashlib.sha256(repr(stats).encode()).hexdigest()
-    return datasets.Dataset(table, info=datasets.DatasetInfo(features=schema), fingerprint=fingerprint)
+    stats = [modified(file) for file in (*files, *sides)]
+    values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
+    values |= {name: pyarrow.array(cells) for name, cells in columns.items() if name != "file"}
+    if not sides and "label" in columns:
+        names = sorted(set(columns["label"]))
+        places = {name: place for place, name in enumerate(names)}
+        values["label"] = pyarrow.array([places[name] for name in columns["label"]], "int64")
+    table = pyarrow.table(values)
+    features = datasets.Features.from_arrow_schema(table.schema)
+    if not sides and "label" in columns:
+        features["label"] = datasets.ClassLabel(names=names)
+    fingerprint = hashlib.sha256(repr([stats, sorted(columns)]).encode()).hexdigest()
+    return datasets.Dataset(
+        datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features), fingerprint=fingerprint
+    )
 
 
-def from_metadata(root: Path, metadata: Path) -> dict[str, list[Any]]:
-    """The columns of a metadata.csv, with ``file_name`` turned into ``file``, a path.
+def from_hub(modality: Modality, name: str, subset: str | None, split: str, streaming: bool) -> AnyDataset:
+    """A dataset of the Hub; errors are one line with the name that the user gave.
 
     Raises:
-        UserError: It has no column file_name, or a line of another shape.
+        UserError: There is none, or it cannot be loaded.
+        NoSplitError: It has no such split.
     """
-    with metadata.open(newline="", encoding="utf-8-sig") as opened:  # spreadsheets may write a byte order mark
-        rows = list(csv.DictReader(opened))
-    if not rows or not rows[0].get("file_name"):
-        raise UserError(f"{metadata} has no column file_name")
-    for row in rows:
-        if None in row or None in row.values():
-            raise UserError(f"{metadata} has a line that does not fit its headings, at {row['file_name']}")
-        row["file"] = str(root / row.pop("file_name"))
-    return {column: [row[column] for row in rows] for column in rows[0]}
-
-
-def from_library(
-    name: str, path: str, subset: str | None, split: str, streaming: bool, modality: Modality, **options: Any
-) -> AnyDataset:
-    """Load with `datasets`; errors are one line with the name that the user gave."""
     try:
-        loaded: AnyDataset = datasets.load_dataset(path, subset, split=split, streaming=streaming, **options)
+        loaded: AnyDataset = datasets.load_dataset(name, subset, split=split, streaming=streaming)
     except (DatasetNotFoundError, FileNotFoundError, ConnectionError) as error:
         built_in = ", ".join(modality.builtin_datasets) or "none"
         raise UserError(
             f"no dataset {name!r}: neither a built-in one ({built_in}), nor a folder or file here, nor found on "
             f"the Hub ({first_line(error)})"
         ) from error
-    except (ValueError, OSError, StopIteration, datasets.exceptions.DatasetGenerationError) as error:
-        if "corresponds to no data" in str(error):
-            raise UserError(f"the dataset {name!r} has no rows") from error
+    except (ValueError, OSError, StopIteration, RuntimeError, datasets.exceptions.DatasetGenerationError) as error:
         problem = NoSplitError if "Unknown split" in str(error) else UserError
         raise problem(f"cannot load the dataset {name!r}: {first_line(error.__cause__ or error)}") from error
     return loaded

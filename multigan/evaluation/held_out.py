@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import datasets
@@ -16,7 +17,7 @@ from multigan.data.load import load
 from multigan.errors import NoSplitError, UserError
 from multigan.modality import Modality
 
-HELD_OUT = ("test", "validation")
+HELD_OUT = ("test", "validation", "val", "valid", "dev")
 GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly over [0, 1)
 
 
@@ -89,9 +90,13 @@ def open_pair(
     """
 
     def read(part: str) -> Cached:
-        rows = load(modality, dataset, subset, part, False)
+        rows = load(modality, dataset, subset, part, False, lambda note: None)  # training said it
         assert isinstance(rows, datasets.Dataset)
-        return cached(rows, copy(modality), skip_corrupt)
+        fitted = copy(modality)
+        missing = [name for name, column in asdict(fitted.config).items() if name.endswith("_column") and column]
+        missing = [name for name in missing if getattr(fitted.config, name) not in rows.column_names]
+        fitted.config = replace(fitted.config, **dict.fromkeys(missing))  # found anew: other data has other columns
+        return cached(rows, fitted, skip_corrupt)
 
     def order(data: Cached) -> numpy.ndarray:
         return torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).numpy()

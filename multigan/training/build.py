@@ -43,7 +43,13 @@ def open_data(
     """
     if training.dataset is None:
         raise UserError(f"modality {training.modality!r} has no built-in dataset: give a --dataset")
-    dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming)
+    said: list[str] = []
+
+    def say(note: str) -> None:
+        said.append(note)
+        accelerator.print(note)
+
+    dataset = load.load(modality, training.dataset, training.subset, training.split, training.streaming, say)
     device = accelerator.device
     conditional = modality.conditional
     subset = {"subset": training.subset} if training.subset else {}
@@ -51,28 +57,29 @@ def open_data(
     if isinstance(dataset, datasets.IterableDataset):
         notes = tuple(modality.fit(dataset) or ())
         for note in notes:
-            accelerator.print(note)
-        facts |= noted(notes)
+            say(note)
+        facts |= noted(said)
         seed = derive_seed(training.seed, "stream") % 2**32
         stream = batches.from_stream(
             dataset, modality, training.batch_size, seed, conditional, device, training.skip_corrupt
         )
         return stream, facts
-    data = cached(dataset, modality, training.skip_corrupt, accelerator.print)
+    data = cached(dataset, modality, training.skip_corrupt, say)
     in_pieces = data.crop is not None and data.crop.random  # one long recording gives many samples
     if training.batch_size > len(data) and not in_pieces:
-        fitting = 2 ** (len(data).bit_length() - 1)  # a power of two can be split further
-        raise UserError(
-            f"batch_size is {training.batch_size}, and {training.dataset!r} has only {len(data)} "
-            f"example{'s' * (len(data) != 1)}: use --batch_size {fitting}, or more examples"
-        )
+        say(f"warning: a batch of {training.batch_size} has some of the {len(data):,} examples several times")
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
+    if conditional and data.label is not None:
+        missing = sorted(set(range(len(modality.classes))) - set(data.label.tolist()))
+        if missing:
+            names = ", ".join(modality.classes[number] for number in missing[:5])
+            raise UserError(f"no row of {training.dataset!r} is of class {names}: leave it out of --model.classes")
     facts |= {
         "rows": len(data),
         "rows_left_out": data.skipped,
         "digest": data.digest,
-        **noted(data.notes),
+        **noted(said),
     }
     return batches.from_cache(data, training.batch_size, training.seed, conditional, device), facts
 

@@ -188,16 +188,20 @@ def test_flag_that_cannot_be_used_is_one_line(generate, tmp_path, flags, words):
         ("", ["rows.txt"]),
         ("\n", ["blank"]),
         (" \n\n\t\n", ["blank"]),
-        ("the dog sleeps\n", ["1"]),
-        ("\nthe dog sleeps\n\n\n\n\n", ["1"]),
     ],
-    ids=["empty", "newline", "blank lines", "one sentence", "one among blank lines"],
+    ids=["empty", "newline", "blank lines"],
 )
 def test_file_without_enough_sentences_is_one_line(train, tmp_path, content, words):
     (tmp_path / "rows.txt").write_text(content)
     message = train("--dataset", tmp_path / "rows.txt").error
     assert all(word in message for word in words), message
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_may_have_a_sentence_several_times_and_says_so(train, tmp_path):
+    (tmp_path / "rows.txt").write_text("\nthe dog sleeps\n\n")
+    said = train("--dataset", tmp_path / "rows.txt").out
+    assert "left out as blank: 2" in said and "warning: a batch of 4 has some of the 1 examples several times" in said
 
 
 @pytest.mark.parametrize(
@@ -227,10 +231,10 @@ def test_settings_that_cannot_be_used_are_one_line(train, tmp_path, flags, words
     assert not (tmp_path / "run").exists()
 
 
-def test_columns_that_are_all_numbers_are_one_line(train, tmp_path):
+def test_several_columns_that_could_be_sentences_are_one_line(train, tmp_path):
     (tmp_path / "rows.csv").write_text("size,share\n" + "1,0.5\n" * 6)
     message = train("--dataset", tmp_path / "rows.csv").error
-    assert "no column of text" in message and "size, share" in message
+    assert "several columns of text (size, share)" in message and "--model.text_column" in message
     assert not (tmp_path / "run").exists()
 
 

@@ -84,7 +84,7 @@ def test_a_folder_that_is_taken_is_to_be_resumed_where_it_can_be(train, command,
         (["--steps", "x"], "steps"),
         (["--steps"], "steps"),
         (["--model.resolution", 17], "resolution is 17"),
-        (["--batch_size", 2000], "1797"),
+        (["--batch_size", 40], "multiple of 16"),
         (["--tracker", "papyrus"], "papyrus"),
         (["--dataset", "nobody/nothing"], "nobody/nothing"),
         (["--resume", "nowhere"], "--resume takes a run folder, and there is no folder nowhere"),
@@ -155,7 +155,7 @@ def test_unknown_modality_lists_those_installed(command):
 @pytest.mark.slow
 def test_as_a_process_of_its_own(tmp_path):
     # What users run: no stack of Python, no noise of libraries, the exit code for their scripts.
-    arguments = ["-m", "multigan", "train", "image", "--output", "run", "--batch_size", "2000"]
+    arguments = ["-m", "multigan", "train", "image", "--output", "run", "--batch_size", "40"]
     found = subprocess.run(
         [sys.executable, *arguments],
         cwd=tmp_path,
@@ -164,5 +164,5 @@ def test_as_a_process_of_its_own(tmp_path):
         check=False,
     )
     assert found.returncode == 2
-    assert found.stderr.splitlines()[-1].startswith("multigan: error: batch_size is 2000")
+    assert found.stderr.splitlines()[-1].startswith("multigan: error: each process has 40 samples")
     assert "Traceback" not in found.stderr and not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ from PIL import Image
 
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig
+from multigan.modalities.text import Text, TextConfig
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,12 @@ def caches(tmp_path_factory, monkeypatch):
 def image():
     """The modality, for pictures of 16 x 16."""
     return ImageModality(ImageConfig(resolution=16))
+
+
+@pytest.fixture
+def text():
+    """The modality of sentences."""
+    return Text(TextConfig())
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from multigan.data import batches
 from multigan.data.cache import Cached
+from multigan.data.load import load
 from multigan.data.sampler import Sampler
 from multigan.errors import UserError
 from multigan.modalities.image import Image, ImageConfig
+from multigan.modalities.text import Text, TextConfig
 
 CPU = torch.device("cpu")
 
@@ -171,3 +173,11 @@ def test_stream_of_broken_rows_only_is_refused_although_they_may_be_skipped():
 def test_stream_without_rows_is_refused_and_not_waited_for():
     with pytest.raises(UserError, match="no rows"):
         from_stream(stream(8).filter(lambda row: False))(0, slice(0, 8))
+
+
+def test_a_stream_that_breaks_off_is_one_line(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "a"}\n{"text"\n')
+    stream = batches.endless(load(Text(TextConfig()), str(file), None, "train", True))
+    with pytest.raises(UserError, match="cannot read the stream on: "):
+        list(stream)

@@ -204,10 +204,17 @@ def test_dataset_without_rows_is_refused(tmp_path, label):
         cached(dataset.cast_column("image", datasets.Image(decode=False)), Counting(), False)
 
 
-def test_label_that_is_no_class_is_a_row_that_cannot_be_used(pictures):
-    root = pictures("a/1.png", "b/2.png")
-    with pytest.raises(UserError, match=r"row 1 .*label 1 is not one of the 1 classes a"):
-        build(root, classes=("a",))
+def test_rows_of_classes_that_were_not_chosen_are_left_out_and_counted(pictures):
+    root = pictures("a/1.png", "b/2.png", "c/3.png")
+    _, data = build(root, classes=("c", "a"), conditional=True)
+    assert data.label.tolist() == [1, 0]
+    assert any("left out 1 rows: of other classes" in note for note in data.notes)
+
+
+def test_labels_that_nobody_asked_for_refuse_no_row(pictures):
+    _, data = build(pictures("a/1.png", "b/2.png"), classes=("a",))
+    assert len(data) == 2 and data.label is None
+    assert any("labels are not used: 1 of 2 rows have none" in note for note in data.notes)
 
 
 class Uneven(Image):

@@ -515,8 +515,8 @@ def test_the_split_to_hold_it_against_can_be_named(tmp_path):
         folder = run.train(tiny(tmp_path / taken, evaluate_held_out=name, **options))
         assert report.read(folder).protocol["held_out"] == taken
         assert generators.load(folder).training.get("held_out") == name
-    with pytest.raises(UserError, match="no split 'dev'"):
-        run.train(tiny(tmp_path / "none", evaluate_held_out="dev", **options))
+    with pytest.raises(UserError, match="no split 'extra'"):
+        run.train(tiny(tmp_path / "none", evaluate_held_out="extra", **options))
 
 
 def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path):

@@ -101,7 +101,7 @@ def test_mono_becomes_stereo_by_repetition():
 
 
 def test_stereo_keeps_left_and_right_apart():
-    both = numpy.array([[1, 2], [3, 4]], numpy.int16)
+    both = numpy.array([[100, 2000], [-300, 400]], numpy.int16)
     assert data.decode(encoded(both), RATE, 2).tolist() == both.tolist()
 
 

@@ -15,6 +15,7 @@ from multigan import columns
 from multigan.errors import UserError
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig, data
+from multigan.modality import ClassConditionalConfig
 
 BROKEN = (OSError, ValueError, SyntaxError)  # what data.cache.attempt takes for an unusable row
 
@@ -35,23 +36,23 @@ def noise(height, width, *channels):
 
 def test_grey_is_kept():
     grey = noise(16, 16)
-    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(grey)), 16, 1), grey[None])
+    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(grey)), (16, 16), 1), grey[None])
 
 
 def test_rgb_has_its_channels_first():
     colour = noise(16, 16, 3)
-    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(colour)), 16, 3), colour.transpose(2, 0, 1))
+    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(colour)), (16, 16), 3), colour.transpose(2, 0, 1))
 
 
 def test_grey_becomes_colour_by_repetition():
     grey = noise(16, 16)
-    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(grey)), 16, 3), numpy.stack([grey] * 3))
+    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(grey)), (16, 16), 3), numpy.stack([grey] * 3))
 
 
 def test_colour_becomes_grey_by_its_luminance():
     # ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B
     for colour, luminance in (((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255)):
-        found = data.pixels(encoded(Image.new("RGB", (16, 16), colour)), 16, 1)
+        found = data.pixels(encoded(Image.new("RGB", (16, 16), colour)), (16, 16), 1)
         assert set(found.flatten().tolist()) == {luminance}
 
 
@@ -69,19 +70,19 @@ def colours(array):
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated:DeprecationWarning")
 def test_palette_entries_become_their_colours():
-    found = data.pixels(encoded(palette_picture()), 16, 3)
+    found = data.pixels(encoded(palette_picture()), (16, 16), 3)
     assert colours(found) == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)]
 
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated:DeprecationWarning")
 def test_transparent_palette_entry_becomes_white():
-    found = data.pixels(encoded(palette_picture(), transparency=3), 16, 3)
+    found = data.pixels(encoded(palette_picture(), transparency=3), (16, 16), 3)
     assert colours(found) == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
 
 
 def test_transparent_colour_of_rgb_becomes_white():
     picture = Image.new("RGB", (16, 16), (9, 8, 7))
-    assert set(data.pixels(encoded(picture, transparency=(9, 8, 7)), 16, 3).flatten().tolist()) == {255}
+    assert set(data.pixels(encoded(picture, transparency=(9, 8, 7)), (16, 16), 3).flatten().tolist()) == {255}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_transparent_colour_of_rgb_becomes_white():
     ],
 )
 def test_rgba_lies_on_white(alpha, expected):
-    found = data.pixels(encoded(Image.new("RGBA", (16, 16), (0, 51, 102, alpha))), 16, 3)
+    found = data.pixels(encoded(Image.new("RGBA", (16, 16), (0, 51, 102, alpha))), (16, 16), 3)
     assert numpy.abs(found.astype(int) - numpy.array(expected)[:, None, None]).max() <= 1
     if alpha in (0, 255):
         assert numpy.array_equal(found[:, 0, 0], expected)
@@ -102,19 +103,19 @@ def test_rgba_lies_on_white(alpha, expected):
 
 @pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 100), (128, 177)])
 def test_grey_with_alpha_lies_on_white(alpha, expected):
-    found = data.pixels(encoded(Image.new("LA", (16, 16), (100, alpha))), 16, 1)
+    found = data.pixels(encoded(Image.new("LA", (16, 16), (100, alpha))), (16, 16), 1)
     assert found.shape == (1, 16, 16)
     assert set(found.flatten().tolist()) == {expected}
 
 
 def test_one_bit_is_black_and_white():
     bits = noise(16, 16) > 127
-    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(bits)), 16, 1)[0], bits * 255)
+    assert numpy.array_equal(data.pixels(encoded(Image.fromarray(bits)), (16, 16), 1)[0], bits * 255)
 
 
 def test_sixteen_bits_are_scaled_and_not_cut_off():
     deep = (numpy.arange(256, dtype=numpy.uint16) * 257).reshape(16, 16)
-    found = data.pixels(encoded(Image.fromarray(deep)), 16, 1)
+    found = data.pixels(encoded(Image.fromarray(deep)), (16, 16), 1)
     assert deep.max() == 65535 and numpy.array_equal(found[0].flatten(), numpy.arange(256))
 
 
@@ -122,7 +123,7 @@ def test_sixteen_bits_are_scaled_and_not_cut_off():
     ("ink", "expected"), [((0, 0, 0, 0), (255, 255, 255)), ((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 255), (0, 0, 0))]
 )
 def test_ink_becomes_light(ink, expected):
-    found = data.pixels(encoded(Image.new("CMYK", (16, 16), ink), "TIFF"), 16, 3)
+    found = data.pixels(encoded(Image.new("CMYK", (16, 16), ink), "TIFF"), (16, 16), 3)
     assert tuple(found[:, 5, 5].tolist()) == expected
 
 
@@ -136,7 +137,7 @@ def test_photograph_comes_upright(orientation, black):
     stored[:, :8] = 0
     exif = Image.Exif()
     exif[274] = orientation
-    found = data.pixels(encoded(Image.fromarray(stored), "JPEG", exif=exif, quality=100), 16, 1)[0].astype(int)
+    found = data.pixels(encoded(Image.fromarray(stored), "JPEG", exif=exif, quality=100), (16, 16), 1)[0].astype(int)
     expected = numpy.full((16, 16), 255)
     expected[black] = 0
     assert numpy.abs(found - expected).max() < 10  # JPEG
@@ -148,7 +149,7 @@ def test_middle_is_taken(upright):
     for part in range(3):
         thirds[:, 16 * part : 16 * (part + 1), part] = 255
     picture = Image.fromarray(thirds.transpose(1, 0, 2).copy() if upright else thirds)
-    found = data.pixels(encoded(picture), 16, 3)
+    found = data.pixels(encoded(picture), (16, 16), 3)
     assert (found[1] == 255).all() and (found[[0, 2]] == 0).all()
 
 
@@ -165,7 +166,7 @@ MODES = {"1": 1, "L": 200, "LA": (200, 255), "P": 0, "RGB": (10, 200, 30), "RGBA
 )
 def test_any_size_becomes_the_resolution_and_one_colour_stays_one_colour(width, height, mode, resolution, channels):
     picture = Image.new(mode, (width, height), MODES[mode])
-    found = data.pixels(encoded(picture), resolution, channels)
+    found = data.pixels(encoded(picture), (resolution, resolution), channels)
     assert found.shape == (channels, resolution, resolution) and found.dtype == numpy.uint8
     assert (found == found[:, :1, :1]).all()
     assert found.flags.c_contiguous
@@ -189,17 +190,17 @@ def test_arrays_lists_pictures_bytes_and_paths_are_the_same_picture(tmp_path):
         "path of a row": {"bytes": None, "path": str(file)},
     }
     for kind, cell in cells.items():
-        assert numpy.array_equal(data.pixels(cell, 16, 3), colour.transpose(2, 0, 1)), kind
+        assert numpy.array_equal(data.pixels(cell, (16, 16), 3), colour.transpose(2, 0, 1)), kind
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 1)])
 def test_grey_arrays_with_and_without_a_channel(shape):
     grey = noise(16, 16)
-    assert numpy.array_equal(data.pixels(grey.reshape(shape), 16, 1), grey[None])
+    assert numpy.array_equal(data.pixels(grey.reshape(shape), (16, 16), 1), grey[None])
 
 
 def test_array_with_alpha_lies_on_white():
-    assert set(data.pixels(numpy.zeros((16, 16, 4), numpy.uint8), 16, 3).flatten().tolist()) == {255}
+    assert set(data.pixels(numpy.zeros((16, 16, 4), numpy.uint8), (16, 16), 3).flatten().tolist()) == {255}
 
 
 @pytest.mark.parametrize(
@@ -216,14 +217,14 @@ def test_array_with_alpha_lies_on_white():
 )
 def test_arrays_that_are_no_picture_are_refused(array):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        data.pixels(array, 16, 3)
+        data.pixels(array, (16, 16), 3)
     assert str(caught.value)
 
 
 @pytest.mark.parametrize("cell", [None, {"bytes": None, "path": None}])
 def test_empty_cell_is_refused(cell):
     with pytest.raises(ValueError, match="empty"):
-        data.pixels(cell, 16, 3)
+        data.pixels(cell, (16, 16), 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
@@ -232,21 +233,21 @@ def test_empty_cell_is_refused(cell):
 def test_cut_off_picture_is_refused(kind, share):
     whole = encoded(Image.fromarray(noise(32, 32)), kind)
     with pytest.raises(BROKEN):
-        data.pixels(whole[: int(len(whole) * share)], 32, 1)
+        data.pixels(whole[: int(len(whole) * share)], (32, 32), 1)
 
 
 def test_text_that_calls_itself_png_is_refused(tmp_path):
     file = tmp_path / "words.png"
     file.write_text("not a picture")
     with pytest.raises(BROKEN):
-        data.pixels(file, 16, 3)
+        data.pixels(file, (16, 16), 3)
 
 
 def test_png_of_a_size_that_fills_the_memory_is_refused_as_a_row_that_cannot_be_used():
     header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     with pytest.raises(BROKEN):
-        data.pixels(bomb + encoded(Image.new("L", (1, 1)))[33:], 16, 1)
+        data.pixels(bomb + encoded(Image.new("L", (1, 1)))[33:], (16, 16), 1)
 
 
 # --- columns ---
@@ -310,23 +311,39 @@ def test_class_names_come_from_the_declaration_in_its_order():
     assert names == ("zebra", "ant")
 
 
+def label(value, classes=("a", "b"), conditional=True):
+    """What `labelled` makes of a cell."""
+    config = ClassConditionalConfig(conditional, "label", classes)
+    encoded = columns.labelled({"real": 1}, {"label": value}, config)
+    return None if encoded is None else encoded["label"]
+
+
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=1, max_size=10))
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=10))
 def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
     names = columns.class_names(table(label=words), "label")
-    assert names == tuple(sorted(set(words)))
-    assert [names[columns.class_number(word, names)] for word in words] == words
+    assert set(names) == set(words) and names == tuple(sorted(names, key=columns.by_number))
+    assert [names[label(word, names)] for word in words] == words
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=10))
-def test_class_names_of_numbers_reach_from_0_to_the_largest(numbers):
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=10))
+def test_class_names_of_numbers_are_the_numbers_that_occur(numbers):
     names = columns.class_names(table(label=numbers), "label")
-    assert names == tuple(str(number) for number in range(max(numbers) + 1))
-    assert [columns.class_number(number, names) for number in numbers] == numbers
+    assert names == tuple(str(number) for number in sorted(set(numbers)))
+    assert [names[label(number, names)] for number in numbers] == list(map(str, numbers))
 
 
-@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0], [None, "a"]], ids=["negative", "floats", "missing"])
+def test_names_keep_their_zeros_and_numbers_are_in_order():
+    assert columns.class_names(table(label=["10", "007", "7", "2"]), "label") == ("2", "007", "7", "10")
+
+
+def test_a_declared_class_that_does_not_occur_is_none():
+    declared = datasets.ClassLabel(names=["zebra", "ant", "bee"])
+    assert columns.class_names(table(label=([0, 2, 2], declared)), "label") == ("zebra", "bee")
+
+
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0]], ids=["negative", "floats"])
 def test_what_is_no_class_is_refused_with_the_value(values):
     with pytest.raises(UserError, match=r"column 'label' holds"):
         columns.class_names(table(label=values), "label")
@@ -337,10 +354,21 @@ def test_stream_without_declared_classes_is_refused():
         columns.class_names(table(label=[1]).to_iterable_dataset(), "label")
 
 
-@pytest.mark.parametrize("value", [-1, 2, "c", None, 1.5])
-def test_label_out_of_range_is_refused(value):
-    with pytest.raises(ValueError, match="is not one of the 2 classes a, b"):
-        columns.class_number(value, ("a", "b"))
+@pytest.mark.parametrize("value", ["c", 2, 1.5])
+def test_row_of_another_class_is_left_out_where_classes_are_needed(value):
+    assert label(value) is None and label(value, conditional=False) == columns.UNLABELLED
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_empty_label_is_an_error_where_classes_are_needed(value):
+    with pytest.raises(ValueError, match="its class, is empty"):
+        label(value)
+    assert label(value, conditional=False) == columns.UNLABELLED
+
+
+def test_columns_are_found_in_any_case_and_with_spaces_around_them():
+    assert columns.find_label_column(table(**{" Label ": ["a"]}), None) == " Label "
+    assert columns.named(table(Caption=["a"]), "caption", "text_column") == "Caption"
 
 
 # --- grey or colour ---
@@ -370,7 +398,7 @@ def test_grey_dataset_has_one_channel_and_broken_pictures_do_not_count():
 def test_digits_are_the_1797_of_scikit_learn():
     digits = data.digits()
     assert len(digits) == 1797 and digits.features["label"].names == [str(digit) for digit in range(10)]
-    first = data.pixels(digits[0]["image"], 8, 1)[0]
+    first = data.pixels(digits[0]["image"], (8, 8), 1)[0]
     # The first digit's first row in scikit-learn: 0 0 5 13 9 1 0 0 of 16.
     assert first[0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0] and digits[0]["label"] == 0
 
@@ -393,5 +421,7 @@ def test_transparency_and_mixed_sizes_are_reported():
     cells = [Image.new("RGBA", (20, 30)), Image.new("L", (10, 40)), Image.new("RGB", (64, 8))]
     features = datasets.Features(image=datasets.Image())
     note = fitted_note(ImageModality(), datasets.Dataset.from_dict({"image": cells}, features))
-    assert note.startswith("3 pictures of 8 x 10 to 40 x 64 pixels; each as 32 x 32, colour; transparency ")
+    assert note.startswith(
+        "3 pictures of 8 x 10 to 40 x 64 pixels; each as 32 x 32, colour, center cropped; transparency "
+    )
     assert "composited on white in 1;" in note

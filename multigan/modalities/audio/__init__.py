@@ -29,7 +29,10 @@ class Audio(Modality):
     Config = AudioConfig
     config: AudioConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
-    file_endings = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+    file_endings = (
+        *(".wav", ".w64", ".rf64", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
+        *(".aif", ".aiff", ".aifc", ".au", ".caf"),
+    )
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
     # From the recipe with which SpecGAN learned the drums.
     training_defaults: ClassVar[Mapping[str, Any]] = {
@@ -64,20 +67,16 @@ class Audio(Modality):
         )
         return decision.notes
 
-    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
         from multigan.modalities.audio import data
 
         config = self.config
         assert config.audio_column and config.sampling_rate and config.channels  # set by fit
-        encoded: dict[str, numpy.ndarray | int] = {
-            "real": data.decode(
-                row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
-            )
-        }
-        if config.label_column is not None:
-            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
-        return encoded
+        real = data.decode(
+            row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
+        )
+        return columns.labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
         names = ("sampling_rate", "channels", "normalization", "trim", "audio_column", "label_column", "classes")

@@ -23,19 +23,20 @@ from scipy.signal import resample_poly
 from torchaudio.transforms import Resample
 from tqdm import tqdm
 
-from multigan.columns import AnyDataset, find_column
+from multigan.columns import AnyDataset, find_column, path_of
 from multigan.errors import UserError
 from multigan.modalities.audio.config import HIGHEST, LOWEST
 from multigan.modalities.audio.output import to_int16
 
 Crop: TypeAlias = Literal["start", "random"]
 
-AUDIO_NAMES = ("audio", "sound", "recording", "speech", "clip", "file", "path", "wav", "flac", "mp3", "ogg")
+AUDIO_NAMES = ("file", "audio", "sound", "recording", "speech", "clip", "path", "wav", "flac", "mp3", "ogg")
 STREAM_LOOKED_AT = 256  # sounds of a stream that are inspected
 ROWS = 256  # inspected between two updates of the progress bar
 MOST_PHASES = 2000  # resampling filters for two rates: with few common factors they would fill the memory
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
 UNKNOWN_SIZE = 0x7FFFF000  # frames in the header of a file that was written to a pipe (SoX), or more (others)
+SILENT = 1e-4  # of full scale, -80 dB: what is quieter, a constant offset aside, is no sound
 IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: without a length in the header it is only estimated
 PROPOSED = (4096, 8192, 16384, 32768, 65536)
 LENGTH_OF_PIECES = 16384  # of sounds too long to be generated whole
@@ -68,9 +69,10 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
         raise ValueError("the cell is empty")
     if not isinstance(value, bytes | str | Path):
         raise ValueError(f"a cell of {type(value).__name__} is no sound: expected a file, its path or its bytes")
-    if isinstance(value, str | Path) and not Path(value).is_file():
+    value = value if isinstance(value, bytes) else path_of(value)
+    if isinstance(value, Path) and not value.is_file():
         raise ValueError("there is no such file")
-    if not isinstance(value, bytes) and not Path(value).stat().st_size:
+    if isinstance(value, Path) and not value.stat().st_size:
         raise ValueError("the file is empty")
     try:
         with soundfile.SoundFile(io.BytesIO(value) if isinstance(value, bytes) else value) as file:
@@ -150,12 +152,12 @@ def read(value: Any) -> tuple[numpy.ndarray, int]:
         samples, rate = read_array(value)
     else:
         with open_sound(value) as file:
-            samples = file.read(dtype="float64", always_2d=True)
+            samples = file.read(file.frames, dtype="float64", always_2d=True)  # GSM is not to be read without a number
             rate, expected, doubt = file.samplerate, file.frames, IN_DOUBT.get(file.format, 0)
         if len(samples) + doubt < expected:
             raise ValueError(f"the file is cut off: {len(samples):,} of {expected:,} samples can be read")
-    if not samples.any():
-        raise ValueError("the file is silent" if len(samples) else "the file holds no samples")
+    if not len(samples):
+        raise ValueError("the file holds no samples")
     if not numpy.isfinite(samples).all():
         raise ValueError("some samples are not finite numbers")
     if samples.shape[1] > 2:
@@ -179,8 +181,11 @@ def decode(
         ValueError: It cannot be used, and why.
     """
     samples, own_rate = read(value)
+    mixed = ", mixed to mono" if samples.shape[1] > channels else ""
     if samples.shape[1] != channels:
         samples = samples.mean(1, keepdims=True) if channels == 1 else samples.repeat(2, axis=1)
+    if numpy.abs(samples - samples.mean(0)).max() < SILENT:
+        raise ValueError(f"the file is silent{mixed}: under -80 dB of full scale, a constant offset aside")
     if own_rate != rate:
         samples = resampled(samples, own_rate, rate)
     peak = numpy.abs(samples).max()

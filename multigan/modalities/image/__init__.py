@@ -29,12 +29,15 @@ def digits() -> datasets.Dataset:
 
 
 class Image(Modality):
-    """Pictures: a sample is ``(channels, resolution, resolution)`` in [-1, 1]."""
+    """Pictures: a sample is ``(channels, height, width)`` in [-1, 1]."""
 
     Config = ImageConfig
     config: ImageConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
-    file_endings = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+    file_endings = (
+        *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif"),
+        *(".bmp", ".gif", ".tga", ".tif", ".tiff", ".ppm", ".pgm", ".dcm", ".dicom"),
+    )
     size_settings = ("resolution", "generator_width", "discriminator_width")
     # Gave the best variety on the digits; see the recipes.
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
@@ -48,39 +51,35 @@ class Image(Modality):
             dataset, self.config.label_column, self.config.classes, self.config.conditional
         )
         found = data.scan(dataset, image_column)
-        channels = self.config.channels or (3 if found.colour else 1)
+        channels = self.config.channels or (3 if found.colour and self.config.bits == 8 else 1)
         self.config = replace(
             self.config, image_column=image_column, label_column=label_column, channels=channels, classes=classes
         )
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         augmented = any(True for _ in self._augmentations())
-        return [data.report(found, rows, self.config.resolution, channels, len(classes), augmented)]
+        return [data.report(found, rows, self.config, len(classes), augmented)]
 
-    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int]:
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan import columns
         from multigan.modalities.image import data
 
         config = self.config
         assert config.image_column and config.channels  # set by fit
-        encoded: dict[str, numpy.ndarray | int] = {
-            "real": data.pixels(row[config.image_column], config.resolution, config.channels)
-        }
-        if config.label_column is not None:
-            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
-        return encoded
+        real = data.pixels(row[config.image_column], config.sides, config.channels, config.fit, config.bits)
+        return columns.labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
-        names = ("resolution", "image_column", "label_column", "channels", "classes")
+        names = ("resolution", "fit", "image_column", "label_column", "channels", "bits", "classes")
         return {name: getattr(self.config, name) for name in names}
 
     def to_sample(self, real: Tensor) -> Tensor:
         import torch
 
-        return real.to(torch.get_default_dtype()) / 127.5 - 1
+        return real.to(torch.get_default_dtype()) / (127.5 if self.config.bits == 8 else 32767.5) - 1
 
     @property
     def _sides(self) -> tuple[int, int]:
-        return self.config.resolution, self.config.resolution
+        return self.config.sides
 
     def generator(self) -> nn.Module:
         from multigan.modalities.image.networks import FullyConnectedGenerator
@@ -128,12 +127,12 @@ class Image(Modality):
     def to_outputs(self, samples: Tensor) -> list[Picture]:
         from multigan.modalities.image import output
 
-        return output.pictures(samples)
+        return output.pictures(samples, self.config.bits)
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.modalities.image import output
 
-        return output.save(batches, folder)
+        return output.save(batches, folder, self.config.bits)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
         from multigan.modalities.image import output

@@ -24,7 +24,11 @@ def affine(samples: Tensor, numbers: Tensor, rotation: float, scaling: float, sh
     angle, size = angle * math.radians(rotation), (1 + scaling) ** size
     cosine, sine = angle.cos() / size, angle.sin() / size
     # The grid spans [-1, 1], so a share of the side is twice as much there.
-    rows = [torch.stack([cosine, -sine, 2 * shift * across], 1), torch.stack([sine, cosine, 2 * shift * down], 1)]
+    longer = samples.shape[2] / samples.shape[3]  # and the sides of a rectangle are both 2 long there
+    rows = [
+        torch.stack([cosine, -sine * longer, 2 * shift * across], 1),
+        torch.stack([sine / longer, cosine, 2 * shift * down], 1),
+    ]
     grid = affine_grid(torch.stack(rows, 1), list(samples.shape), align_corners=False)
     return grid_sample(samples, grid.to(samples.dtype), padding_mode="border", align_corners=False)
 
@@ -43,10 +47,12 @@ def color(samples: Tensor, numbers: Tensor, strength: float) -> Tensor:
     """Change brightness, saturation and contrast of each picture by its own random amounts.
 
     Args:
-        samples: ``(B, C, H, W)`` in [-1, 1].
+        samples: ``(B, C, H, W)`` in [-1, 1]; a fourth channel, transparency, stays as it is.
         numbers: ``(B, 3)``, uniform in [0, 1): brightness, saturation, contrast.
         strength: The most that brightness is moved by, and, as a share, that the other two are.
     """
+    if samples.shape[1] == 4:
+        return torch.cat([color(samples[:, :3], numbers, strength), samples[:, 3:]], 1)
     brightness, saturation, contrast = (strength * (2 * numbers - 1)).view(-1, 3, 1, 1, 1).unbind(1)
     samples = samples + brightness
     grey = samples.mean(1, keepdim=True)

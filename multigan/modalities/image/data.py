@@ -1,19 +1,29 @@
 """Rows of a dataset as pixels: decoding any picture, the built-in digits."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import numpy
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from multigan.columns import AnyDataset, find_column
+from multigan.columns import AnyDataset, find_column, path_of
+from multigan.modalities.image.config import ImageConfig
+from multigan.modalities.image.dicom import is_dicom, open_dicom
 
-IMAGE_NAMES = ("image", "img", "picture", "photo", "file", "pixel_values", "pixels", "png", "jpg", "webp")
+IMAGE_NAMES = ("file", "image", "img", "picture", "photo", "pixel_values", "pixels", "png", "jpg", "webp")
 STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before training
 SCANNED = 20_000  # pictures that are inspected once colour has been found
+SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may show as 32
+HEIC = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # brands, from the ninth byte on
 FEW = 5_000  # pictures that a discriminator without augmentation soon memorizes: Karras et al. 2020, ADA
+
+with contextlib.suppress(ImportError):  # the extra heic
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 # A photograph of 180 million pixels is a picture; PIL would warn of an attack at half of that.
 Image.MAX_IMAGE_PIXELS = 200_000_000
@@ -65,25 +75,29 @@ def scan(dataset: AnyDataset, column: str) -> Scan:
     return Scan(len(sizes), colour, transparent, smallest, largest)
 
 
-def report(found: Scan, count: int | None, resolution: int, channels: int, classes: int, augmented: bool) -> str:
+def report(found: Scan, count: int | None, config: ImageConfig, classes: int, augmented: bool) -> str:
     """What was found in a dataset of pictures and how they are converted, in one line.
 
     Args:
         found: What the pictures are.
         count: How many there are; None for a stream.
-        resolution: That they are brought to.
-        channels: That they are brought to.
+        config: What they are brought to.
         classes: How many classes they have, 0 for none.
         augmented: Whether any augmentation is on.
     """
+    kind = {1: "grey", 3: "colour", 4: "colour and transparency"}[config.channels or 3]
+    kind += f" of {config.bits} bits" if config.bits != 8 else ""
+    if found.smallest != config.sides and not same_shape(found, config.sides):
+        kind += {"crop": ", center cropped", "pad": ", padded", "stretch": ", stretched"}[config.fit]
+    how_many = "a stream of" if count is None else f"{count:,}"
     sides = ["{} x {}".format(*size) for size in dict.fromkeys((found.smallest, found.largest))]
     parts = [
-        f"{'a stream of' if count is None else f'{count:,}'} pictures of {' to '.join(sides)} pixels",
-        f"each as {resolution} x {resolution}, {'grey' if channels == 1 else 'colour'}",
+        f"{how_many} picture{'s' * (count != 1)} of {' to '.join(sides)} pixels",
+        f"each as {' x '.join(map(str, config.sides))}, {kind}",
     ]
     if classes:
-        parts.append(f"{classes} classes")
-    if found.transparent:
+        parts.append(f"{classes} class{'es' * (classes != 1)}")
+    if found.transparent and config.channels != 4:
         parts.append(f"transparency composited on white in {found.transparent:,}")
     if count is not None and found.looked_at < count:
         parts.append(f"{found.looked_at:,} of them looked at")
@@ -93,6 +107,11 @@ def report(found: Scan, count: int | None, resolution: int, channels: int, class
             "--model.shift 0.05 augment them, and so does --model.flip true where mirror images are plausible"
         )
     return "; ".join(parts)
+
+
+def same_shape(found: Scan, sides: tuple[int, int]) -> bool:
+    """Whether all pictures have the proportions of the sides."""
+    return all(size[0] * sides[1] == size[1] * sides[0] for size in (found.smallest, found.largest))
 
 
 def is_colour(picture: Image.Image) -> bool:
@@ -117,8 +136,16 @@ def open_picture(value: Any) -> Image.Image:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes | str | Path):
+        value = value if isinstance(value, bytes) else path_of(value)
+        if is_dicom(value):
+            return open_dicom(value)
         try:
             return Image.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+        except UnidentifiedImageError as error:
+            content = value if isinstance(value, bytes) else value.read_bytes()
+            if content[4:8] == b"ftyp" and content[8:12] in HEIC:
+                raise ValueError("HEIC pictures need pip install 'multigan[heic]'") from error
+            raise
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from error
     if isinstance(value, Image.Image):
@@ -137,25 +164,53 @@ def open_picture(value: Any) -> Image.Image:
     return Image.fromarray(array.astype(numpy.uint8))
 
 
-def pixels(value: Any, resolution: int, channels: int) -> numpy.ndarray:
-    """Any picture -> uint8 ``(channels, resolution, resolution)``: upright, on white, scaled, center cropped.
+def pixels(value: Any, sides: tuple[int, int], channels: int, fit: str = "crop", bits: int = 8) -> numpy.ndarray:
+    """Any picture -> uint8, or uint16, ``(channels, *sides)``: upright, scaled, cropped, padded or stretched.
+
+    Transparency is composited on white, or kept in a fourth channel; what cannot be seen is white.
 
     Raises:
         OSError: It is broken, or not a picture.
         ValueError: The cell is empty or of an unknown kind.
     """
     with open_picture(value) as opened:
+        kind = opened.format
         picture = ImageOps.exif_transpose(opened)
-    picture = flatten(picture).convert("L" if channels == 1 else "RGB")
-    picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.BICUBIC)
-    array = numpy.asarray(picture)
-    return array[None] if channels == 1 else numpy.ascontiguousarray(array.transpose(2, 0, 1))
+    picture.format = kind
+    if bits == 16:
+        array = numpy.asarray(fitted(sixteen_bits(picture), sides, fit)).round().clip(0, 65535).astype(numpy.uint16)
+    elif channels == 4:
+        array = numpy.array(fitted(picture.convert("RGBA"), sides, fit))
+        array[array[..., 3] == 0] = 255, 255, 255, 0
+    else:
+        array = numpy.asarray(fitted(flatten(picture).convert("L" if channels == 1 else "RGB"), sides, fit))
+    return array[None] if array.ndim == 2 else numpy.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def fitted(picture: Image.Image, sides: tuple[int, int], fit: str) -> Image.Image:
+    """A picture of these sides, height and width."""
+    size = sides[1], sides[0]
+    if fit == "stretch":
+        return picture.resize(size, Image.Resampling.BICUBIC)
+    if fit == "pad":
+        white: Any = {"L": 255, "F": 65535.0, "RGB": (255, 255, 255), "RGBA": (255, 255, 255, 0)}[picture.mode]
+        return ImageOps.pad(picture, size, Image.Resampling.BICUBIC, white)
+    return ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
+
+
+def sixteen_bits(picture: Image.Image) -> Image.Image:
+    """Grey from 0 to 65,535, as floats, which can be scaled."""
+    if picture.mode.startswith("I") and (picture.mode != "I" or picture.format in SIXTEEN_BITS):
+        return Image.fromarray(numpy.asarray(picture, numpy.float32))
+    return Image.fromarray(numpy.asarray(flatten(picture).convert("L"), numpy.float32) * 257)
 
 
 def flatten(picture: Image.Image) -> Image.Image:
     """Eight bits per channel, transparent parts on white."""
     if picture.mode == "F":
         raise ValueError("float images have no defined range: save it with 8 or 16 bits per channel")
+    if picture.mode == "I" and picture.format not in SIXTEEN_BITS:
+        raise ValueError("images of 32-bit numbers have no defined range: save it with 8 or 16 bits per channel")
     if picture.mode.startswith("I"):  # 16 bits
         return Image.fromarray((numpy.asarray(picture, numpy.float64) / 257).round().clip(0, 255).astype(numpy.uint8))
     if is_transparent(picture):

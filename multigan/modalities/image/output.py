@@ -12,17 +12,20 @@ from torchvision.utils import make_grid
 from multigan.files import write_numbered
 
 
-def pictures(samples: Tensor) -> list[Image.Image]:
-    """``(N, C, H, W)`` in [-1, 1] -> N PIL images, grey or RGB."""
-    pixels = ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+def pictures(samples: Tensor, bits: int = 8) -> list[Image.Image]:
+    """``(N, C, H, W)`` in [-1, 1] -> N PIL images: grey of 8 or 16 bits, RGB or RGBA."""
+    most = 2**bits - 1
+    values = ((samples.double() + 1) * (most / 2)) if bits == 16 else ((samples + 1) * (most / 2))
+    kind = torch.uint8 if bits == 8 else torch.int32
+    pixels = values.round().clamp(0, most).to(kind).permute(0, 2, 3, 1).contiguous().numpy().astype(f"uint{bits}")
     return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in pixels]
 
 
-def save(batches: Iterable[Tensor], folder: Path) -> list[Path]:
+def save(batches: Iterable[Tensor], folder: Path, bits: int = 8) -> list[Path]:
     """Write one PNG per sample: see `write_numbered`."""
 
     def write(batch: Tensor, names: list[Path]) -> None:
-        for picture, name in zip(pictures(batch), names, strict=True):
+        for picture, name in zip(pictures(batch, bits), names, strict=True):
             picture.save(name, compress_level=1)
 
     return write_numbered(batches, folder, ".png", write)

@@ -102,10 +102,7 @@ class Text(Modality):
         )
         if ids is None:
             return None
-        encoded: dict[str, numpy.ndarray | int] = {"real": ids}
-        if config.label_column is not None:
-            encoded["label"] = columns.class_number(row[config.label_column], config.classes)
-        return encoded
+        return columns.labelled({"real": ids}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
         names = ("vocabulary", "end", "length", "overlong", "text_column", "label_column", "classes")

@@ -1,0 +1,92 @@
+"""Reads pictures from arrays that numpy saved: .npz with labels, .npy without."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import datasets
+import numpy
+import pyarrow
+from PIL import Image
+
+from multigan.data.listing import shown, split_of
+from multigan.data.tables import dataset_of
+from multigan.errors import NoSplitError, UserError, first_line
+
+ENDINGS = (".npz", ".npy")
+PICTURES = ("images", "image", "x", "data", "arr")  # names of arrays, without the split
+LABELS = ("labels", "label", "y", "target", "targets")
+
+
+def read(file: Path, split: str) -> datasets.Dataset:
+    """The pictures of a split, as columns ``image`` (PNG) and, where there are labels, ``label``.
+
+    The names of arrays may name a split, at either end: ``train_images``, ``y_test``. Whole numbers up to 255 are 8
+    bits, up to 65,535 they are 16 bits, decided for the whole file.
+
+    Raises:
+        UserError: It cannot be read, or holds something else.
+        NoSplitError: It has no such split.
+    """
+    try:
+        with file.open("rb") as opened:
+            loaded = numpy.load(opened)
+            arrays = dict(loaded) if isinstance(loaded, Mapping) else {"images": loaded}
+        found = {parted(name): array for name, array in arrays.items()}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
+    pictures = {part: array for (part, name), array in found.items() if name in PICTURES and array.ndim in (3, 4)}
+    labels = {part: array for (part, name), array in found.items() if name in LABELS}
+    if not pictures:
+        there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise UserError(f"{shown(file)} has no array of pictures (N, H, W) or (N, H, W, C), named images or x: {there}")
+    wanted = split_of(split) or split
+    if set(pictures) == {None} and wanted == "train":
+        part = None
+    elif wanted in pictures:
+        part = wanted
+    else:
+        known = ", ".join(sorted(filter(None, pictures))) or "none"
+        raise NoSplitError(f"{shown(file)} has no split {split!r}: its splits are {known}")
+    whole = all(array.dtype.kind in "bui" and array.size and array.min() >= 0 for array in pictures.values())
+    most = max(int(array.max()) for array in pictures.values()) if whole else 2**16
+    if most > 65535:
+        kinds = ", ".join(sorted({str(array.dtype) for array in pictures.values()}))
+        raise UserError(
+            f"the pictures in {shown(file)} are {kinds}: expected whole numbers from 0 to 255, or to 65,535"
+        )
+    cells = [png(array, 8 if most < 256 else 16) for array in pictures[part]]
+    columns = {"image": pyarrow.array([{"bytes": cell, "path": None} for cell in cells], datasets.Image().pa_type)}
+    if part in labels:
+        columns["label"] = pyarrow.array(labels_of(labels[part], len(cells), file), "int64")
+    dataset = dataset_of(pyarrow.table(columns), [file], part)
+    return dataset.cast_column("image", datasets.Image(decode=False))
+
+
+def parted(name: str) -> tuple[str | None, str]:
+    """The split that the name of an array names, and the rest of it."""
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    splits = [word for word in words if split_of(word)]
+    return (split_of(splits[0]) if splits else None), "_".join(word for word in words if word not in splits)
+
+
+def png(array: numpy.ndarray, bits: int) -> bytes:
+    """A picture ``(H, W)`` or ``(H, W, C)``, or with the channels first, as PNG."""
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    file = io.BytesIO()
+    Image.fromarray(numpy.ascontiguousarray(array.astype(f"uint{bits}"))).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def labels_of(array: numpy.ndarray, count: int, file: Path) -> numpy.ndarray:
+    """Labels ``(N,)`` or ``(N, 1)`` as numbers ``(N,)``."""
+    if array.size != count or array.dtype.kind not in "bui":
+        raise UserError(f"the labels in {shown(file)} are {array.dtype} {array.shape}: expected {count} whole numbers")
+    return array.reshape(-1)

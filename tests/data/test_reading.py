@@ -1,0 +1,306 @@
+"""Holds what comes out of data that people have, from the folder to the encoded rows."""
+
+import json
+import os
+import socket
+
+import datasets
+import numpy
+import pytest
+import soundfile
+from PIL import Image, UnidentifiedImageError
+
+from multigan.columns import name_of, path_of
+from multigan.data.cache import cached
+from multigan.data.load import load
+from multigan.errors import UserError
+from multigan.modalities.audio import Audio, AudioConfig
+from multigan.modalities.image import Image as ImageModality
+from multigan.modalities.image import ImageConfig
+from multigan.modalities.text import Text, TextConfig
+
+
+def read(name, modality=None, split="train", skip_corrupt=False, **settings):
+    """The modality, the encoded rows, and what was said of them."""
+    modality = modality or ImageModality(ImageConfig(resolution=16, **settings))
+    said = []
+    rows = load(modality, str(name), None, split, False, said.append)
+    return modality, cached(rows, modality, skip_corrupt, said.append), said
+
+
+def counts(name, **options):
+    """How many rows each class has."""
+    modality, data, _ = read(name, **options)
+    return {one: int((data.label == number).sum()) for number, one in enumerate(modality.config.classes)}
+
+
+def write_rows(file, rows):
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+# --- classes ---
+
+
+def test_classes_map_by_name_between_splits_in_which_they_differ(pictures):
+    root = pictures("train/a/1.png", "train/b/2.png", "train/c/3.png", "test/b/4.png", "test/c/5.png", "test/c/6.png")
+    modality, _, _ = read(root, conditional=True)
+    _, test, _ = read(root, modality, "test")
+    assert [modality.config.classes[number] for number in test.label] == ["b", "c", "c"]
+
+
+def test_classes_map_by_name_where_the_declared_order_differs(tmp_path):
+    cell = Image.new("L", (8, 8))
+    for split, names in (("train", ["cat", "dog"]), ("test", ["dog", "cat"])):
+        features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=names))
+        data = {"image": [cell] * 3, "label": [names.index(name) for name in ("cat", "dog", "dog")]}
+        datasets.Dataset.from_dict(data, features=features).to_parquet(tmp_path / f"{split}.parquet")
+    modality, train, _ = read(tmp_path, conditional=True)
+    _, test, _ = read(tmp_path, modality, "test")
+    assert modality.config.classes == ("cat", "dog") and train.label.tolist() == test.label.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3, 3], [1990, 1991, 1992, 1992], ["007", "7", "x", "x"]], ids=str)
+def test_classes_are_the_values_that_occur(tmp_path, labels):
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    write_rows(tmp_path / "metadata.jsonl", [])
+    for kind in ("csv", "jsonl"):
+        root = tmp_path / kind
+        root.mkdir()
+        for number in range(4):
+            Image.new("L", (8, 8)).save(root / f"{number}.png")
+        rows = [{"file_name": f"{number}.png", "label": label} for number, label in enumerate(labels)]
+        if kind == "csv":
+            cells = "".join(f"{row['file_name']},{row['label']}\n" for row in rows)
+            (root / "metadata.csv").write_text(f"file_name,label\n{cells}")
+        else:
+            write_rows(root / "metadata.jsonl", rows)
+        assert list(counts(root).values()) == [1, 1, 2]
+
+
+def test_an_empty_label_is_an_error_with_its_row_where_it_is_needed(pictures):
+    root = pictures("1.png", "2.png", "3.png")
+    (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n3.png,\n")
+    with pytest.raises(UserError, match=r"row 2 .*3\.png\): the cell of 'label', its class, is empty"):
+        read(root, conditional=True)
+    modality, data, said = read(root)
+    assert modality.config.classes == ("a", "b") and len(data) == 3 and data.label is None
+    assert "labels are not used: 1 of 3 rows" in said[-1]
+
+
+def test_none_is_a_name(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("text,label\n" + "hello,None\nnull,happy\n" * 3)
+    modality, data, _ = read(file, Text(TextConfig(conditional=True)))
+    assert modality.config.classes == ("None", "happy") and data.label.tolist() == [0, 1] * 3
+
+
+# --- side files ---
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv"])
+def test_side_files_are_read(pictures, name):
+    root = pictures("1.png", "2.png", "3.png")
+    rows = [{"file_name": f"{number}.png", "label": label} for number, label in ((1, "a"), (2, "b"))]
+    if name.endswith("csv"):
+        (root / name).write_text("file_name,label\n1.png,a\n2.png,b\n")
+    elif name.endswith("jsonl"):
+        write_rows(root / name, rows)
+    else:
+        datasets.Dataset.from_list(rows).to_parquet(root / name)
+    modality, data, said = read(root)
+    assert modality.config.classes == ("a", "b") and data.label.tolist() == [0, 1]
+    assert f"left out of {root}: 1 not named in {name}" in said
+
+
+def test_a_side_file_above_the_folders_of_splits_is_read(pictures):
+    root = pictures("train/1.png", "train/2.png", "test/3.png")
+    (root / "metadata.csv").write_text("file_name,label\ntrain/1.png,a\ntrain/2.png,b\ntest/3.png,a\n")
+    modality, data, _ = read(root)
+    assert modality.config.classes == ("a", "b") and data.label.tolist() == [0, 1]
+    assert len(read(root, split="test")[1]) == 1
+
+
+def test_labels_without_a_column_of_files_are_mentioned(pictures):
+    root = pictures("1.png", "2.png")
+    (root / "labels.csv").write_text("a,b\n1,2\n")
+    _, data, said = read(root)
+    assert len(data) == 2 and said[0] == f"left out of {root}: 1 with other endings (.csv 1)"
+
+
+def test_the_file_wins_over_a_column_called_image(pictures):
+    root = pictures("1.png")
+    (root / "metadata.csv").write_text("file_name,image,label\n1.png,id1,a\n")
+    assert read(root)[0].config.image_column == "file"
+
+
+def test_a_file_named_twice_or_not_at_all_is_refused(pictures):
+    root = pictures("1.png")
+    for rows, said in (("1.png,a\n1.png,b\n", "names 1.png again"), (",a\n", "row 1 of .* names no file")):
+        (root / "metadata.csv").write_text(f"file_name,label\n{rows}")
+        with pytest.raises(UserError, match=said):
+            read(root)
+
+
+def test_a_named_file_that_is_missing_is_an_error_with_its_row(pictures):
+    root = pictures("1.png")
+    (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n")
+    with pytest.raises(UserError, match=r"row 1 \(.*2\.png\): No such file"):
+        read(root)
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("ending", [".avif", ".jfif", ".TGA", ".Webp"])
+def test_more_kinds_of_pictures_are_read(tmp_path, ending):
+    Image.new("RGB", (16, 16), (0, 200, 0)).save(tmp_path / f"1{ending}", {".jfif": "JPEG", ".TGA": "TGA"}.get(ending))
+    assert read(tmp_path)[1].real[0].reshape(3, -1).mean(1) == pytest.approx([0, 200, 0], abs=4)
+
+
+def test_heic_is_read(tmp_path):
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    Image.new("RGB", (64, 64), (0, 200, 0)).save(tmp_path / "1.HEIC", "HEIF")
+    assert read(tmp_path)[1].real[0].reshape(3, -1).mean(1) == pytest.approx([0, 200, 0], abs=8)
+
+
+def test_a_heic_without_its_plugin_says_what_to_install(tmp_path, monkeypatch):
+    def unknown(file):
+        raise UnidentifiedImageError
+
+    monkeypatch.setattr(Image, "open", unknown)
+    (tmp_path / "1.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+    with pytest.raises(UserError, match=r"row 0 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
+        read(tmp_path)
+
+
+def test_names_that_are_not_utf_8_are_read(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    for number in range(2):
+        Image.new("L", (16, 16), number).save(os.fsdecode(folder + b"/%d.png" % number))
+    assert len(read(tmp_path)[1]) == 2
+    file = os.fsdecode(folder)
+    assert str(path_of(name_of(file))) == file and name_of(file).encode()
+
+
+def test_other_files_are_no_danger(pictures, monkeypatch):
+    root = pictures("1.png")
+    (root / "script.py").write_text("raise SystemExit")
+    (root / "README.md").write_text("---\n: [x\n---\n")
+    (root / "x.png.part").write_text("")
+    with socket.socket(socket.AF_UNIX) as channel:
+        monkeypatch.chdir(root)  # names of sockets are short
+        channel.bind("a.png")
+        _, data, said = read(root)
+    assert len(data) == 1
+    assert said[0] == f"left out of {root}: 1 not regular files; 3 with other endings (.md 1, .py 1, .part 1)"
+
+
+def test_a_folder_of_notes_has_its_table_read_and_its_readme_not(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nhello you\n")
+    (tmp_path / "README.txt").write_text("what this is\n")
+    (tmp_path / "s.py").write_text("raise SystemExit")
+    _, data, said = read(tmp_path, Text(TextConfig()))
+    assert len(data) == 1 and said[0] == f"left out of {tmp_path}: 1 documents; 1 with other endings (.py 1)"
+
+
+def test_what_datasets_saved_is_read(tmp_path):
+    data = datasets.Dataset.from_dict({"text": ["hello you"] * 3})
+    data.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict(train=data, val=data.select([0])).save_to_disk(tmp_path / "two")
+    for name, split, rows in (("one", "train", 3), ("two", "train", 3), ("two", "validation", 1)):
+        assert len(read(tmp_path / name, Text(TextConfig()), split)[1]) == rows
+    with pytest.raises(UserError, match="no split 'test': it has train, val"):
+        read(tmp_path / "two", Text(TextConfig()), "test")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_dataset(name):
+    with pytest.raises(UserError, match="expected a built-in dataset, a folder, a file or a Hub id"):
+        read(name)
+
+
+def test_a_builtin_dataset_with_a_folder_of_its_name_says_which_it_is(pictures, monkeypatch):
+    monkeypatch.chdir(pictures("digits/1.png"))
+    assert "dataset 'digits' is the built-in one" in read("digits")[2][0]
+    assert len(read("digits/")[1]) == 1
+
+
+def test_an_output_within_the_dataset_is_no_data_and_changes_nothing(pictures, monkeypatch):
+    root = pictures("1.png", "2.png")
+    before = read(root)[1].digest
+    (root / "runs" / "a" / "samples").mkdir(parents=True)
+    for name in ("config.yaml", "metrics.jsonl"):
+        (root / "runs" / "a" / name).touch()
+    Image.new("L", (16, 16)).save(root / "runs" / "a" / "samples" / "step-1.png")
+    _, data, said = read(root)
+    assert data.digest == before and said[0] == f"left out of {root}: 3 of runs and models"
+
+
+# --- what a file holds ---
+
+
+def test_whole_numbers_of_32_bits_are_refused_and_of_16_are_not(tmp_path):
+    Image.fromarray(numpy.full((8, 8), 257 * 9, numpy.uint16)).save(tmp_path / "1.png")
+    assert set(read(tmp_path)[1].real.ravel()) == {9}
+    (tmp_path / "other").mkdir()
+    Image.fromarray(numpy.full((8, 8), 200, numpy.int32)).save(tmp_path / "other" / "1.tif")
+    with pytest.raises(UserError, match="32-bit numbers have no defined range"):
+        read(tmp_path / "other")
+
+
+def sound(file, samples, **options):
+    soundfile.write(file, samples, 8000, **options)
+
+
+WAVE = 0.5 * numpy.sin(numpy.arange(8000) / 5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (numpy.stack([WAVE, -WAVE], 1), "the file is silent, mixed to mono"),
+        (numpy.full(8000, 0.25), "the file is silent: under -80 dB of full scale, a constant offset aside"),
+        (WAVE * 1e-4, "the file is silent"),
+        (numpy.zeros(8000), "the file is silent: under"),
+    ],
+    ids=["opposite channels", "offset", "near silence", "silence"],
+)
+def test_silence_is_judged_as_it_will_be_heard(tmp_path, samples, said):
+    sound(tmp_path / "1.wav", samples, subtype="FLOAT")
+    with pytest.raises(UserError, match=rf"row 0 .*{said}"):
+        read(tmp_path, Audio(AudioConfig(channels=1)))
+
+
+def test_opposite_channels_are_no_silence_in_stereo(tmp_path):
+    sound(tmp_path / "1.wav", numpy.stack([WAVE, -WAVE], 1))
+    assert len(read(tmp_path, Audio(AudioConfig(channels=2)))[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [
+        (".wav", {"subtype": "GSM610"}),
+        (".w64", {"format": "W64"}),
+        (".oga", {"format": "OGG", "subtype": "VORBIS"}),
+        (".opus", {"format": "OGG", "subtype": "OPUS"}),
+        (".aifc", {"format": "AIFF"}),
+        (".AU", {"format": "AU"}),
+        (".caf", {"format": "CAF"}),
+    ],
+    ids=str,
+)
+def test_more_kinds_of_sounds_are_read(tmp_path, ending, options):
+    sound(tmp_path / f"1{ending}", WAVE, **options)
+    data = read(tmp_path, Audio(AudioConfig(length=4096, normalization="none")))[1]
+    assert numpy.sqrt((data.real / 32767) ** 2).mean() == pytest.approx(
+        1 / numpy.pi, rel=0.1
+    )  # of a sine of half scale
+
+
+def test_sounds_that_cannot_be_read_are_named_by_their_ending(tmp_path):
+    (tmp_path / "1.m4a").write_bytes(b"\0\0\0\x18ftypM4A ")
+    with pytest.raises(UserError, match=r"nothing usable .*with other endings \(\.m4a 1\)"):
+        read(tmp_path, Audio(AudioConfig()))
