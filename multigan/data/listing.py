@@ -138,6 +138,11 @@ def by_ending(listing: Listing, endings: Iterable[str]) -> None:
         listing.keep(kept, f"with other endings ({', '.join(parts)}{more})")
 
 
+def folders(root: Path, file: Path) -> tuple[str, ...]:
+    """The names of the folders from the root to a file; none for a file elsewhere, which a side file may name."""
+    return file.parts[len(root.parts) : -1] if file.is_relative_to(root) else ()
+
+
 def split_of(name: str) -> str | None:
     """The split that a folder of that name is, in any case; None if it is none."""
     return SPLITS.get(name.lower())
@@ -151,7 +156,7 @@ def split_depth(root: Path, files: Sequence[Path]) -> int | None:
     Raises:
         UserError: They could be classes as well.
     """
-    parts = [file.parts[len(root.parts) : -1] for file in files]
+    parts = [folders(root, file) for file in files]
     for depth in range(DEPTHS):
         found = [split_of(names[depth]) if len(names) > depth else None for names in parts]
         splits = {name for name in found if name}
@@ -190,7 +195,7 @@ def choose_split(listing: Listing, split: str, by_name: bool) -> None:
     root, wanted = listing.root, split_of(split) or split
     depth = split_depth(root, listing.files)
     if depth is not None:
-        places = [file.parts[len(root.parts) : -1] for file in listing.files]
+        places = [folders(root, file) for file in listing.files]
         names = [places_of[depth].lower() if len(places_of) > depth else "" for places_of in places]
     else:
         names = [split_of_file(file) or "" if by_name else "" for file in listing.files]

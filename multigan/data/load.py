@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,17 @@ from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset, name_of
 from multigan.data import arrays, tables
-from multigan.data.listing import Listing, by_ending, choose_split, modified, shown, split_depth, split_of, walk
+from multigan.data.listing import (
+    Listing,
+    by_ending,
+    choose_split,
+    folders,
+    modified,
+    shown,
+    split_depth,
+    split_of,
+    walk,
+)
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
@@ -101,14 +113,15 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
         return streamed(saved, streaming)
     listing = walk(path)
     endings = modality.file_endings
-    if any(file.suffix.lower() in endings for file in listing.files):
+    there = [file.suffix.lower() for file in listing.files]
+    kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
+    if any(ending in endings for ending in there):
         dataset: AnyDataset = streamed(from_examples(listing, endings, split, say), streaming)
+    elif sum(ending in arrays.ENDINGS for ending in there) == 1 and not any(ending in kinds for ending in there):
+        by_ending(listing, arrays.ENDINGS)
+        dataset = streamed(arrays.read(listing.files[0], split), streaming)
     else:
-        kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
         listing.keep([file for file in listing.files if not is_document(file)], "documents")
-        saved_arrays = [file for file in listing.files if file.suffix.lower() in arrays.ENDINGS]
-        if len(saved_arrays) == 1 and not any(file.suffix.lower() in kinds for file in listing.files):
-            return streamed(arrays.read(saved_arrays[0], split), streaming)
         by_ending(listing, kinds)
         if not listing.files:
             left = "".join(f" ({note})" for note in listing.notes())
@@ -157,42 +170,44 @@ def from_examples(listing: Listing, endings: Sequence[str], split: str, say: Say
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
     need a system library).
     """
-    root, sides = listing.root, side_files(listing)
+    sides = side_files(listing)
     by_ending(listing, endings)
     if not sides:
-        labels = folder_labels(root, listing.files)
-        beside = sum(file.parent == root for file in listing.files)
-        if 0 < beside < len(listing.files):
-            say(f"no classes: {beside:,} files are in {shown(root)} itself, beside its folders")
+        labels = folder_labels(listing)
         choose_split(listing, split, by_name=False)
-        return of_files(listing.files, {"label": [labels[file] for file in listing.files]} if labels else {})
+        names = {labels[file] for file in listing.files}
+        if len(set(labels.values())) == 1:
+            return of_files(listing.files, {})
+        if "." in names:
+            beside = sum(labels[file] == "." for file in listing.files)
+            say(f"no classes: {beside:,} files are beside the folders of {shown(listing.root)}, and in none of them")
+            return of_files(listing.files, {})
+        return of_files(listing.files, {"label": [labels[file] for file in listing.files]})
     rows = {file: values for side in sides for file, values in side_rows(side).items()}
-    found = set(listing.files)
-    names = ", ".join(sorted({side.name for side in sides}))
-    listing.keep([file for file in listing.files if file in rows], f"not named in {names}")
-    listing.files = [file for file in rows if file in found or not file.exists()]  # a missing one is an error later
+    names = {side.name for side in sides}
+    listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
+    listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
     choose_split(listing, split, by_name=False)
     columns = {name: [rows[file].get(name) for file in listing.files] for name in next(iter(rows.values()), {})}
     return of_files(listing.files, columns, sides)
 
 
-def folder_labels(root: Path, files: Sequence[Path]) -> dict[Path, str] | None:
-    """The class of each file, by its folder; None where the folders are no classes.
+def folder_labels(listing: Listing) -> dict[Path, str]:
+    """The folder of each file, as the name of its class; of the files in splits alone, where there are splits.
 
-    The name of a split, and folders that all files are in, are no part of a class's name. They are no classes where
-    there is only one, or where some files are in none.
+    The name of a split, and folders that all files are in, are no part of it; "." is left where nothing is.
     """
-    depth = split_depth(root, files)
-    parts = []
-    for file in files:
-        names = file.parts[len(root.parts) : -1]
-        in_split = depth is not None and len(names) > depth and split_of(names[depth])
-        parts.append(names[:depth] + names[depth + 1 :] if depth is not None and in_split else names)
-    common = 0
-    while all(len(names) > common and names[common] == parts[0][common] for names in parts):
-        common += 1
-    labels = {file: shown(Path(*names[common:])) for file, names in zip(files, parts, strict=True)}
-    return labels if len(set(labels.values())) > 1 and "." not in labels.values() else None
+    depth = split_depth(listing.root, listing.files)
+    parts = {}
+    for file in listing.files:
+        names = folders(listing.root, file)
+        if depth is None:
+            parts[file] = names
+        elif len(names) > depth and split_of(names[depth]):
+            parts[file] = names[:depth] + names[depth + 1 :]
+    shared = takewhile(lambda names: len(set(names)) == 1, zip(*parts.values(), strict=False))
+    common = len(list(shared))
+    return {file: shown(Path(*names[common:])) for file, names in parts.items()}
 
 
 def side_files(listing: Listing) -> list[Path]:
@@ -202,7 +217,8 @@ def side_files(listing: Listing) -> list[Path]:
         for file in listing.files:
             if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or file_column(file)):
                 chosen[file.parent] = file
-    listing.files = [file for file in listing.files if file not in set(chosen.values())]
+    taken = set(chosen.values())
+    listing.files = [file for file in listing.files if file not in taken]
     return [chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts))]
 
 
@@ -227,7 +243,7 @@ def side_rows(side: Path) -> dict[Path, dict[str, Any]]:
         name = row.pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
-        file = side.parent / name
+        file = Path(os.path.normpath(side.parent / name))
         if file in rows:
             raise UserError(f"row {number} of {shown(side)} names {name} again")
         rows[file] = row

@@ -304,3 +304,42 @@ def test_sounds_that_cannot_be_read_are_named_by_their_ending(tmp_path):
     (tmp_path / "1.m4a").write_bytes(b"\0\0\0\x18ftypM4A ")
     with pytest.raises(UserError, match=r"nothing usable .*with other endings \(\.m4a 1\)"):
         read(tmp_path, Audio(AudioConfig()))
+
+
+# --- what lies beside ---
+
+
+def test_classes_within_splits_are_kept_with_files_beside_the_splits(pictures):
+    root = pictures("train/a/1.png", "train/b/2.png", "test/a/3.png", "logo.png")
+    modality, data, said = read(root)
+    assert modality.config.classes == ("a", "b") and len(data) == 2
+    assert said[0] == f"left out of {root}: 1 beside the folders of the splits; 1 in split test"
+
+
+def test_files_beside_folders_of_classes_are_said(pictures):
+    root = pictures("a/1.png", "b/2.png", "3.png")
+    modality, data, said = read(root)
+    assert modality.config.classes == () and len(data) == 3
+    assert said[0] == f"no classes: 1 files are beside the folders of {root}, and in none of them"
+
+
+def test_side_files_may_name_files_by_way_of_another_folder(pictures):
+    root = pictures("a/1.png", "b/2.png")
+    (root / "a" / "metadata.csv").write_text("file_name,label\n1.png,x\n../b/2.png,y\n")
+    modality, data, _ = read(root)
+    assert modality.config.classes == ("x", "y") and len(data) == 2
+
+
+def test_a_row_that_names_another_kind_of_file_is_an_error_and_not_dropped(pictures):
+    root = pictures("1.png")
+    (root / "notes.txt").write_text("no picture")
+    (root / "metadata.csv").write_text("file_name,label\n1.png,a\nnotes.txt,b\n")
+    with pytest.raises(UserError, match=r"row 1 \(.*notes\.txt\)"):
+        read(root)
+
+
+def test_arrays_in_a_folder_say_what_else_is_there(tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.zeros((2, 16, 16), numpy.uint8))
+    (tmp_path / "LICENSE.md").touch()
+    _, data, said = read(tmp_path)
+    assert len(data) == 2 and said[0] == f"left out of {tmp_path}: 1 with other endings (.md 1)"
