@@ -53,7 +53,7 @@ class Listing:
     def notes(self) -> list[str]:
         """What was left out, as a line."""
         parts = [f"{count:,} {reason}" for reason, count in sorted(self.left_out.items()) if count]
-        return [f"left out of {shown(self.root)}: {'; '.join(parts)}"] if parts else []
+        return [f"files left out of {shown(self.root)}: {'; '.join(parts)}"] if parts else []
 
 
 def walk(root: Path) -> Listing:

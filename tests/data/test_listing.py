@@ -71,7 +71,7 @@ def test_hidden_files_and_what_macos_adds_are_counted(tmp_path):
     root = made(tmp_path, "1.png", "._1.png", ".git/a/b", ".git/c", "__MACOSX/._1.png", ".DS_Store")
     listing = walk(root)
     assert relative(listing) == ["1.png"] and listing.left_out == {"hidden": 5}
-    assert listing.notes() == [f"left out of {root}: 5 hidden"]
+    assert listing.notes() == [f"files left out of {root}: 5 hidden"]
 
 
 def test_runs_models_and_pictures_of_evaluations_are_no_data(tmp_path):

@@ -109,7 +109,7 @@ def test_side_files_are_read(pictures, name):
         datasets.Dataset.from_list(rows).to_parquet(root / name)
     modality, data, said = read(root)
     assert modality.config.classes == ("a", "b") and data.label.tolist() == [0, 1]
-    assert f"left out of {root}: 1 not named in {name}" in said
+    assert f"files left out of {root}: 1 not named in {name}" in said
 
 
 def test_a_side_file_above_the_folders_of_splits_is_read(pictures):
@@ -124,7 +124,7 @@ def test_labels_without_a_column_of_files_are_mentioned(pictures):
     root = pictures("1.png", "2.png")
     (root / "labels.csv").write_text("a,b\n1,2\n")
     _, data, said = read(root)
-    assert len(data) == 2 and said[0] == f"left out of {root}: 1 with other endings (.csv 1)"
+    assert len(data) == 2 and said[0] == f"files left out of {root}: 1 with other endings (.csv 1)"
 
 
 def test_the_file_wins_over_a_column_called_image(pictures):
@@ -195,7 +195,7 @@ def test_other_files_are_no_danger(pictures, monkeypatch):
         channel.bind("a.png")
         _, data, said = read(root)
     assert len(data) == 1
-    assert said[0] == f"left out of {root}: 1 not regular files; 3 with other endings (.md 1, .py 1, .part 1)"
+    assert said[0] == f"files left out of {root}: 1 not regular files; 3 with other endings (.md 1, .py 1, .part 1)"
 
 
 def test_a_folder_of_notes_has_its_table_read_and_its_readme_not(tmp_path):
@@ -203,7 +203,7 @@ def test_a_folder_of_notes_has_its_table_read_and_its_readme_not(tmp_path):
     (tmp_path / "README.txt").write_text("what this is\n")
     (tmp_path / "s.py").write_text("raise SystemExit")
     _, data, said = read(tmp_path, Text(TextConfig()))
-    assert len(data) == 1 and said[0] == f"left out of {tmp_path}: 1 documents; 1 with other endings (.py 1)"
+    assert len(data) == 1 and said[0] == f"files left out of {tmp_path}: 1 documents; 1 with other endings (.py 1)"
 
 
 def test_what_datasets_saved_is_read(tmp_path):
@@ -236,7 +236,7 @@ def test_an_output_within_the_dataset_is_no_data_and_changes_nothing(pictures, m
         (root / "runs" / "a" / name).touch()
     Image.new("L", (16, 16)).save(root / "runs" / "a" / "samples" / "step-1.png")
     _, data, said = read(root)
-    assert data.digest == before and said[0] == f"left out of {root}: 3 of runs and models"
+    assert data.digest == before and said[0] == f"files left out of {root}: 3 of runs and models"
 
 
 # --- what a file holds ---
@@ -313,7 +313,7 @@ def test_classes_within_splits_are_kept_with_files_beside_the_splits(pictures):
     root = pictures("train/a/1.png", "train/b/2.png", "test/a/3.png", "logo.png")
     modality, data, said = read(root)
     assert modality.config.classes == ("a", "b") and len(data) == 2
-    assert said[0] == f"left out of {root}: 1 beside the folders of the splits; 1 in split test"
+    assert said[0] == f"files left out of {root}: 1 beside the folders of the splits; 1 in split test"
 
 
 def test_files_beside_folders_of_classes_are_said(pictures):
@@ -342,4 +342,4 @@ def test_arrays_in_a_folder_say_what_else_is_there(tmp_path):
     numpy.save(tmp_path / "a.npy", numpy.zeros((2, 16, 16), numpy.uint8))
     (tmp_path / "LICENSE.md").touch()
     _, data, said = read(tmp_path)
-    assert len(data) == 2 and said[0] == f"left out of {tmp_path}: 1 with other endings (.md 1)"
+    assert len(data) == 2 and said[0] == f"files left out of {tmp_path}: 1 with other endings (.md 1)"
