@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -183,7 +184,7 @@ def from_examples(listing: Listing, endings: Sequence[str], split: str, say: Say
             say(f"no classes: {beside:,} files are beside the folders of {shown(listing.root)}, and in none of them")
             return of_files(listing.files, {})
         return of_files(listing.files, {"label": [labels[file] for file in listing.files]})
-    rows = {file: values for side in sides for file, values in side_rows(side).items()}
+    rows = {file: values for side in sides for file, values in side_rows(side, listing.files).items()}
     names = {side.name for side in sides}
     listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
     listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
@@ -229,8 +230,8 @@ def file_column(side: Path) -> str | None:
     return next((known[name] for name in wanted if name in known), None)
 
 
-def side_rows(side: Path) -> dict[Path, dict[str, Any]]:
-    """What a side file says of each file that it names.
+def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """What a side file says of each file that it names: beside it or, where there is none, of that name further below.
 
     Raises:
         UserError: It has no column of file names, or names a file twice.
@@ -239,14 +240,20 @@ def side_rows(side: Path) -> dict[Path, dict[str, Any]]:
     if column is None:
         raise UserError(f"{shown(side)} has no column {FILE_NAME}")
     rows: dict[Path, dict[str, Any]] = {}
+    below: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        if file.is_relative_to(side.parent):
+            below[file.name].append(file)
     for number, row in enumerate(tables.read([side], (), False), 1):
         name = row.pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
-        file = Path(os.path.normpath(side.parent / name))
-        if file in rows:
-            raise UserError(f"row {number} of {shown(side)} names {name} again")
-        rows[file] = row
+        beside = Path(os.path.normpath(side.parent / name))
+        found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
+        for file in found or [beside]:
+            if file in rows:
+                raise UserError(f"row {number} of {shown(side)} names {name} again")
+            rows[file] = row
     return rows
 
 

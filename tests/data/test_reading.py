@@ -120,6 +120,14 @@ def test_a_side_file_above_the_folders_of_splits_is_read(pictures):
     assert len(read(root, split="test")[1]) == 1
 
 
+def test_a_side_file_above_folders_may_name_files_without_their_folder(pictures):
+    root = pictures("train/1.png", "train/2.png", "test/3.png", "test/2.png")
+    (root / "labels.csv").write_text("name,label\n1.png,a\n2.png,b\n3.png,a\n")
+    modality, train, _ = read(root, conditional=True)
+    assert modality.config.classes == ("a", "b") and train.label.tolist() == [0, 1]
+    assert read(root, modality, "test")[1].label.tolist() == [1, 0]
+
+
 def test_labels_without_a_column_of_files_are_mentioned(pictures):
     root = pictures("1.png", "2.png")
     (root / "labels.csv").write_text("a,b\n1,2\n")
