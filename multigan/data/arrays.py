@@ -1,12 +1,13 @@
-"""Reads pictures from arrays that numpy saved: .npz with labels, .npy without."""
+"""Reads pictures from arrays: .npz with labels, .npy without, and the slices of NIfTI volumes."""
 
 from __future__ import annotations
 
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy
@@ -18,6 +19,7 @@ from multigan.data.tables import dataset_of
 from multigan.errors import NoSplitError, UserError, first_line
 
 ENDINGS = (".npz", ".npy")
+VOLUMES = (".nii", ".nii.gz")
 PICTURES = ("images", "image", "x", "data", "arr")  # names of arrays, without the split
 LABELS = ("labels", "label", "y", "target", "targets")
 
@@ -60,11 +62,64 @@ def read(file: Path, split: str) -> datasets.Dataset:
             f"the pictures in {shown(file)} are {kinds}: expected whole numbers from 0 to 255, or to 65,535"
         )
     cells = [png(array, 8 if most < 256 else 16) for array in pictures[part]]
-    columns = {"image": pyarrow.array([{"bytes": cell, "path": None} for cell in cells], datasets.Image().pa_type)}
+    columns = {"image": pictures_column(cells)}
     if part in labels:
         columns["label"] = pyarrow.array(labels_of(labels[part], len(cells), file), "int64")
     dataset = dataset_of(pyarrow.table(columns), [file], part)
     return dataset.cast_column("image", datasets.Image(decode=False))
+
+
+def read_volumes(files: Sequence[Path], labels: Mapping[Path, str], say: Callable[[str], object]) -> datasets.Dataset:
+    """The axial slices of NIfTI volumes, as columns ``image`` (PNG of 16 bits) and, with labels, ``label``.
+
+    The front of a patient is up and the right is on the right (the neurological convention). Black and white are the
+    least and the greatest value of the volume, or ``cal_min`` and ``cal_max`` where the file has them. Slices of one
+    value are left out.
+
+    Raises:
+        UserError: nibabel is missing, or a file is no volume that can be read.
+    """
+    cells, names, empty = [], [], 0
+    for file in files:
+        slices = axial_slices(file)
+        pictures = [png(one, 16) for one in slices if one.min() < one.max()]
+        empty += len(slices) - len(pictures)
+        cells += pictures
+        names += [labels.get(file)] * len(pictures)
+    if not cells:
+        raise UserError(f"all slices of {shown(files[0])} are of one value")
+    if empty:
+        say(f"slices left out, as they are of one value: {empty:,} of {empty + len(cells):,}")
+    columns = {"image": pictures_column(cells)}
+    if labels:
+        columns["label"] = pyarrow.array(names, "string")
+    return dataset_of(pyarrow.table(columns), files).cast_column("image", datasets.Image(decode=False))
+
+
+def axial_slices(file: Path) -> numpy.ndarray:
+    """A volume as uint16 ``(slices, height, width)``, from the lowest."""
+    try:
+        import nibabel
+    except ImportError as error:
+        raise UserError("NIfTI volumes need pip install 'multigan[nifti]'") from error
+    try:
+        loaded: Any = nibabel.load(file)
+        image = nibabel.as_closest_canonical(loaded)  # type: ignore[no-untyped-call] # right, front, up are positive
+        values, header = image.get_fdata(dtype=numpy.float32), image.header
+        low, high = float(header["cal_min"]), float(header["cal_max"])
+    except Exception as error:  # nibabel raises whatever its formats do
+        raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
+    if values.ndim != 3 or not numpy.isfinite(values).all():
+        raise UserError(f"{shown(file)} is {values.shape}: expected three dimensions of finite numbers")
+    if not high > low:
+        low, high = float(values.min()), float(values.max())
+    share = numpy.clip((values - low) / max(high - low, 1e-30), 0, 1)
+    return numpy.asarray((share.transpose(2, 1, 0)[:, ::-1] * 65535).round(), numpy.uint16)
+
+
+def pictures_column(cells: list[bytes]) -> pyarrow.Array:
+    """Encoded pictures as `datasets` keeps them."""
+    return pyarrow.array([{"bytes": cell, "path": None} for cell in cells], datasets.Image().pa_type)
 
 
 def parted(name: str) -> tuple[str | None, str]:

@@ -127,11 +127,17 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def ending_of(file: Path) -> str:
+    """The ending of a file's name in lower case, with what it was before it was compressed: ``.nii.gz``."""
+    last = file.suffix.lower()
+    return Path(file.stem).suffix.lower() + last if last == ".gz" else last
+
+
 def by_ending(listing: Listing, endings: Iterable[str]) -> None:
     """Keep the files with these endings, in any case; the others are counted by ending."""
     wanted = set(endings)
-    kept = [file for file in listing.files if file.suffix.lower() in wanted]
-    others = Counter(file.suffix.lower() or "none" for file in listing.files if file.suffix.lower() not in wanted)
+    kept = [file for file in listing.files if ending_of(file) in wanted]
+    others = Counter(ending_of(file) or "none" for file in listing.files if ending_of(file) not in wanted)
     if others:
         parts = [f"{ending} {number:,}" for ending, number in others.most_common(ENDINGS_SHOWN)]
         more = ", ..." if len(others) > ENDINGS_SHOWN else ""

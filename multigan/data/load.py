@@ -21,6 +21,7 @@ from multigan.data.listing import (
     Listing,
     by_ending,
     choose_split,
+    ending_of,
     folders,
     modified,
     shown,
@@ -73,7 +74,7 @@ def load(
         dataset: AnyDataset = modality.builtin_datasets[name]()
         return streamed(dataset, streaming)
     if path.is_file():
-        dataset = from_file(modality, path, split, streaming)
+        dataset = from_file(modality, path, split, streaming, say)
     elif path.is_dir():
         dataset = from_folder(modality, path, split, streaming, say)
     else:
@@ -92,15 +93,17 @@ def streamed(dataset: datasets.Dataset, streaming: bool) -> AnyDataset:
     return dataset.to_iterable_dataset() if streaming else dataset
 
 
-def from_file(modality: Modality, path: Path, split: str, streaming: bool) -> AnyDataset:
+def from_file(modality: Modality, path: Path, split: str, streaming: bool, say: Say) -> AnyDataset:
     """A single example, a table, or arrays."""
     if path.suffix.lower() in arrays.ENDINGS:
         return streamed(arrays.read(path, split), streaming)
     only_train(shown(path), split)
+    if ending_of(path) in arrays.VOLUMES:
+        return streamed(arrays.read_volumes([path], {}, say), streaming)
     if path.suffix.lower() in modality.file_endings:
         return streamed(of_files([path], {}), streaming)
     if path.suffix.lower() not in tables.KINDS:
-        known = ", ".join([*tables.KINDS, *arrays.ENDINGS, *modality.file_endings])
+        known = ", ".join([*tables.KINDS, *arrays.ENDINGS, *arrays.VOLUMES, *modality.file_endings])
         raise UserError(f"{shown(path)} is of an unknown kind: expected one of {known}")
     if not path.stat().st_size:
         raise UserError(f"{shown(path)} is empty")
@@ -114,13 +117,19 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
         return streamed(saved, streaming)
     listing = walk(path)
     endings = modality.file_endings
-    there = [file.suffix.lower() for file in listing.files]
+    there = [ending_of(file) for file in listing.files]
     kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
     if any(ending in endings for ending in there):
         dataset: AnyDataset = streamed(from_examples(listing, endings, split, say), streaming)
     elif sum(ending in arrays.ENDINGS for ending in there) == 1 and not any(ending in kinds for ending in there):
         by_ending(listing, arrays.ENDINGS)
         dataset = streamed(arrays.read(listing.files[0], split), streaming)
+    elif any(ending in arrays.VOLUMES for ending in there):
+        by_ending(listing, arrays.VOLUMES)
+        labels = folder_labels(listing)
+        choose_split(listing, split, by_name=False)
+        classes = {file: labels[file] for file in listing.files} if len(set(labels.values())) > 1 else {}
+        dataset = streamed(arrays.read_volumes(listing.files, classes, say), streaming)
     else:
         listing.keep([file for file in listing.files if not is_document(file)], "documents")
         by_ending(listing, kinds)

@@ -1,5 +1,6 @@
 """Holds pictures from arrays that numpy saved."""
 
+import nibabel
 import numpy
 import pytest
 
@@ -77,3 +78,74 @@ def test_damaged_files_and_missing_splits_are_one_line(tmp_path):
     numpy.savez(tmp_path / "b.npz", train_images=values(2, 16, 16), test_images=values(2, 16, 16))
     with pytest.raises(NoSplitError, match="no split 'validation': its splits are test, train"):
         read(tmp_path / "b.npz", "validation")
+
+
+# --- NIfTI ---
+
+
+def volume(file, values, affine=None, **header):
+    """A NIfTI file of values ``(right, front, up)``, or along the axes of an affine."""
+    image = nibabel.Nifti1Image(values, numpy.eye(4) if affine is None else affine)
+    for name, value in header.items():
+        image.header[name] = value
+    file.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(image, file)
+
+
+def test_slices_of_a_volume_are_pictures_with_the_front_up(tmp_path):
+    values = numpy.zeros((16, 16, 3), numpy.int16)
+    values[2, 13, 1], values[2, 13, 2] = (
+        1000,
+        500,
+    )  # to the right of the least, near the front; the lowest slice is empty
+    volume(tmp_path / "a.nii.gz", values)
+    _, data = read(tmp_path / "a.nii.gz", bits=16)
+    assert data.real.shape == (2, 1, 16, 16)
+    assert (data.real[0, 0, 2, 2], data.real[1, 0, 2, 2]) == (65535, round(65535 / 2))
+    assert data.real.astype(int).sum() == 65535 + round(65535 / 2)
+
+
+def test_a_volume_along_other_axes_is_turned(tmp_path):
+    values = numpy.random.default_rng(0).integers(0, 1000, (16, 16, 4)).astype(numpy.int16)
+    volume(tmp_path / "a.nii", values)
+    turned = numpy.diag([-1.0, -1.0, -1.0, 1.0])  # left, back and down are positive
+    volume(tmp_path / "b.nii", values[::-1, ::-1, ::-1], turned)
+    assert (read(tmp_path / "a.nii", bits=16)[1].real == read(tmp_path / "b.nii", bits=16)[1].real).all()
+
+
+def test_the_range_that_a_volume_declares_is_shown(tmp_path):
+    values = numpy.full((16, 16, 1), 100, numpy.float32)
+    values[0, 0], values[1, 0], values[2, 0] = 0, 50, 400
+    volume(tmp_path / "a.nii", values, cal_min=0, cal_max=200)
+    row = read(tmp_path / "a.nii", bits=16)[1].real[0, 0, 15, :4] / 65535
+    assert row == pytest.approx([0, 0.25, 1, 0.5], abs=1e-4)
+
+
+def test_a_folder_of_volumes_has_classes_and_splits(tmp_path):
+    values = numpy.random.default_rng(0).integers(0, 1000, (16, 16, 2)).astype(numpy.int16)
+    for name in ("train/ill/1.nii.gz", "train/well/2.NII", "test/ill/3.nii"):
+        volume(tmp_path / name, values)
+    modality, data = read(tmp_path, conditional=True)
+    assert modality.config.classes == ("ill", "well") and data.label.tolist() == [0, 0, 1, 1]
+    assert len(read(tmp_path, "test")[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (numpy.zeros((16, 16, 2, 2), numpy.int16), r"is \(16, 16, 2, 2\): expected three dimensions"),
+        (numpy.full((16, 16, 2), numpy.nan, numpy.float32), "finite"),
+        (numpy.ones((16, 16, 2), numpy.int16), "all slices of .* are of one value"),
+    ],
+    ids=["four dimensions", "not finite", "empty"],
+)
+def test_volumes_that_are_no_pictures_are_refused(tmp_path, values, said):
+    volume(tmp_path / "a.nii", values)
+    with pytest.raises(UserError, match=said):
+        read(tmp_path / "a.nii")
+
+
+def test_a_damaged_volume_is_one_line(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"\x1f\x8b nothing")
+    with pytest.raises(UserError, match=r"cannot read .*a\.nii\.gz: "):
+        read(tmp_path / "a.nii.gz")
