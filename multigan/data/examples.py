@@ -1,0 +1,141 @@
+"""Lists folders of files that are an example each, with their classes: by folder, or as a table beside them says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+
+from multigan.columns import name_of
+from multigan.data import tables
+from multigan.data.listing import Listing, by_ending, choose_split, folders, modified, shown, split_depth, split_of
+from multigan.errors import UserError
+
+# Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
+SIDE_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
+FILE_NAME = "file_name"
+FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
+
+
+def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
+    """A folder of files that are an example each: ``file``, and ``label`` or what side files say of them.
+
+    Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
+    need a system library).
+    """
+    sides = side_files(listing)
+    by_ending(listing, endings)
+    if not sides:
+        labels = folder_labels(listing)
+        choose_split(listing, split, by_name=False)
+        names = {labels[file] for file in listing.files}
+        if len(set(labels.values())) == 1:
+            return of_files(listing.files, {})
+        if "." in names:
+            beside = sum(labels[file] == "." for file in listing.files)
+            say(f"no classes: {beside:,} files are beside the folders of {shown(listing.root)}, and in none of them")
+            return of_files(listing.files, {})
+        return of_files(listing.files, {"label": [labels[file] for file in listing.files]})
+    rows = {file: values for side in sides for file, values in side_rows(side, listing.files).items()}
+    names = {side.name for side in sides}
+    listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
+    listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
+    choose_split(listing, split, by_name=False)
+    columns = {name: [rows[file].get(name) for file in listing.files] for name in next(iter(rows.values()), {})}
+    return of_files(listing.files, columns, sides)
+
+
+def folder_labels(listing: Listing) -> dict[Path, str]:
+    """The folder of each file, as the name of its class; of the files in splits alone, where there are splits.
+
+    The name of a split, and folders that all files are in, are no part of it; "." is left where nothing is.
+    """
+    depth = split_depth(listing.root, listing.files)
+    parts = {}
+    for file in listing.files:
+        names = folders(listing.root, file)
+        if depth is None:
+            parts[file] = names
+        elif len(names) > depth and split_of(names[depth]):
+            parts[file] = names[:depth] + names[depth + 1 :]
+    shared = takewhile(lambda names: len(set(names)) == 1, zip(*parts.values(), strict=False))
+    common = len(list(shared))
+    return {file: shown(Path(*names[common:])) for file, names in parts.items()}
+
+
+def side_files(listing: Listing) -> list[Path]:
+    """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
+    chosen: dict[Path, Path] = {}
+    for name in SIDE_FILES:
+        for file in listing.files:
+            if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or file_column(file)):
+                chosen[file.parent] = file
+    taken = set(chosen.values())
+    listing.files = [file for file in listing.files if file not in taken]
+    return [chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts))]
+
+
+def file_column(side: Path) -> str | None:
+    """The column of file names in a side file, if there is one."""
+    known = {name.lower(): name for name in tables.read([side], (), False).column_names or ()}
+    wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
+    return next((known[name] for name in wanted if name in known), None)
+
+
+def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """What a side file says of each file that it names: beside it or, where there is none, of that name further below.
+
+    Raises:
+        UserError: It has no column of file names, or names a file twice.
+    """
+    column = file_column(side)
+    if column is None:
+        raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+    rows: dict[Path, dict[str, Any]] = {}
+    below: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        if file.is_relative_to(side.parent):
+            below[file.name].append(file)
+    for number, row in enumerate(tables.read([side], (), False), 1):
+        name = row.pop(column)
+        if not isinstance(name, str) or not name:
+            raise UserError(f"row {number} of {shown(side)} names no file")
+        beside = Path(os.path.normpath(side.parent / name))
+        found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
+        for file in found or [beside]:
+            if file in rows:
+                raise UserError(f"row {number} of {shown(side)} names {name} again")
+            rows[file] = row
+    return rows
+
+
+def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequence[Path] = ()) -> datasets.Dataset:
+    """Files as a dataset: ``file`` and the columns given.
+
+    Args:
+        files: All of them.
+        columns: More of each of them; ``label`` is made a column of classes.
+        sides: The files that say this.
+    """
+    stats = [modified(file) for file in (*files, *sides)]
+    values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
+    values |= {name: pyarrow.array(cells) for name, cells in columns.items() if name != "file"}
+    if not sides and "label" in columns:
+        names = sorted(set(columns["label"]))
+        places = {name: place for place, name in enumerate(names)}
+        values["label"] = pyarrow.array([places[name] for name in columns["label"]], "int64")
+    table = pyarrow.table(values)
+    features = datasets.Features.from_arrow_schema(table.schema)
+    if not sides and "label" in columns:
+        features["label"] = datasets.ClassLabel(names=names)
+    fingerprint = hashlib.sha256(repr([stats, sorted(columns)]).encode()).hexdigest()
+    return datasets.Dataset(
+        datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features), fingerprint=fingerprint
+    )
