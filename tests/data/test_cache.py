@@ -298,6 +298,7 @@ print("sum", int(data.real.sum()), data.label.tolist(), modality.config.classes)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_cache_between_them(pictures, caches):
     root = pictures(*(f"{'ab'[number % 2]}/{number:03d}.png" for number in range(100)))
     processes = [

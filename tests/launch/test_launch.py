@@ -212,20 +212,14 @@ def differing(folder, *flags, first="", second=""):
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
         ("--seed 0", "--seed 1", "disagree on seed: it is 0 in the first and 1 in number 1"),
-        pytest.param("--r1 0", "--r1 1", "disagree on r1: it is 0.0 in the first and 1.0", marks=pytest.mark.slow),
-        pytest.param(
-            "--log_every 2", "--log_every 3", "disagree on log_every: it is 2 in the first", marks=pytest.mark.slow
-        ),
-        pytest.param(
-            "--model.latent_dim 4",
-            "--model.latent_dim 5",
-            "disagree on model.latent_dim: it is 4",
-            marks=pytest.mark.slow,
-        ),
+        ("--r1 0", "--r1 1", "disagree on r1: it is 0.0 in the first and 1.0"),
+        ("--log_every 2", "--log_every 3", "disagree on log_every: it is 2 in the first"),
+        ("--model.latent_dim 4", "--model.latent_dim 5", "disagree on model.latent_dim: it is 4"),
     ],
     ids=["seed", "r1", "log_every", "networks"],
 )

@@ -24,15 +24,8 @@ class TestConditionalWaveGAN(ModalityConformance):
     modality = "audio"
     model = {**SMALL, "architecture": "wavegan", "conditional": True, "post_filter": 32}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
-
+@pytest.mark.slow
 class TestConditionalSpecGAN(ModalityConformance):
     modality = "audio"
     model = {**SMALL, "conditional": True}
-
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
