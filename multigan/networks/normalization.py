@@ -27,7 +27,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
             raise ValueError(
                 f"each process has {len(input)} samples in a micro-batch: expected a multiple of {GROUP}, the size of "
                 f"the groups of batch normalisation; use a --batch_size that is a multiple of {GROUP} times the number "
-                "of processes and micro_batches (the dataset needs at least as many examples)"
+                "of processes and micro_batches"
             )
         assert self.running_mean is not None
         means = self.running_mean.new_zeros(len(input) // GROUP, self.num_features)
