@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ import pyarrow
 
 from multigan.columns import name_of
 from multigan.data import tables
-from multigan.data.listing import Listing, by_ending, choose_split, folders, modified, shown, split_depth, split_of
+from multigan.data.listing import Listing, by_ending, choose_split, folders, shown, split_depth, split_of
 from multigan.errors import UserError
 
 # Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
@@ -75,16 +74,21 @@ def side_files(listing: Listing) -> list[Path]:
     chosen: dict[Path, Path] = {}
     for name in SIDE_FILES:
         for file in listing.files:
-            if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or file_column(file)):
+            if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or names_files(file)):
                 chosen[file.parent] = file
     taken = set(chosen.values())
     listing.files = [file for file in listing.files if file not in taken]
     return [chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts))]
 
 
-def file_column(side: Path) -> str | None:
-    """The column of file names in a side file, if there is one."""
-    known = {name.lower(): name for name in tables.read([side], (), False).column_names or ()}
+def names_files(side: Path) -> bool:
+    """Whether a labels.csv names files, and is not something else of that name."""
+    return file_column(side, tables.read([side], (), False).column_names or ()) is not None
+
+
+def file_column(side: Path, columns: Sequence[str]) -> str | None:
+    """The column of file names among those of a side file, if there is one."""
+    known = {name.lower(): name for name in columns}
     wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
     return next((known[name] for name in wanted if name in known), None)
 
@@ -95,7 +99,8 @@ def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
     Raises:
         UserError: It has no column of file names, or names a file twice.
     """
-    column = file_column(side)
+    table = tables.read([side], (), False)
+    column = file_column(side, table.column_names or ())
     if column is None:
         raise UserError(f"{shown(side)} has no column {FILE_NAME}")
     rows: dict[Path, dict[str, Any]] = {}
@@ -103,7 +108,7 @@ def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
     for file in files:
         if file.is_relative_to(side.parent):
             below[file.name].append(file)
-    for number, row in enumerate(tables.read([side], (), False), 1):
+    for number, row in enumerate(table, 1):
         name = row.pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
@@ -124,18 +129,12 @@ def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequen
         columns: More of each of them; ``label`` is made a column of classes.
         sides: The files that say this.
     """
-    stats = [modified(file) for file in (*files, *sides)]
     values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
     values |= {name: pyarrow.array(cells) for name, cells in columns.items() if name != "file"}
+    kinds = {}
     if not sides and "label" in columns:
         names = sorted(set(columns["label"]))
         places = {name: place for place, name in enumerate(names)}
         values["label"] = pyarrow.array([places[name] for name in columns["label"]], "int64")
-    table = pyarrow.table(values)
-    features = datasets.Features.from_arrow_schema(table.schema)
-    if not sides and "label" in columns:
-        features["label"] = datasets.ClassLabel(names=names)
-    fingerprint = hashlib.sha256(repr([stats, sorted(columns)]).encode()).hexdigest()
-    return datasets.Dataset(
-        datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features), fingerprint=fingerprint
-    )
+        kinds["label"] = datasets.ClassLabel(names=names)
+    return tables.dataset_of(pyarrow.table(values), (*files, *sides), repr(sorted(columns)), **kinds)

@@ -66,8 +66,6 @@ def walk(root: Path) -> Listing:
     """
     listing = Listing(root)
     try:
-        if is_ours(entry.name for entry in os.scandir(root)):
-            raise UserError(f"{shown(root)} is a run or a model of multigan, and no dataset")
         visit(str(root), (identity(str(root)),), listing)
     except OSError as error:
         raise UserError(f"cannot read the folder {shown(root)}: {error.strerror or error}") from error
@@ -80,15 +78,18 @@ def visit(folder: str, above: tuple[tuple[int, int], ...], listing: Listing) -> 
     with os.scandir(folder) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
     names = {entry.name for entry in entries}
+    if any(ours <= names for ours in OURS):
+        if len(above) == 1:
+            raise UserError(f"{shown(listing.root)} is a run or a model of multigan, and no dataset")
+        listing.left_out["of runs and models"] += files_in(folder)
+        return
     for entry in entries:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
-            listing.left_out["hidden"] += count(entry)
+            listing.left_out["hidden"] += files_in(entry.path) if entry.is_dir(follow_symlinks=False) else 1
         elif entry.is_dir():
             below = identity(entry.path)
             if below in above:
                 listing.left_out["linked to a folder that it is in"] += 1
-            elif is_ours(os.listdir(entry.path)):
-                listing.left_out["of runs and models"] += count(entry)
             else:
                 visit(entry.path, (*above, below), listing)
         elif not entry.is_file():
@@ -106,19 +107,10 @@ def identity(folder: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def is_ours(names: Iterable[str]) -> bool:
-    """Whether a folder with entries of these names is a run or a model."""
-    known = set(names)
-    return any(ours <= known for ours in OURS)
-
-
-def count(entry: os.DirEntry[str]) -> int:
-    """How many files an entry is, links not followed."""
-    if not entry.is_dir(follow_symlinks=False):
-        return 1
+def files_in(folder: str) -> int:
+    """How many files and links are under a folder, links not followed."""
     return sum(
-        len(files) + sum(os.path.islink(os.path.join(at, one)) for one in folders)
-        for at, folders, files in os.walk(entry.path)
+        len(files) + sum(os.path.islink(os.path.join(at, one)) for one in below) for at, below, files in os.walk(folder)
     )
 
 

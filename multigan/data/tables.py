@@ -159,10 +159,17 @@ def together(parts: Sequence[tuple[Sequence[Path], AnyDataset]]) -> AnyDataset:
         ) from error
 
 
-def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None) -> datasets.Dataset:
-    """A table as a dataset that is known again by the files, or the part of them, that it is of."""
+def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None, **kinds: Any) -> datasets.Dataset:
+    """A table as a dataset that is known again by the files, or the part of them, that it is of.
+
+    Args:
+        table: The table.
+        files: That it was read from.
+        part: What of them.
+        kinds: Features of `datasets` for columns that have other ones than Arrow says.
+    """
     fingerprint = hashlib.sha256(repr([VERSION, part, *map(modified, files)]).encode()).hexdigest()
-    features = datasets.Features.from_arrow_schema(table.schema)
+    features = datasets.Features({**datasets.Features.from_arrow_schema(table.schema), **kinds})
     return datasets.Dataset(
         datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features), fingerprint=fingerprint
     )
