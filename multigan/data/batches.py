@@ -11,7 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from multigan.columns import with_class_names
-from multigan.data.cache import Cached, attempt, piece
+from multigan.data.cache import Cached, piece
+from multigan.data.decoding import attempt
 from multigan.data.sampler import Sampler
 from multigan.errors import UserError, first_line
 from multigan.modality import Modality

@@ -9,9 +9,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,15 @@ import datasets
 import numpy
 import xxhash
 from filelock import FileLock
-from tqdm import tqdm
 
-from multigan.columns import UNLABELLED, with_class_names
+from multigan.columns import UNLABELLED
+from multigan.data.decoding import decoded
 from multigan.errors import UserError
 from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
 
 FORMAT = 7
-ROWS = 64  # read at a time; no more, because a row may be an hour of sound
+TOGETHER = 64  # rows that are added to each column at a time; the digest depends on it
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
 LENGTH = "length"  # the column of lengths, where examples differ in length
@@ -192,21 +192,21 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
     unusable: list[str] = []
     rows = others = unlabelled = 0
     digest = xxhash.xxh3_128()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for first, part in batches(dataset):
-            good = []
-            for number, outcome in enumerate(pool.map(lambda row: attempt(modality, row), part)):
-                if isinstance(outcome, str):
-                    unusable.append(f"row {first + number}{file_of(part[number])}: {outcome}")
-                    if not skip_corrupt:
-                        raise UserError(f"{unusable[0]}; pass --skip_corrupt true to leave out what cannot be used")
-                elif outcome is None:
-                    others += 1
-                else:
-                    good.append(outcome)
-                    unlabelled += int(outcome.get("label", 0)) == UNLABELLED
-            append(good, columns, folder, digest, modality.crop is not None)
-            rows += len(good)
+    outcomes = decoded(dataset, modality)
+    while part := list(islice(outcomes, TOGETHER)):
+        good = []
+        for outcome in part:
+            if isinstance(outcome, str):
+                unusable.append(outcome)
+                if not skip_corrupt:
+                    raise UserError(f"{outcome}; pass --skip_corrupt true to leave out what cannot be used")
+            elif outcome is None:
+                others += 1
+            else:
+                good.append(outcome)
+                unlabelled += int(outcome.get("label", 0)) == UNLABELLED
+        append(good, columns, folder, digest, modality.crop is not None)
+        rows += len(good)
     if not rows:
         raise UserError(
             f"none of the {len(dataset)} rows of the dataset can be used: "
@@ -229,36 +229,6 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
         "columns": columns,
         "digest": digest.hexdigest(),
     }
-
-
-def batches(dataset: datasets.Dataset) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Blocks of rows, each with the number of its first row, under a progress bar."""
-    with tqdm(total=len(dataset), desc="decoding", unit=" rows", disable=None if len(dataset) > ROWS else True) as bar:
-        for start in range(0, len(dataset), ROWS):
-            columns = with_class_names(dataset[start : start + ROWS], dataset.features)
-            part = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-            yield start, part
-            bar.update(len(part))
-
-
-def attempt(modality: Modality, row: dict[str, Any]) -> dict[str, Any] | str | None:
-    """The encoded row, or why it cannot be used; None for a row that is left out."""
-    try:
-        encoded = modality.encode(row)
-        if encoded is None:
-            return None
-        return {name: numpy.asarray(value, numpy.int64 if name == "label" else None) for name, value in encoded.items()}
-    except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
-        return str(getattr(error, "strerror", None) or error) or type(error).__name__
-
-
-def file_of(row: dict[str, Any]) -> str:
-    """The file a row came from, where known."""
-    values = [value.get("path") if isinstance(value, dict) else value for value in row.values()]
-    paths = [
-        value for key, value in zip(row, values, strict=True) if value and (key == "file" or isinstance(row[key], dict))
-    ]
-    return f" ({paths[0]})" if paths else ""
 
 
 def append(

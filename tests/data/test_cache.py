@@ -10,7 +10,7 @@ import datasets
 import numpy
 import pytest
 
-from multigan.data import cache
+from multigan.data import cache, decoding
 from multigan.data.cache import cached
 from multigan.data.load import load
 from multigan.errors import UserError
@@ -61,11 +61,11 @@ def test_rows_are_the_pictures_in_order_with_their_labels(pictures):
 
 
 def test_more_rows_than_are_read_at_a_time_stay_in_order(pictures):
-    root = pictures(*(f"{number:04d}.png" for number in range(cache.ROWS)))
+    root = pictures(*(f"{number:04d}.png" for number in range(decoding.ROWS)))
     (root / "1000.png").write_bytes((root / "0007.png").read_bytes())
     (root / "1001.png").write_bytes((root / "0003.png").read_bytes())
     _, found = build(root)
-    assert found.real[:, 0, 0, 0].tolist() == [*range(cache.ROWS), 7, 3]
+    assert found.real[:, 0, 0, 0].tolist() == [*range(decoding.ROWS), 7, 3]
 
 
 def test_dataset_without_labels_has_none(pictures):
