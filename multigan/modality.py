@@ -5,7 +5,8 @@ a person gets to see. It never deals with processes, precision, optimizers, chec
 
 Shapes: ``B`` is the number of samples in a batch, ``S`` the shape of one sample (``(C, H, W)`` for a picture),
 ``latent_dim`` the size of a latent, and ``condition`` the class numbers, int64 ``(B,)``, of a class-conditional model,
-or None.
+or None. Where samples can have several classes, it is int8 ``(B, classes)`` of 0 and 1, and
+`multigan.networks.embedding.ClassEmbedding` takes both.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ class ClassConditionalConfig:
 
     Args:
         conditional: Whether both networks are given the class, so that samples of a chosen class can be generated.
-        label_column: The dataset's column of classes; null finds it.
+        label_column: The dataset's column of classes, or COLUMN,COLUMN for several; null finds it.
         classes: The names of the classes; empty takes them from the dataset.
+        combinations: Where samples can have several classes, what is generated when no label is asked for, as
+            NAME+NAME; empty takes the most frequent combinations of the dataset.
     """
 
     conditional: bool = False
     label_column: str | None = None
     classes: tuple[str, ...] = ()
+    combinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ class Modality(ABC):
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         """Turn one row of the dataset into ``real``, an array, and ``label``, where there is one; None skips the row.
 
-        A column of classes has their names, also where `datasets` keeps numbers; `multigan.columns.labelled` turns
+        A column of classes has their names, also where `datasets` keeps numbers; `multigan.classes.labelled` turns
         the name into the number. The arrays of all rows have one type and one shape, except along the first axis where
         there is a `crop`. Called once a row and kept on disk, so small integers are better than floats (`to_sample`
         converts them).
@@ -200,7 +204,7 @@ class Modality(ABC):
 
     @abstractmethod
     def generator(self) -> nn.Module:
-        """A module: standard normal latents ``(B, latent_dim)``, condition ``(B,)`` or None -> samples ``(B, *S)``.
+        """A module: standard normal latents ``(B, latent_dim)``, condition -> samples ``(B, *S)``.
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
         numbers of its own (no dropout), or a run could not be repeated or resumed exactly. For batch normalisation use
@@ -209,7 +213,7 @@ class Modality(ABC):
 
     @abstractmethod
     def discriminator(self) -> nn.Module:
-        """A module: samples ``(B, *S)``, condition ``(B,)`` or None -> raw logits ``(B,)``, high for real, no sigmoid.
+        """A module: samples ``(B, *S)``, condition -> raw logits ``(B,)``, high for real, no sigmoid.
 
         A discriminator with something random inside declares how many numbers it needs in an attribute
         ``random_numbers: int``; it is then called with uniform numbers in [0, 1), ``(B, random_numbers)``, as a third

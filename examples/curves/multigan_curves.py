@@ -1,6 +1,6 @@
 """Curves of three kinds: bumps, steps and waves, each with a place and a height of its own."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import datasets
 import numpy
@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from multigan import Modality
-from multigan.columns import find_classes, labelled
+from multigan.classes import labelled, with_classes
 from multigan.modality import ClassConditionalConfig, Preview
+from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.heads import ProjectionHead
 
 POINTS = 64
@@ -47,11 +48,11 @@ def curves() -> datasets.Dataset:
 
 
 class Generator(nn.Module):
-    """Latents (B, latent_dim), condition (B,) or None -> curves (B, POINTS)."""
+    """Latents (B, latent_dim), condition -> curves (B, POINTS)."""
 
     def __init__(self, latent_dim, width, classes):
         super().__init__()
-        self.kind = nn.Embedding(classes, latent_dim) if classes else None
+        self.kind = ClassEmbedding(classes, latent_dim) if classes else None
         self.layers = nn.Sequential(
             nn.Linear(2 * latent_dim if classes else latent_dim, width),
             nn.LeakyReLU(0.2),
@@ -67,7 +68,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Curves (B, POINTS), condition (B,) or None -> logits (B,)."""
+    """Curves (B, POINTS), condition -> logits (B,)."""
 
     def __init__(self, width, classes):
         super().__init__()
@@ -91,10 +92,8 @@ class Curves(Modality):
     training_defaults = {"steps": 2000, "generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
 
     def fit(self, dataset):
-        config = self.config
-        column, classes = find_classes(dataset, config.label_column, config.classes, config.conditional)
-        self.config = replace(config, label_column=column, classes=classes)
-        return [f"curves of {POINTS} points; kinds: {', '.join(classes) or 'none'}"]
+        self.config = with_classes(self.config, dataset)
+        return [f"curves of {POINTS} points; kinds: {', '.join(self.config.classes) or 'none'}"]
 
     def encode(self, row):
         curve = numpy.asarray(row["curve"], "float32")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,10 @@ PREVIEWED = 100  # samples in the picture of what was made
 @click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
 @click.option("-n", "count", type=int, default=16, show_default=True, help="How many samples.")
 @click.option(
-    "--label", "labels", multiple=True, help="A class by name or number; repeat it for several, which take turns."
+    "--label",
+    "labels",
+    multiple=True,
+    help="A class by name or number, or NAME+NAME for a sample of several; repeat it for labels that take turns.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Sample i depends on the seed and on i alone.")
 @click.option(
@@ -78,13 +82,13 @@ def generate(
     batches = generator.batches(count, seed, labels or None, truncation, interpolate, **options)
     folder = new_folder(out, modality or generator.name)
     # A walk stays in one class, the first unless told otherwise.
-    names = generator.class_names(count, labels or (generator.classes[:1] if interpolate else ()) or None)
+    names = generator.class_names(count, labels or (generator.class_names(1) if interpolate else ()) or None)
     click.echo(f"model:  {model}")
     first: list[Tensor] = []
     try:
         files = generator.modality.save(watched(batches, count, first), folder, names)
         if files[0].suffix in generator.modality.file_endings:  # a file a sample
-            write_metadata(files, names, folder)
+            write_metadata(files, names, bool(generator.combinations), folder)
         shown = torch.cat(first)[:PREVIEWED]
         previews, artifacts = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
     except OSError as error:
@@ -123,8 +127,18 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
     return options
 
 
-def write_metadata(files: list[Path], labels: list[str], folder: Path) -> None:
-    """Write the class of each file, which makes the folder a dataset to train on."""
+def write_metadata(files: list[Path], labels: list[str], several: bool, folder: Path) -> None:
+    """Write the class of each file, or its ``several`` classes, which makes the folder a dataset to train on."""
+    from multigan.classes import JOINED
+
+    if several:
+        rows = [
+            {"file_name": file.name, "label": [name for name in label.split(JOINED) if name]}
+            for file, label in zip(files, labels, strict=True)
+        ]
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / "metadata.jsonl").write_text(lines, encoding="utf-8")
+        return
     with (folder / "metadata.csv").open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["file_name", "label"] if labels else ["file_name"])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from multigan.columns import with_class_names
+from multigan.classes import with_class_names
 from multigan.data.cache import Cached, piece
 from multigan.data.decoding import attempt
 from multigan.data.sampler import Sampler

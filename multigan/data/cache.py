@@ -20,13 +20,13 @@ import numpy
 import xxhash
 from filelock import FileLock
 
-from multigan.columns import UNLABELLED
+from multigan.classes import UNLABELLED
 from multigan.data.decoding import decoded
 from multigan.errors import UserError
 from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
 
-FORMAT = 7
+FORMAT = 8
 TOGETHER = 64  # rows that are added to each column at a time; the digest depends on it
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"
@@ -42,7 +42,8 @@ class Cached:
 
     Attributes:
         real: ``(N, ...)``, mapped from the disk; or all examples end to end, where they are of different lengths.
-        label: int64 ``(N,)``; None where there are none, or some have none.
+        label: int64 ``(N,)``, or int8 ``(N, classes)`` of 0 and 1 where examples can have several classes; None where
+            there are none, or some have none.
         skipped: Rows left out because they could not be used.
         digest: Of all the values, so that the same data is known again wherever it lies.
         notes: What the modality had to say of the dataset, and which rows were left out.
@@ -204,7 +205,7 @@ def write(dataset: datasets.Dataset, modality: Modality, folder: Path, skip_corr
                 others += 1
             else:
                 good.append(outcome)
-                unlabelled += int(outcome.get("label", 0)) == UNLABELLED
+                unlabelled += "label" in outcome and bool((outcome["label"] == UNLABELLED).any())
         append(good, columns, folder, digest, modality.crop is not None)
         rows += len(good)
     if not rows:

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from multigan.columns import with_class_names
+from multigan.classes import with_class_names
 from multigan.errors import UserError, first_line
 from multigan.modality import Modality
 
@@ -30,7 +30,10 @@ def attempt(modality: Modality, row: dict[str, Any]) -> Outcome:
         encoded = modality.encode(row)
         if encoded is None:
             return None
-        return {name: numpy.asarray(value, numpy.int64 if name == "label" else None) for name, value in encoded.items()}
+        arrays = {name: numpy.asarray(value) for name, value in encoded.items()}
+        if "label" in arrays and not arrays["label"].ndim:
+            arrays["label"] = arrays["label"].astype(numpy.int64)
+        return arrays
     except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
         return str(getattr(error, "strerror", None) or error) or type(error).__name__
 

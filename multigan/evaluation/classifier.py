@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def train_classifier(
     Args:
         features: Builds the feature network.
         samples: ``(N, ...)``, encoded.
-        labels: ``(N,)``.
+        labels: ``(N,)``, or ``(N, classes)`` of 0 and 1 where samples can have several.
         classes: Number of classes.
         prepare: Turns a batch of them into samples ``(b, *S)``.
         passes: Epochs.
@@ -64,12 +64,28 @@ def train_classifier(
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in tqdm(range(passes), "training a classifier", unit=" passes", disable=quiet, leave=False):
             for rows in torch.split(torch.randperm(len(samples)), batch_size):
-                loss = cross_entropy(network(prepare(samples[rows].to(device))), labels[rows].to(device))
+                logits, target = network(prepare(samples[rows].to(device))), labels[rows].to(device)
+                if target.dim() == 1:
+                    loss = cross_entropy(logits, target)
+                else:
+                    loss = binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
     return network.eval()
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of samples whose class is right or, where samples can have several, all classes are.
+
+    Args:
+        logits: ``(N, classes)``.
+        labels: ``(N,)``, or ``(N, classes)`` of 0 and 1.
+    """
+    if labels.dim() == 1:
+        return (logits.argmax(1) == labels).double().mean().item()
+    return ((logits > 0) == (labels == 1)).all(1).double().mean().item()
 
 
 def inception_score(logits: Tensor) -> float:

@@ -10,13 +10,14 @@ from torch import Tensor
 from multigan.engine import distributed
 from multigan.errors import UserError
 from multigan.evaluation import features as feature_spaces
+from multigan.evaluation.classifier import accuracy
 from multigan.evaluation.extraction import Extractor, FeatureSet, finite_ones
 from multigan.evaluation.held_out import Pair, Rows, open_pair
 from multigan.evaluation.metrics.neighbours import K, nearest
 from multigan.evaluation.reference import Reference
 from multigan.evaluation.report import Evaluation, limits, verdict
 from multigan.evaluation.spaces import Space
-from multigan.generation.generator import BATCH, TrainedGenerator
+from multigan.generation.generator import BATCH, TrainedGenerator, label_names
 from multigan.modality import Modality
 from multigan.version import __version__
 
@@ -152,10 +153,10 @@ class Evaluator:
         """
         return self.extractor.generated(space or self.space, model, self.count, self.seed, self.asked_classes(model))
 
-    def asked_classes(self, model: TrainedGenerator) -> list[int] | None:
+    def asked_classes(self, model: TrainedGenerator) -> list[str] | None:
         """The classes to generate: those of the held-out samples, so that the baseline is comparable."""
         labels = self.pair.held_out.labels
-        return labels.tolist() if model.classes and labels is not None else None
+        return label_names(labels, model.classes) if model.classes and labels is not None else None
 
     def evaluate(self, model: TrainedGenerator, samples: FeatureSet, quick: bool = False) -> Evaluation:
         """All metrics of a generator.
@@ -231,7 +232,8 @@ class Evaluator:
         first = self.view.from_generated(next(model.batches(1, self.seed)))
         count = min(len(asked), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
         samples, labels = [], []
-        for number, batch in enumerate(model.batches(count, self.seed, asked[:count].tolist())):
+        names = label_names(asked[:count], model.classes)
+        for number, batch in enumerate(model.batches(count, self.seed, names)):
             finite, good = finite_ones(self.view.from_generated(batch.to(home)).cpu())
             samples.append(finite)
             labels.append(asked[number * BATCH : number * BATCH + len(good)][good])
@@ -244,11 +246,11 @@ class Evaluator:
             device,
             self.extractor.quiet,
         )
-        guesses = [
-            classifier(self.view.to_sample(held_out.encoded(start, start + BATCH).to(device))).argmax(1).detach().cpu()
+        logits = [
+            classifier(self.view.to_sample(held_out.encoded(start, start + BATCH).to(device))).detach().cpu()
             for start in range(0, len(held_out), BATCH)
         ]
-        return (torch.cat(guesses) == held_out.labels).double().mean().item()
+        return accuracy(torch.cat(logits), held_out.labels)
 
     def nearest_training(self, model: TrainedGenerator, samples: FeatureSet, count: int) -> Tensor:
         """The generated samples nearest to a training sample, each followed by that one: ``(2 count, *S)``."""

@@ -26,7 +26,7 @@ class FeatureSet(NamedTuple):
     Attributes:
         features: ``(N, F)``, of the samples that are finite and have finite features.
         numbers: ``(N,)``, the indices of these samples.
-        labels: ``(N,)`` or None, the classes they have, or were asked for.
+        labels: ``(N,)``, ``(N, classes)`` or None: the classes they have, or were asked for.
         broken: How many samples were left out because they or their features are not finite.
     """
 
@@ -44,7 +44,7 @@ class FeatureSet(NamedTuple):
     def of_class(self, number: int) -> Tensor:
         """Features of one class, ``(N, F)``."""
         assert self.labels is not None
-        return self.features[self.labels == number]
+        return self.features[self.labels == number if self.labels.dim() == 1 else self.labels[:, number] == 1]
 
 
 class Extractor:
@@ -82,14 +82,13 @@ class Extractor:
         return self.extract(space, map(block, own_blocks(len(rows))), len(rows), rows.labels, name)
 
     def generated(
-        self, space: Space, model: TrainedGenerator, count: int, seed: int, labels: list[int] | None
+        self, space: Space, model: TrainedGenerator, count: int, seed: int, labels: list[str] | None
     ) -> FeatureSet:
         """Features of generated samples, of the classes given."""
         batches = model.batches(count, seed, labels, blocks=own_blocks(count))
         samples = (self.view.from_generated(batch.to(self.home)) for batch in batches)
-        return self.extract(
-            space, ahead(samples), count, None if labels is None else torch.tensor(labels), "generating"
-        )
+        conditions = None if labels is None else model.conditions(labels)
+        return self.extract(space, ahead(samples), count, conditions, "generating")
 
     def extract(
         self, space: Space, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str

@@ -12,6 +12,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from multigan.columns import column_names
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load
 from multigan.errors import NoSplitError, UserError
@@ -40,7 +41,7 @@ class Rows(NamedTuple):
 
     @property
     def labels(self) -> Tensor | None:
-        """``(N,)``."""
+        """``(N,)``, or ``(N, classes)`` where samples can have several."""
         return None if self.data.label is None else torch.from_numpy(self.data.label[self.numbers])
 
 
@@ -94,7 +95,8 @@ def open_pair(
         assert isinstance(rows, datasets.Dataset)
         fitted = copy(modality)
         missing = [name for name, column in asdict(fitted.config).items() if name.endswith("_column") and column]
-        missing = [name for name in missing if getattr(fitted.config, name) not in rows.column_names]
+        there = set(rows.column_names)
+        missing = [name for name in missing if not there.issuperset(column_names(getattr(fitted.config, name), there))]
         fitted.config = replace(fitted.config, **dict.fromkeys(missing))  # found anew: other data has other columns
         return cached(rows, fitted, skip_corrupt)
 

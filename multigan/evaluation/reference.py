@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from multigan.evaluation.classifier import inception_score
+from multigan.evaluation.classifier import accuracy, inception_score
 from multigan.evaluation.extraction import FeatureSet
 from multigan.evaluation.metrics.frechet import frechet_distance
 from multigan.evaluation.metrics.kernel import kernel_distance
@@ -42,6 +42,8 @@ class Reference:
     ) -> None:
         self.space, self.class_names, self.device, self.seed = space, class_names, device, seed
         self.searched = searched
+        # Of a classifier whose classes do not exclude each other.
+        self.several = space.own_classes and searched.labels is not None and searched.labels.dim() == 2
         self.real = searched.first(count)
         self.variance = self.real.features.double().var(0).sum().item()
         self.radii = radii(self.real.features, K)
@@ -70,9 +72,10 @@ class Reference:
         }
         if self.space.last is not None:
             logits = self.logits(fake)
-            values["inception_score"] = inception_score(logits)
+            if not self.several:
+                values["inception_score"] = inception_score(logits)
             if samples.labels is not None and self.space.own_classes:
-                values["class_accuracy"] = (logits.argmax(1) == samples.labels).double().mean().item()
+                values["class_accuracy"] = accuracy(logits, samples.labels)
         if distances is None:
             distances, _ = nearest(fake, self.searched.features)
         return values | {"memorization": (distances <= self.near).double().mean().item()}
@@ -88,7 +91,9 @@ class Reference:
                 continue
             values = neighbours(real, fake, K)._asdict()
             if self.space.last is not None and self.space.own_classes:
-                values["class_accuracy"] = (self.logits(fake).argmax(1) == number).double().mean().item()
+                logits = self.logits(fake)
+                right = logits[:, number] > 0 if self.several else logits.argmax(1) == number
+                values["class_accuracy"] = right.double().mean().item()
             classes[name] = values
         return classes
 

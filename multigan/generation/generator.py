@@ -21,12 +21,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import registry
+from multigan.classes import JOINED
 from multigan.config import plain, typed_fields
 from multigan.errors import UserError
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
-from multigan.modality import Modality
+from multigan.modality import ClassConditionalConfig, Modality
 from multigan.networks.layout import channels_last
 from multigan.validation import nearest, typed_values
 from multigan.version import __version__
@@ -63,6 +64,12 @@ class TrainedGenerator:
         """The names of the classes; empty for an unconditional generator."""
         return self.modality.classes
 
+    @property
+    def combinations(self) -> tuple[str, ...]:
+        """What is generated in turn where samples can have several classes, NAME+NAME; empty where they have one."""
+        config = self.modality.config
+        return config.combinations if self.classes and isinstance(config, ClassConditionalConfig) else ()
+
     def generate(
         self,
         n: int = 1,
@@ -76,7 +83,8 @@ class TrainedGenerator:
         Args:
             n: How many.
             seed: Sample i depends on the seed and on i alone, whatever ``n`` is.
-            label: A class, by number or name, or several to take in turn. Default: all classes in turn.
+            label: A class, by number or name, or several to take in turn; NAME+NAME for a sample with several. Default:
+                all classes in turn, or the combinations that are most frequent in the data.
             truncation: Latents are drawn from within this many standard deviations: less variety, more typical
                 samples (Brock et al. 2019, arXiv:1809.11096).
             options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
@@ -125,19 +133,19 @@ class TrainedGenerator:
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
         self.modality.apply_options(self.network, chosen)  # what cannot be is refused at once
-        labels = self.class_numbers(label)
-        if interpolate:
-            labels = labels[:1] if label is None else labels
-            if len(labels) > 1:
+        conditions = self.conditions(label)
+        if interpolate and conditions is not None:
+            conditions = conditions[:1] if label is None else conditions
+            if len(conditions) > 1:
                 raise UserError("an interpolation stays in one class: give one label")
         every = range(-(-n // BATCH)) if blocks is None else blocks
-        return self._batches(n, seed, labels, truncation, interpolate, chosen, every)
+        return self._batches(n, seed, conditions, truncation, interpolate, chosen, every)
 
     def _batches(
         self,
         n: int,
         seed: int,
-        labels: list[int],
+        conditions: Tensor | None,
         truncation: float | None,
         walk: bool,
         options: Any,
@@ -153,32 +161,55 @@ class TrainedGenerator:
                 slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation)
                 for i in numbers
             ]
-            condition = torch.tensor([labels[i % len(labels)] for i in numbers], device=device) if labels else None
+            condition = None
+            if conditions is not None:
+                condition = conditions[[i % len(conditions) for i in numbers]].to(device)
             self.modality.apply_options(self.network, options)  # another call may have had others since
             with torch.no_grad():
                 samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()
 
-    def class_numbers(self, label: int | str | Sequence[int | str] | None) -> list[int]:
-        """Labels by number or name -> numbers; all of them for None; empty for an unconditional generator.
+    def conditions(self, label: int | str | Sequence[int | str] | None = None) -> Tensor | None:
+        """Labels as the network takes them, in the order in which samples take turns.
+
+        Args:
+            label: As in `generate`.
+
+        Returns:
+            Class numbers, int64 ``(N,)``, or int8 ``(N, classes)`` of 0 and 1 where samples can have several; None for
+            an unconditional generator.
 
         Raises:
             UserError: There is no such class.
         """
-        classes = self.classes
+        classes, combinations = self.classes, self.combinations
         if label is None:
-            return list(range(len(classes)))
+            label = combinations or range(len(classes))
+            if not label:
+                return None
         if not classes:
             raise UserError("this model has no classes, so it takes no label: train one with --model.conditional true")
         given = [label] if isinstance(label, int | str) else list(label)
         if not given:
             raise UserError("no label is given: name one, or leave it out for all classes in turn")
-        return [class_number(one, classes) for one in given]
+        if not combinations:
+            return torch.tensor([class_number(one, classes) for one in given])
+        rows = torch.zeros(len(given), len(classes), dtype=torch.int8)
+        for row, one in zip(rows, given, strict=True):
+            for part in str(one).split(JOINED) if one != "" else ():
+                row[class_number(part, classes)] = 1
+        return rows
 
     def class_names(self, n: int, label: int | str | Sequence[int | str] | None = None) -> list[str]:
-        """The names of the classes of the samples of `generate`, one a sample; empty for an unconditional generator."""
-        numbers = self.class_numbers(label)
-        return [self.classes[numbers[i % len(numbers)]] for i in range(n)] if numbers else []
+        """The names of the classes of the samples of `generate`, one a sample; empty for an unconditional generator.
+
+        Of samples with several, NAME+NAME.
+        """
+        conditions = self.conditions(label)
+        if conditions is None:
+            return []
+        names = label_names(conditions, self.classes)
+        return [names[i % len(names)] for i in range(n)]
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into a folder, atomically; an existing model is replaced.
@@ -218,6 +249,13 @@ class TrainedGenerator:
         with tempfile.TemporaryDirectory() as room:
             api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
         return str(address)
+
+
+def label_names(conditions: Tensor, classes: Sequence[str]) -> list[str]:
+    """Class numbers ``(N,)``, or ``(N, classes)`` of 0 and 1, as labels that `TrainedGenerator.generate` takes."""
+    if conditions.dim() == 1:
+        return [classes[number] for number in conditions.tolist()]
+    return [JOINED.join(name for name, has in zip(classes, row, strict=True) if has) for row in conditions.tolist()]
 
 
 def class_number(label: int | str, classes: tuple[str, ...]) -> int:

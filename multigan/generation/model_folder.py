@@ -140,10 +140,11 @@ def label_lines(values: dict[str, Any]) -> list[str]:
     config = values["config"]
     if not (config.get("conditional") and config.get("classes")):
         return []
-    return [
-        f"Class-conditional: `--label` takes one of {', '.join(config['classes'][:20])}; without it, all in turn.",
-        "",
-    ]
+    classes, combinations = config["classes"], config.get("combinations")
+    takes = f"takes one of {', '.join(classes[:20])}{', ...' * (len(classes) > 20)}"
+    if combinations:
+        takes += f", or several, as {combinations[0]}"
+    return [f"Class-conditional: `--label` {takes}; without it, all in turn.", ""]
 
 
 def load_weights(network: nn.Module, file: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.activations import LEAK, leaky_relu
+from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.heads import ProjectionHead
 from multigan.networks.normalization import GhostBatchNorm2d
 
@@ -40,7 +41,7 @@ def channels_by_side(sides: tuple[int, int], width: int) -> list[int]:
 
 
 class ConvolutionalGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, *sides)`` in [-1, 1].
+    """``(B, latent_dim), condition -> (B, channels, *sides)`` in [-1, 1].
 
     Args:
         latent_dim: Numbers in a latent.
@@ -54,7 +55,7 @@ class ConvolutionalGenerator(nn.Module):
         super().__init__()
         widths = channels_by_side(sides, width)
         self.first_shape = widths[0], *first_sides(sides)
-        self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        self.embedding = ClassEmbedding(classes, latent_dim) if classes else None
         self.first = nn.Linear(latent_dim * (2 if classes else 1), math.prod(self.first_shape), bias=False)
         self.first_norm = GhostBatchNorm2d(widths[0])
         layers: list[nn.Module] = []
@@ -86,7 +87,7 @@ class ConvolutionalFeatures(nn.Module):
 
 
 class ConvolutionalDiscriminator(nn.Module):
-    """``(B, channels, *sides), (B,) or None -> (B,)`` logits. Arguments as in `ConvolutionalGenerator`."""
+    """``(B, channels, *sides), condition -> (B,)`` logits. Arguments as in `ConvolutionalGenerator`."""
 
     def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()

@@ -2,9 +2,11 @@
 
 from torch import Tensor, nn
 
+from multigan.networks.embedding import ClassEmbedding
+
 
 class ProjectionHead(nn.Module):
-    """``(B, features), (B,) or None -> (B,)`` logits: a linear layer, and the class by projection.
+    """``(B, features), condition -> (B,)`` logits: a linear layer, and the class by projection.
 
     Miyato and Koyama 2018, arXiv:1802.05637, equation 3. The projection starts at
     zero, so that at first the class makes no difference.
@@ -17,7 +19,7 @@ class ProjectionHead(nn.Module):
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
         self.last = nn.Linear(features, 1)
-        self.projection = nn.Embedding(classes, features) if classes else None
+        self.projection = ClassEmbedding(classes, features) if classes else None
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
 

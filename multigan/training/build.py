@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
+import numpy
 import torch
 import xxhash
 from accelerate import Accelerator
@@ -71,7 +72,9 @@ def open_data(
     if conditional and data.label is None:
         raise UserError(f"conditional needs labels, and {training.dataset!r} has none")
     if conditional and data.label is not None:
-        missing = sorted(set(range(len(modality.classes))) - set(data.label.tolist()))
+        label = data.label
+        present = set(label.tolist() if label.ndim == 1 else numpy.flatnonzero(label.any(0)).tolist())
+        missing = sorted(set(range(len(modality.classes))) - present)
         if missing:
             names = ", ".join(modality.classes[number] for number in missing[:5])
             raise UserError(f"no row of {training.dataset!r} is of class {names}: leave it out of --model.classes")

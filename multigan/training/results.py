@@ -61,7 +61,7 @@ class Results:
         if not self.accelerator.is_main_process:
             return
         generator, step = self.generator(), self.state.step
-        classes = len(generator.classes)
+        classes = len(generator.combinations or generator.classes)
         count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
         samples = torch.cat(list(generator.batches(count, self.training.seed)))
         labels = generator.class_names(count)
@@ -187,8 +187,10 @@ class Results:
     def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
         device, count = self.accelerator.device, CALIBRATION[1]
-        classes = len(self.modality.classes)
-        condition = torch.arange(count, device=device) % classes if classes else None
+        conditions = TrainedGenerator(self.training.modality, self.modality, self.state.average).conditions()
+        condition = None
+        if conditions is not None:
+            condition = conditions[torch.arange(count) % len(conditions)].to(device)
         random = BatchRandom(self.training.seed, count, device)
         for part in range(CALIBRATION[0]):
             yield random.normal("calibrate", part, slice(0, count), self.modality.config.latent_dim), condition

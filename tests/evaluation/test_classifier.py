@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from multigan.evaluation.classifier import train_classifier
+from multigan.evaluation.classifier import accuracy, train_classifier
 
 
 def blobs(count, seed):
@@ -58,3 +58,16 @@ def test_the_global_random_state_is_left_alone():
     before = torch.get_rng_state()
     train(passes=1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_classes_that_do_not_exclude_each_other_are_learned_each():
+    samples = 3 * torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
+    labels = (samples > 0).to(torch.int8)  # right of the middle, above the middle: neither, one or both
+    network = train_classifier(body, samples[:500], labels[:500], 2, passes=100)
+    assert accuracy(network(samples[500:]), labels[500:]) > 0.95
+
+
+def test_accuracy_by_hand():
+    logits = torch.tensor([[2.0, 1.0], [-1.0, 3.0], [1.0, -1.0], [-2.0, -1.0]])
+    assert accuracy(logits, torch.tensor([0, 0, 0, 1])) == 3 / 4  # the larger logit
+    assert accuracy(logits, torch.tensor([[1, 1], [0, 1], [1, 1], [0, 0]])) == 3 / 4  # positive logits, all of a row

@@ -112,7 +112,8 @@ def judge():
 
 def asked(judge):
     """The classes that a generator is asked for."""
-    return torch.tensor(judge.asked_classes(TrainedGenerator("points", modality(), nn.Identity())))
+    model = TrainedGenerator("points", modality(), nn.Identity())
+    return model.conditions(judge.asked_classes(model))
 
 
 def judged(judge, samples, quick=True, conditional=True, by_class=False):

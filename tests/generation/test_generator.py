@@ -56,6 +56,31 @@ def samples(generator, n, **options):
     return torch.cat(list(generator.batches(n, **options)))
 
 
+# --- several classes ---
+
+
+def test_combination_is_asked_for_by_names_or_numbers():
+    several = make(conditional=True, classes=("a", "b", "c"), combinations=("a+c", "b"))
+    assert several.conditions("c+a").tolist() == several.conditions("0+2").tolist() == [[1, 0, 1]]
+    assert several.conditions(["b", "a+b", "", 2]).tolist() == [[0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert several.class_names(5, ["b", "c+a", ""]) == ["b", "a+c", "", "b", "a+c"]
+    with pytest.raises(UserError, match="no class 'd'"):
+        several.conditions("a+d")
+
+
+def test_combinations_of_the_data_take_turns_by_default():
+    several = make(conditional=True, classes=("a", "b", "c"), combinations=("a+c", "b"))
+    assert several.class_names(3) == ["a+c", "b", "a+c"]
+    assert torch.equal(samples(several, 3), samples(several, 3, label=["c+a", "b"]))
+    assert torch.equal(samples(several, 2, interpolate=True)[:1], samples(several, 1, label="a+c"))
+
+
+def test_one_class_alone_has_no_combinations(generator):
+    with pytest.raises(UserError, match=r"no class 'a\+b'"):
+        generator.conditions("a+b")
+    assert generator.conditions(["b", 2]).tolist() == [1, 2] and make().conditions() is None
+
+
 # --- sample i ---
 
 

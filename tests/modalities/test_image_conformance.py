@@ -23,6 +23,12 @@ class TestConditionalDCGAN(ModalityConformance):
         super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
+class TestSeveralClasses(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "conditional": True, "combinations": ("1+2", "3")}
+    training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
+
+
 class TestFullyConnected(ModalityConformance):
     modality = "image"
     model = {

@@ -15,7 +15,6 @@ from multigan import columns
 from multigan.errors import UserError
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig, data
-from multigan.modality import ClassConditionalConfig
 
 BROKEN = (OSError, ValueError, SyntaxError)  # what data.cache.attempt takes for an unusable row
 
@@ -295,79 +294,11 @@ def test_named_column_that_is_not_there_is_refused():
     with pytest.raises(UserError, match=r"image_column is 'picture'.*image, label"):
         data.find_image_column(dataset, "picture")
     with pytest.raises(UserError, match=r"label_column is 'class'.*image, label"):
-        columns.find_label_column(dataset, "class")
-
-
-def test_column_of_classes_is_found_by_type_then_by_name_then_not_at_all():
-    kinds = ([0], datasets.ClassLabel(names=["a"]))
-    assert columns.find_label_column(table(label=[1], kind=kinds), None) == "kind"
-    assert columns.find_label_column(table(size=[1], target=[1]), None) == "target"
-    assert columns.find_label_column(table(size=[1]), None) is None
-    assert columns.find_label_column(table(label=[1], size=[1]), "size") == "size"
-
-
-def test_class_names_come_from_the_declaration_in_its_order():
-    names = columns.class_names(table(label=([0, 1], datasets.ClassLabel(names=["zebra", "ant"]))), "label")
-    assert names == ("zebra", "ant")
-
-
-def label(value, classes=("a", "b"), conditional=True):
-    """What `labelled` makes of a cell."""
-    config = ClassConditionalConfig(conditional, "label", classes)
-    encoded = columns.labelled({"real": 1}, {"label": value}, config)
-    return None if encoded is None else encoded["label"]
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=10))
-def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
-    names = columns.class_names(table(label=words), "label")
-    assert set(names) == set(words) and names == tuple(sorted(names, key=columns.by_number))
-    assert [names[label(word, names)] for word in words] == words
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.lists(st.integers(0, 3000), min_size=1, max_size=10))
-def test_class_names_of_numbers_are_the_numbers_that_occur(numbers):
-    names = columns.class_names(table(label=numbers), "label")
-    assert names == tuple(str(number) for number in sorted(set(numbers)))
-    assert [names[label(number, names)] for number in numbers] == list(map(str, numbers))
-
-
-def test_names_keep_their_zeros_and_numbers_are_in_order():
-    assert columns.class_names(table(label=["10", "007", "7", "2"]), "label") == ("2", "007", "7", "10")
-
-
-def test_a_declared_class_that_does_not_occur_is_none():
-    declared = datasets.ClassLabel(names=["zebra", "ant", "bee"])
-    assert columns.class_names(table(label=([0, 2, 2], declared)), "label") == ("zebra", "bee")
-
-
-@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0]], ids=["negative", "floats"])
-def test_what_is_no_class_is_refused_with_the_value(values):
-    with pytest.raises(UserError, match=r"column 'label' holds"):
-        columns.class_names(table(label=values), "label")
-
-
-def test_stream_without_declared_classes_is_refused():
-    with pytest.raises(UserError, match=r"model\.classes"):
-        columns.class_names(table(label=[1]).to_iterable_dataset(), "label")
-
-
-@pytest.mark.parametrize("value", ["c", 2, 1.5])
-def test_row_of_another_class_is_left_out_where_classes_are_needed(value):
-    assert label(value) is None and label(value, conditional=False) == columns.UNLABELLED
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_empty_label_is_an_error_where_classes_are_needed(value):
-    with pytest.raises(ValueError, match="its class, is empty"):
-        label(value)
-    assert label(value, conditional=False) == columns.UNLABELLED
+        columns.find_label_columns(dataset, "class")
 
 
 def test_columns_are_found_in_any_case_and_with_spaces_around_them():
-    assert columns.find_label_column(table(**{" Label ": ["a"]}), None) == " Label "
+    assert columns.find_label_columns(table(**{" Label ": ["a"]}), None) == [" Label "]
     assert columns.named(table(Caption=["a"]), "caption", "text_column") == "Caption"
 
 

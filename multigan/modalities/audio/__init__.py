@@ -45,12 +45,11 @@ class Audio(Modality):
     }
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan import columns
+        from multigan.classes import with_classes
         from multigan.modalities.audio import data
 
-        config = self.config
+        config = with_classes(self.config, dataset)
         audio_column = data.find_audio_column(dataset, config.audio_column)
-        label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
         infos = data.scan(dataset, audio_column)
         decision = data.decide(
             infos, config.sampling_rate, config.length, config.crop, config.channels, config.trim is not None
@@ -58,8 +57,6 @@ class Audio(Modality):
         self.config = replace(
             config,
             audio_column=audio_column,
-            label_column=label_column,
-            classes=classes,
             sampling_rate=decision.rate,
             length=decision.length,
             crop=decision.crop,
@@ -68,7 +65,7 @@ class Audio(Modality):
         return decision.notes
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
-        from multigan import columns
+        from multigan.classes import labelled
         from multigan.modalities.audio import data
 
         config = self.config
@@ -76,11 +73,11 @@ class Audio(Modality):
         real = data.decode(
             row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
         )
-        return columns.labelled({"real": real}, row, config)
+        return labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
-        names = ("sampling_rate", "channels", "normalization", "trim", "audio_column", "label_column", "classes")
-        return {name: getattr(self.config, name) for name in names}
+        names = ("sampling_rate", "channels", "normalization", "trim", "audio_column")
+        return {name: getattr(self.config, name) for name in (*names, "label_column", "classes", "combinations")}
 
     @property
     def crop(self) -> Crop:

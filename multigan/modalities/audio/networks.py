@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from multigan.modalities.audio.config import levels
 from multigan.networks.activations import LEAK, leaky_relu
+from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.heads import ProjectionHead
 
 TAPS = 25
@@ -23,7 +24,7 @@ STRIDE = 4
 
 
 class WaveGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, length)``, in [-1, 1] but for what a post filter adds.
+    """``(B, latent_dim), condition -> (B, channels, length)``, in [-1, 1] but for what a post filter adds.
 
     Args:
         latent_dim: Numbers in a latent.
@@ -39,7 +40,7 @@ class WaveGenerator(nn.Module):
         count = levels(length)
         widths = [width * 2**level for level in reversed(range(count))]
         self.first_shape = widths[0], length // STRIDE**count
-        self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        self.embedding = ClassEmbedding(classes, latent_dim) if classes else None
         self.first = nn.Linear(latent_dim * (2 if classes else 1), math.prod(self.first_shape))
         nn.init.normal_(self.first.weight, std=math.sqrt(1 / self.first.in_features))
         nn.init.zeros_(self.first.bias)
@@ -79,7 +80,7 @@ class WaveFeatures(nn.Module):
 
 
 class WaveDiscriminator(nn.Module):
-    """``(B, channels, length), (B,) or None, (B, levels - 1) or None -> (B,)`` logits.
+    """``(B, channels, length), condition, (B, levels - 1) or None -> (B,)`` logits.
 
     The last are uniform numbers in [0, 1) that decide how far each layer but the last is moved by phase shuffle.
 

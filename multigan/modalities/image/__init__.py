@@ -43,33 +43,29 @@ class Image(Modality):
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan import columns
+        from multigan.classes import with_classes
         from multigan.modalities.image import data
 
+        config = with_classes(self.config, dataset)
         image_column = data.find_image_column(dataset, self.config.image_column)
-        label_column, classes = columns.find_classes(
-            dataset, self.config.label_column, self.config.classes, self.config.conditional
-        )
         found = data.scan(dataset, image_column)
-        channels = self.config.channels or (3 if found.colour and self.config.bits == 8 else 1)
-        self.config = replace(
-            self.config, image_column=image_column, label_column=label_column, channels=channels, classes=classes
-        )
+        channels = config.channels or (3 if found.colour and config.bits == 8 else 1)
+        self.config = replace(config, image_column=image_column, channels=channels)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         augmented = any(True for _ in self._augmentations())
-        return [data.report(found, rows, self.config, len(classes), augmented)]
+        return [data.report(found, rows, self.config, augmented)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
-        from multigan import columns
+        from multigan.classes import labelled
         from multigan.modalities.image import data
 
         config = self.config
         assert config.image_column and config.channels  # set by fit
         real = data.pixels(row[config.image_column], config.sides, config.channels, config.fit, config.bits)
-        return columns.labelled({"real": real}, row, config)
+        return labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
-        names = ("resolution", "fit", "image_column", "label_column", "channels", "bits", "classes")
+        names = ("resolution", "fit", "image_column", "label_column", "channels", "bits", "classes", "combinations")
         return {name: getattr(self.config, name) for name in names}
 
     def to_sample(self, real: Tensor) -> Tensor:

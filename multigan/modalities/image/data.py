@@ -75,14 +75,13 @@ def scan(dataset: AnyDataset, column: str) -> Scan:
     return Scan(len(sizes), colour, transparent, smallest, largest)
 
 
-def report(found: Scan, count: int | None, config: ImageConfig, classes: int, augmented: bool) -> str:
+def report(found: Scan, count: int | None, config: ImageConfig, augmented: bool) -> str:
     """What was found in a dataset of pictures and how they are converted, in one line.
 
     Args:
         found: What the pictures are.
         count: How many there are; None for a stream.
         config: What they are brought to.
-        classes: How many classes they have, 0 for none.
         augmented: Whether any augmentation is on.
     """
     kind = {1: "grey", 3: "colour", 4: "colour and transparency"}[config.channels or 3]
@@ -95,8 +94,8 @@ def report(found: Scan, count: int | None, config: ImageConfig, classes: int, au
         f"{how_many} picture{'s' * (count != 1)} of {' to '.join(sides)} pixels",
         f"each as {' x '.join(map(str, config.sides))}, {kind}",
     ]
-    if classes:
-        parts.append(f"{classes} class{'es' * (classes != 1)}")
+    if classes := len(config.classes):
+        parts.append(f"{classes} class{'es' * (classes != 1)}{', several of a picture' * bool(config.combinations)}")
     if found.transparent and config.channels != 4:
         parts.append(f"transparency composited on white in {found.transparent:,}")
     if count is not None and found.looked_at < count:

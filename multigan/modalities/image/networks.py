@@ -10,11 +10,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from multigan.networks.embedding import ClassEmbedding
+
 SLOPE = 0.2
 
 
 class FullyConnectedGenerator(nn.Module):
-    """``(B, latent_dim), (B,) or None -> (B, channels, *sides)`` in [-1, 1].
+    """``(B, latent_dim), condition -> (B, channels, *sides)`` in [-1, 1].
 
     Hidden layers of width, 2 width and 4 width units; ``classes`` is 0 for an unconditional network.
     """
@@ -22,7 +24,7 @@ class FullyConnectedGenerator(nn.Module):
     def __init__(self, latent_dim: int, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
         self.shape = (channels, *sides)
-        self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        self.embedding = ClassEmbedding(classes, latent_dim) if classes else None
         self.layers = nn.Sequential(
             nn.Linear(latent_dim * (2 if classes else 1), width),
             nn.ReLU(),
@@ -42,11 +44,11 @@ class FullyConnectedGenerator(nn.Module):
 
 
 class FullyConnectedDiscriminator(nn.Module):
-    """``(B, channels, *sides), (B,) or None -> (B,)`` logits. Hidden layers of 4, 2 and 1 times width units."""
+    """``(B, channels, *sides), condition -> (B,)`` logits. Hidden layers of 4, 2 and 1 times width units."""
 
     def __init__(self, channels: int, sides: tuple[int, int], width: int, classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(classes, width) if classes else None
+        self.embedding = ClassEmbedding(classes, width) if classes else None
         self.layers = nn.Sequential(
             nn.Linear(channels * math.prod(sides) + (width if classes else 0), 4 * width),
             nn.LeakyReLU(SLOPE),

@@ -49,11 +49,11 @@ class Text(Modality):
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan import columns
+        from multigan.classes import with_classes
         from multigan.modalities.text import data, language_models, tokenization
 
-        config = self.config
+        config = with_classes(self.config, dataset)
         column = data.find_text_column(dataset, config.text_column)
-        label_column, classes = columns.find_classes(dataset, config.label_column, config.classes, config.conditional)
         vocabulary, longest, notes = config.vocabulary, None, []
         if config.pretrained:
             model = language_models.describe(config.pretrained)
@@ -73,8 +73,6 @@ class Text(Modality):
         self.config = replace(
             config,
             text_column=column,
-            label_column=label_column,
-            classes=classes,
             vocabulary=vocabulary,
             length=decision.length,
         )
@@ -92,7 +90,7 @@ class Text(Modality):
         return self.encode_key() | chosen | {"files": stats}
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
-        from multigan import columns
+        from multigan.classes import labelled
         from multigan.modalities.text import tokenization
 
         config = self.config
@@ -102,10 +100,10 @@ class Text(Modality):
         )
         if ids is None:
             return None
-        return columns.labelled({"real": ids}, row, config)
+        return labelled({"real": ids}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
-        names = ("vocabulary", "end", "length", "overlong", "text_column", "label_column", "classes")
+        names = ("vocabulary", "end", "length", "overlong", "text_column", "label_column", "classes", "combinations")
         return {name: getattr(self.config, name) for name in names}
 
     def to_sample(self, real: Tensor) -> Tensor:

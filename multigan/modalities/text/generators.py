@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from multigan.errors import UserError
 from multigan.modalities.text import gumbel
 from multigan.modalities.text.gumbel import Estimator
+from multigan.networks.embedding import ClassEmbedding
 
 
 class TextGenerator(nn.Module):
@@ -73,7 +74,7 @@ class TextGenerator(nn.Module):
 
     def add_class_embedding(self, classes: int, width: int) -> None:
         """Create the class embeddings, if there are classes."""
-        self.class_embedding = nn.Embedding(classes, width) if classes else None
+        self.class_embedding = ClassEmbedding(classes, width) if classes else None
 
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """``(B, L)``, ``(B,)`` or None -> samples ``(B, T, V)``."""

@@ -1,0 +1,212 @@
+"""Holds classes: their names, the numbers that rows get, and rows of several classes."""
+
+import datasets
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multigan.classes import UNLABELLED, by_number, class_names, labelled, with_class_names, with_classes
+from multigan.columns import find_label_columns
+from multigan.errors import UserError
+from multigan.modality import ClassConditionalConfig
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+,\0"), min_size=1, max_size=5).filter(
+    lambda name: name.lower() not in ("0", "1", "-1", "true", "false", "yes", "no")
+)
+
+
+def table(**columns):
+    """A dataset; a column is values, or (values, feature)."""
+    features = {name: column[1] for name, column in columns.items() if isinstance(column, tuple)}
+    values = {name: column[0] if isinstance(column, tuple) else column for name, column in columns.items()}
+    dataset = datasets.Dataset.from_dict(values)
+    for name, feature in features.items():
+        dataset = dataset.cast_column(name, feature)
+    return dataset
+
+
+# --- one class a row ---
+
+
+def test_column_of_classes_is_found_by_type_then_by_name_then_not_at_all():
+    kinds = ([0], datasets.ClassLabel(names=["a"]))
+    assert find_label_columns(table(label=[1], kind=kinds), None) == ["kind"]
+    assert find_label_columns(table(size=[1], target=[1]), None) == ["target"]
+    assert find_label_columns(table(size=[1]), None) == []
+    assert find_label_columns(table(label=[1], size=[1]), "size") == ["size"]
+
+
+def test_class_names_come_from_the_declaration_in_its_order():
+    names = class_names(table(label=([0, 1], datasets.ClassLabel(names=["zebra", "ant"]))), "label")
+    assert names == ("zebra", "ant")
+
+
+def label(value, classes=("a", "b"), conditional=True):
+    """What `labelled` makes of a cell."""
+    config = ClassConditionalConfig(conditional, "label", classes)
+    encoded = labelled({"real": 1}, {"label": value}, config)
+    return None if encoded is None else encoded["label"]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=10))
+def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
+    names = class_names(table(label=words), "label")
+    assert set(names) == set(words) and names == tuple(sorted(names, key=by_number))
+    assert [names[label(word, names)] for word in words] == words
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=10))
+def test_class_names_of_numbers_are_the_numbers_that_occur(numbers):
+    names = class_names(table(label=numbers), "label")
+    assert names == tuple(str(number) for number in sorted(set(numbers)))
+    assert [names[label(number, names)] for number in numbers] == list(map(str, numbers))
+
+
+def test_names_keep_their_zeros_and_numbers_are_in_order():
+    assert class_names(table(label=["10", "007", "7", "2"]), "label") == ("2", "007", "7", "10")
+
+
+def test_a_declared_class_that_does_not_occur_is_none():
+    declared = datasets.ClassLabel(names=["zebra", "ant", "bee"])
+    assert class_names(table(label=([0, 2, 2], declared)), "label") == ("zebra", "bee")
+
+
+@pytest.mark.parametrize("values", [[-1, 0, 1], [0.5, 1.0]], ids=["negative", "floats"])
+def test_what_is_no_class_is_refused_with_the_value(values):
+    with pytest.raises(UserError, match=r"column 'label' holds"):
+        class_names(table(label=values), "label")
+
+
+def test_stream_without_declared_classes_is_refused():
+    with pytest.raises(UserError, match=r"model\.classes"):
+        class_names(table(label=[1]).to_iterable_dataset(), "label")
+
+
+@pytest.mark.parametrize("value", ["c", 2, 1.5])
+def test_row_of_another_class_is_left_out_where_classes_are_needed(value):
+    assert label(value) is None and label(value, conditional=False) == UNLABELLED
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_empty_label_is_an_error_where_classes_are_needed(value):
+    with pytest.raises(ValueError, match="its class, is empty"):
+        label(value)
+    assert label(value, conditional=False) == UNLABELLED
+
+
+# --- several classes a row ---
+
+
+def fitted(dataset, **settings):
+    return with_classes(ClassConditionalConfig(conditional=True, **settings), dataset)
+
+
+def encoded(dataset, config):
+    """The labels of all rows, as lists of names; None for a row that is left out."""
+    labels = []
+    for row in dataset:
+        found = labelled({}, with_class_names(dict(row), dataset.features), config)
+        names = None
+        if found is not None:
+            assert found["label"].dtype == numpy.int8 and set(found["label"].tolist()) <= {0, 1}
+            names = [name for name, has in zip(config.classes, found["label"], strict=True) if has]
+        labels.append(names)
+    return labels
+
+
+def test_lists_of_names_are_several_classes_and_their_combinations():
+    dataset = table(label=[["red", "round"], ["blue"], [], ["round", "red"], ["blue", "blue"], ["red"]])
+    config = fitted(dataset)
+    assert config.classes == ("blue", "red", "round") and config.label_column == "label"
+    assert config.combinations == ("blue", "red+round", "red")  # each of the first two twice
+    assert encoded(dataset, config) == [["red", "round"], ["blue"], [], ["red", "round"], ["blue"], ["red"]]
+
+
+def test_lists_of_declared_classes_keep_their_order():
+    kind = datasets.List(datasets.ClassLabel(names=["zebra", "ant", "bee"]))
+    dataset = table(tags=([[0, 2], [2]], kind))
+    config = fitted(dataset)
+    assert config.label_column == "tags" and config.classes == ("zebra", "bee")
+    assert encoded(dataset, config) == [["zebra", "bee"], ["bee"]]
+
+
+def test_several_columns_are_classes_each():
+    dataset = table(digit=[7, 0, 7], speaker=["ann", "bob", ""], other=[1, 2, 3])
+    config = fitted(dataset, label_column="digit,Speaker")
+    assert config.label_column == "digit,speaker" and config.classes == ("0", "7", "ann", "bob")
+    assert config.combinations == ("0+bob", "7", "7+ann")
+    assert encoded(dataset, config) == [["7", "ann"], ["0", "bob"], ["7"]]
+
+
+@pytest.mark.parametrize(("yes", "no"), [(1, 0), (1, -1), (True, False), ("1", "0"), ("True", "no")])
+def test_of_several_columns_one_that_says_yes_or_no_is_a_class(yes, no):
+    dataset = table(smiling=[yes, no, yes], young=[no, no, yes], hair=["red", "red", "grey"])
+    config = fitted(dataset, label_column="smiling,young,hair")
+    assert config.classes == ("smiling", "young", "grey", "red")
+    assert encoded(dataset, config) == [["smiling", "red"], ["red"], ["smiling", "young", "grey"]]
+
+
+def test_columns_of_the_same_names_are_refused():
+    with pytest.raises(UserError, match="columns 'hat' and 'shirt' both have 'red'"):
+        fitted(table(hat=["red", "no hat"], shirt=["blue", "red"]), label_column="hat,shirt")
+
+
+def test_name_with_a_plus_is_refused_where_it_joins_names():
+    with pytest.raises(UserError, match=r"class 'C\+\+' has a \+"):
+        fitted(table(label=[["C++"], ["C", "Rust"]]))
+    assert fitted(table(label=["C++", "C"])).classes == ("C", "C++")
+
+
+def test_column_that_is_not_there_is_named():
+    with pytest.raises(UserError, match="label_column is 'size', and the dataset has only: label, colour"):
+        fitted(table(label=["a"], colour=["b"]), label_column="label,size")
+
+
+def test_chosen_classes_leave_out_rows_of_others_alone():
+    dataset = table(label=[["a", "b"], ["c"], ["c", "a"], []])
+    config = fitted(dataset, classes=("b", "a"))
+    assert encoded(dataset, config) == [["b", "a"], None, ["a"], []]
+    assert config.combinations == ("b+a", "a")
+
+
+def test_row_without_a_list_is_unlabelled():
+    dataset = table(label=[["a"], None, ["b"]])
+    config = fitted(dataset)
+    with pytest.raises(ValueError, match="its class, is empty"):
+        encoded(dataset, config)
+    config = with_classes(ClassConditionalConfig(), dataset)
+    assert labelled({}, {"label": None}, config)["label"].tolist() == [UNLABELLED, UNLABELLED]
+
+
+def test_all_lists_empty_are_no_classes():
+    with pytest.raises(UserError, match="all cells of column 'label' are empty"):
+        fitted(table(label=([[], []], datasets.List(datasets.Value("string")))))
+
+
+def test_stream_takes_the_classes_that_it_declares_or_that_are_named():
+    kind = datasets.List(datasets.ClassLabel(names=["a", "b"]))
+    config = fitted(table(label=([[0], [0, 1]], kind)).to_iterable_dataset())
+    assert config.classes == config.combinations == ("a", "b")
+    stream = table(label=[["a"], ["a", "b"]]).to_iterable_dataset()
+    with pytest.raises(UserError, match=r"--model\.classes"):
+        fitted(stream)
+    assert fitted(stream, classes=("b", "a")).combinations == ("b", "a")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sets(NAMES, max_size=4), min_size=1, max_size=8).filter(any))
+def test_every_row_has_its_own_names(rows):
+    """As lists, and as one column that says yes or no for each name."""
+    names = sorted(set().union(*rows))
+    dataset = table(label=[sorted(row) for row in rows])
+    config = fitted(dataset)
+    assert set(config.classes) == set(names)
+    assert [set(labels) for labels in encoded(dataset, config)] == rows
+    assert {frozenset(one.split("+")) for one in config.combinations} == {frozenset(row) for row in rows if row}
+    if len(names) > 1:
+        dataset = table(**{name: [name in row for row in rows] for name in names})
+        config = fitted(dataset, label_column=",".join(names))
+        assert [set(labels) for labels in encoded(dataset, config)] == rows
