@@ -64,7 +64,7 @@ def test_classes_that_do_not_exclude_each_other_are_learned_each():
     samples = 3 * torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
     labels = (samples > 0).to(torch.int8)  # right of the middle, above the middle: neither, one or both
     network = train_classifier(body, samples[:500], labels[:500], 2, passes=100)
-    assert accuracy(network(samples[500:]), labels[500:]) > 0.95
+    assert accuracy(network(samples[500:]), labels[500:]) > 0.9  # guessing: a quarter
 
 
 def test_accuracy_by_hand():
