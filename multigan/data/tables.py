@@ -7,6 +7,7 @@ import csv
 import glob
 import hashlib
 import io
+import tarfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -113,6 +114,9 @@ def read_kind(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
     if kind == "json":
         for file in files:
             check_encoding(file)
+    if kind == "webdataset":
+        for file in files:
+            check_members(file)
     name = shown(files[0])
     try:
         loaded: AnyDataset = datasets.load_dataset(
@@ -206,6 +210,20 @@ def check_encoding(file: Path) -> None:
         raise UserError(f"line {number} of {shown(file)} is not UTF-8, at its byte {error.start}") from error
     except OSError as error:
         raise UserError(f"cannot read {shown(file)}: {error.strerror}") from error
+
+
+def check_members(file: Path) -> None:
+    """Raise UserError where the current folder has a file of an archive: `datasets` would read that one instead."""
+    try:
+        with tarfile.open(file) as archive:
+            there = next((member.name for member in archive if Path(member.name).is_file()), None)
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
+    if there is not None:
+        raise UserError(
+            f"the current folder has a file {there!r}, and so has {shown(file)}: start multigan in another folder, "
+            "where the one cannot be taken for the other"
+        )
 
 
 def lines(file: Path) -> pyarrow.Table:

@@ -1,13 +1,19 @@
 """Holds what comes out of data that people have, from the folder to the encoded rows."""
 
+import csv
 import json
 import os
+import re
 import socket
+import tempfile
+from pathlib import Path
 
 import datasets
 import numpy
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, UnidentifiedImageError
 
 from multigan.columns import name_of, path_of
@@ -110,6 +116,51 @@ def test_side_files_are_read(pictures, name):
     modality, data, said = read(root)
     assert modality.config.classes == ("a", "b") and data.label.tolist() == [0, 1]
     assert f"files left out of {root}: 1 not named in {name}" in said
+
+
+SIDES = ("metadata.csv", "METADATA.jsonl", "metadata.parquet", "labels.csv")
+FOLDERS = st.sampled_from(["", "a", "b", "a/c", "[x]", "a/A*"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    files=st.dictionaries(st.tuples(FOLDERS, st.sampled_from(["1.png", "2.PNG", "3.jpg", "ü.png"])), st.booleans()),
+    sides=st.dictionaries(FOLDERS, st.sampled_from(SIDES)),
+)
+def test_what_side_files_name_is_read_and_all_else_is_reported(files, sides):
+    """The nearest side file is the one that counts; each names those files at and below it that are marked."""
+    with tempfile.TemporaryDirectory() as name:
+        root, labels = Path(name), {}
+        for folder in (*dict(files), *((side, "") for side in sides)):
+            (root / folder[0]).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            (root / file[0] / file[1]).touch()
+        for folder, side in sorted(sides.items(), key=lambda one: len(Path(one[0]).parts)):
+            below = [Path(*file) for file, marked in files.items() if marked and Path(*file).is_relative_to(folder)]
+            if not below:
+                below = [Path(*file) for file in files if Path(*file).is_relative_to(folder)]
+            if below:
+                write_side(root / folder / side, {str(file.relative_to(folder)): f"of {folder}" for file in below})
+                labels |= {root / file: f"of {folder}" for file in below}
+        if not labels:
+            return
+        said = []
+        dataset = load(ImageModality(), name, None, "train", False, said.append)
+        assert {path_of(row["file"]): row["label"] for row in dataset} == labels
+        reported = sum(int(count) for note in said for count in re.findall(r"(?:: |; )([\d,]+) not named in", note))
+        assert len(dataset) + reported == len(files)
+
+
+def write_side(file, labels):
+    """A side file that gives each file its label."""
+    rows = [{"file_name": name, "label": label} for name, label in labels.items()]
+    if file.suffix == ".csv":
+        with file.open("w", newline="") as opened:
+            csv.writer(opened).writerows([["file_name", "label"], *labels.items()])
+    elif file.suffix == ".jsonl":
+        write_rows(file, rows)
+    else:
+        datasets.Dataset.from_list(rows).to_parquet(file)
 
 
 def test_a_side_file_above_the_folders_of_splits_is_read(pictures):

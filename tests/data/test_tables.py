@@ -193,3 +193,20 @@ def test_pictures_without_their_content_are_found_by_their_path(image, tmp_path)
     )
     (row,) = load(image, str(tmp_path / "a.parquet"), None, "train", False)
     assert path_of(row["image"]) == tmp_path / "p" / "1.png"
+
+
+def test_a_file_here_is_not_taken_for_that_of_an_archive(image, tmp_path, monkeypatch):
+    Image.new("L", (16, 16), 7).save(tmp_path / "0.png")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "0.png", "0.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"the current folder has a file '0\.png', and so has .*a\.tar: start multigan in"
+    ):
+        load(image, "a.tar", None, "train", False)
+
+
+def test_a_broken_archive_is_one_line(image, tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"nothing of the kind")
+    with pytest.raises(UserError, match=r"cannot read .*a\.tar"):
+        load(image, str(tmp_path / "a.tar"), None, "train", False)
