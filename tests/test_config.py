@@ -340,3 +340,10 @@ def test_plain_values_are_what_yaml_and_json_hold():
     assert values["betas"] == [0.5, 0.99] and values["model"]["classes"] == ["a", "b"]
     assert yaml.safe_load(yaml.safe_dump(values)) == values
     assert config.flatten({"a": {"b": {"c": 1}, "d": 2}, "e": 3}) == {"a.b.c": 1, "a.d": 2, "e": 3}
+
+
+@pytest.mark.parametrize("flag", [["--warmup_steps", "3"], ["--warmup_steps=3"]])
+def test_flag_of_0_1_is_taken_with_a_note(flag, capsys):
+    recipe = configure("text", seed=4)
+    assert parse(*flag, recipe=recipe) == parse("--pretraining_steps", 3, recipe=recipe)
+    assert capsys.readouterr().err == "note: --warmup_steps is --pretraining_steps now\n"

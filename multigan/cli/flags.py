@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
-from multigan import registry
+from multigan import legacy, registry
 from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge
 from multigan.errors import UserError
 from multigan.modality import Modality
@@ -57,11 +58,21 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
     parser.add_class_arguments(plugin.Config, "model")
     parser.set_defaults(flatten(dataclasses.asdict(recipe)))
     try:
-        values = parser.parse_args(flags).as_dict()
+        values = parser.parse_args([today(flag) for flag in flags]).as_dict()
     except ArgumentError as error:
         raise UserError(explain(str(error), plugin)) from error
     del values["config"]
     return merge(recipe, {**values, "resume": found.resume})
+
+
+def today(flag: str) -> str:
+    """A flag, or the value of one, under today's name: those of multigan 0.1 are taken with a note."""
+    name, equals, value = flag.partition("=")
+    known = legacy.SETTINGS.get(name.removeprefix("--"))
+    if known is None or not name.startswith("--"):
+        return flag
+    print(f"note: {name} is --{known} now", file=sys.stderr)
+    return f"--{known}{equals}{value}"
 
 
 def explain(message: str, plugin: type[Modality]) -> str:
