@@ -106,7 +106,7 @@ def cached(
             notes = fit_again(modality, file)
         for note in notes:
             say(note)
-        folder = home / hashed([*source, modality.encode_key(), skip_corrupt])
+        folder = home / hashed([*source, modality.encode_key(), skip_corrupt, modality.conditional])
         with FileLock(f"{folder}.lock"):
             if not (folder / INDEX).is_file():
                 with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:

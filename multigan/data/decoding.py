@@ -35,7 +35,9 @@ def attempt(modality: Modality, row: dict[str, Any]) -> Outcome:
             arrays["label"] = arrays["label"].astype(numpy.int64)
         return arrays
     except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
-        return str(getattr(error, "strerror", None) or error) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return str(error) or type(error).__name__
 
 
 def decoded(dataset: datasets.Dataset, modality: Modality) -> Iterator[Outcome]:
@@ -100,16 +102,19 @@ class Blocks(Dataset[list[Outcome]]):
         """As `attempt`; the reason says which row it is."""
         number, row = numbered
         outcome = attempt(self.modality, row)
-        return f"row {number}{file_of(row)}: {outcome}" if isinstance(outcome, str) else outcome
+        if not isinstance(outcome, str):
+            return outcome
+        file = file_of(row)
+        return f"row {number} ({file}): {outcome.removeprefix(f'{file}: ')}" if file else f"row {number}: {outcome}"
 
 
 def file_of(row: dict[str, Any]) -> str:
-    """The file a row came from, where known."""
+    """The file a row came from; empty where it is not known."""
     values = [value.get("path") if isinstance(value, dict) else value for value in row.values()]
     paths = [
         value for key, value in zip(row, values, strict=True) if value and (key == "file" or isinstance(row[key], dict))
     ]
-    return f" ({paths[0]})" if paths else ""
+    return str(paths[0]) if paths else ""
 
 
 def available_cores() -> int:

@@ -19,7 +19,7 @@ from multigan.errors import UserError
 
 # Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
 SIDE_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
-FILE_NAME = "file_name"
+FILE_NAME, SPLIT = "file_name", "split"
 FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
 
 
@@ -46,7 +46,8 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
     names = {side.name for side in sides}
     listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
     listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
-    choose_split(listing, split, by_name=False)
+    splits = [split_of(str(row.get(SPLIT) or "")) for row in rows.values()]
+    choose_split(listing, split, by_name=False, named=splits if all(splits) else None)
     columns = {name: [rows[file].get(name) for file in listing.files] for name in next(iter(rows.values()), {})}
     return of_files(listing.files, columns, sides)
 
@@ -112,6 +113,8 @@ def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
         name = row.pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
+        if "\\" in name and not (side.parent / name).exists():
+            name = name.replace("\\", "/")  # as Windows writes it
         beside = Path(os.path.normpath(side.parent / name))
         found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
         for file in found or [beside]:

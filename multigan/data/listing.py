@@ -24,7 +24,7 @@ SPLITS = {
 }
 DEPTHS = 3  # folders below the root among which splits are looked for
 # Files by which a folder is known as one that multigan wrote: a run, or a model.
-OURS = ({"config.yaml", "metrics.jsonl"}, {"config.json", "model.safetensors"})
+OURS = ({"config.yaml", "metrics.jsonl"}, {"config.yaml", "checkpoints"}, {"config.json", "model.safetensors"})
 EVALUATION = "evaluation.json"  # beside it, pictures of an evaluation
 EVALUATION_STEMS = ("evaluation", "closest")
 ENDINGS_SHOWN = 5
@@ -172,35 +172,42 @@ def split_depth(root: Path, files: Sequence[Path]) -> int | None:
     return None
 
 
+def folder_splits(listing: Listing) -> list[str] | None:
+    """The folder of each file at the depth of the splits, in lower case, empty for none; None where there are none."""
+    depth = split_depth(listing.root, listing.files)
+    if depth is None:
+        return None
+    places = [folders(listing.root, file) for file in listing.files]
+    return [place[depth].lower() if len(place) > depth else "" for place in places]
+
+
 def split_of_file(file: Path) -> str | None:
     """The split that a file's name names as one of its words; None if it names none, or several."""
     named = {SPLITS[word] for word in re.split(r"[^a-z]+", file.stem.lower()) if word in SPLITS}
     return named.pop() if len(named) == 1 else None
 
 
-def choose_split(listing: Listing, split: str, by_name: bool) -> None:
+def choose_split(listing: Listing, split: str, by_name: bool, named: Sequence[str | None] | None = None) -> None:
     """Keep the files of a split.
 
     Args:
         listing: Usable files.
         split: train, test or validation, or another name of these.
         by_name: Whether the names of files decide too, where every one of them names a split.
+        named: The split of each file, where a table says so; None where none does.
 
     Raises:
         UserError: The folders could be splits or classes.
         NoSplitError: There is no such split.
     """
     root, wanted = listing.root, split_of(split) or split
-    depth = split_depth(root, listing.files)
-    if depth is not None:
-        places = [folders(root, file) for file in listing.files]
-        names = [places_of[depth].lower() if len(places_of) > depth else "" for places_of in places]
-    else:
-        names = [split_of_file(file) or "" if by_name else "" for file in listing.files]
-        if "" in names:
+    if named is None:
+        named = folder_splits(listing) or [split_of_file(file) if by_name else None for file in listing.files]
+        if None in named:
             if wanted != "train":
                 raise NoSplitError(f"{shown(root)} has no split {split!r}: leave --split at train for all of it")
             return
+    names = [name or "" for name in named]
     known = sorted({name for name in names if split_of(name)})
     same = [name for name in known if name == split.lower()] or [name for name in known if split_of(name) == wanted]
     if len(same) != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import datasets
@@ -12,7 +12,7 @@ from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset
 from multigan.data import arrays, examples, tables
-from multigan.data.listing import by_ending, choose_split, ending_of, shown, split_of, walk
+from multigan.data.listing import Listing, by_ending, choose_split, ending_of, shown, split_of, walk
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
@@ -77,7 +77,8 @@ def from_file(modality: Modality, path: Path, split: str, streaming: bool, say: 
     """A single example, a table, or arrays."""
     if path.suffix.lower() in arrays.ENDINGS:
         return streamed(arrays.read(path, split), streaming)
-    only_train(shown(path), split)
+    if path.suffix.lower() not in tables.KINDS:
+        only_train(shown(path), split)
     if ending_of(path) in arrays.VOLUMES:
         return streamed(arrays.read_volumes([path], {}, say), streaming)
     if path.suffix.lower() in modality.file_endings:
@@ -87,7 +88,11 @@ def from_file(modality: Modality, path: Path, split: str, streaming: bool, say: 
         raise UserError(f"{shown(path)} is of an unknown kind: expected one of {known}")
     if not path.stat().st_size:
         raise UserError(f"{shown(path)} is empty")
-    return tables.read([path], modality.file_endings, streaming)
+    dataset = tables.read([path], modality.file_endings, streaming)
+    chosen = tables.of_split(dataset, shown(path), split, say)
+    if chosen is None:
+        only_train(shown(path), split)
+    return chosen or dataset
 
 
 def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say: Say) -> AnyDataset:
@@ -117,11 +122,24 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
             left = "".join(f" ({note})" for note in listing.notes())
             expected = ", ".join([*endings, *kinds])
             raise UserError(f"nothing usable in the folder {shown(path)}: expected files ending in {expected}{left}")
-        choose_split(listing, split, by_name=True)
-        dataset = tables.read(listing.files, endings, streaming)
+        dataset = from_tables(listing, endings, split, streaming, say)
     for note in listing.notes():
         say(note)
     return dataset
+
+
+def from_tables(listing: Listing, endings: Sequence[str], split: str, streaming: bool, say: Say) -> AnyDataset:
+    """A folder of tables: of the split that their folders or names name, or that a column names in every row."""
+    name = shown(listing.root)
+    try:
+        choose_split(listing, split, by_name=True)
+    except NoSplitError:
+        chosen = tables.of_split(tables.read(listing.files, endings, streaming), name, split, say)
+        if chosen is None:
+            raise
+        return chosen
+    dataset = tables.read(listing.files, endings, streaming)
+    return tables.of_split(dataset, name, split, say) or dataset
 
 
 def is_document(file: Path) -> bool:

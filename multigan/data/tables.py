@@ -7,19 +7,22 @@ import csv
 import glob
 import hashlib
 import io
+import json
+import re
 import tarfile
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow
 import pyarrow.csv
+import pyarrow.parquet
 
-from multigan.columns import AnyDataset, name_of, path_of
-from multigan.data.listing import modified, shown
-from multigan.errors import UserError, first_line
+from multigan.columns import AnyDataset, name_of, path_of, same
+from multigan.data.listing import modified, shown, split_of
+from multigan.errors import NoSplitError, UserError, first_line
 
 KINDS = {
     ".parquet": "parquet",
@@ -99,18 +102,22 @@ def file_in(cell: Any) -> str:
 
 def at(folder: Path, name: str) -> str:
     """A file by its name in a folder, or as it is named where there is none."""
-    return name_of(folder / name) if name and (folder / name).exists() else name
+    for given in (name, name.replace("\\", "/")):  # as Windows writes it
+        if given and (folder / given).exists():
+            return name_of(folder / given)
+    return name
 
 
 def read_kind(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
     """Files of one kind."""
-    if kind in ("text", "csv"):
-        if streaming and kind == "text":
-            features = datasets.Features(text=datasets.Value("string"))
-            return datasets.IterableDataset.from_generator(rows_of_lines, features, gen_kwargs={"files": list(files)})
-        tables = [lines(file) if kind == "text" else cells(file) for file in files]
-        whole = together([([file], dataset_of(table, [file])) for file, table in zip(files, tables, strict=True)])
+    if kind == "text" and streaming:
+        features = datasets.Features(text=datasets.Value("string"))
+        return datasets.IterableDataset.from_generator(rows_of_lines, features, gen_kwargs={"files": list(files)})
+    if kind in READERS and not (kind == "json" and streaming):
+        whole = together([([file], dataset_of(READERS[kind](file), [file])) for file in files])
         return whole.to_iterable_dataset() if streaming else whole
+    if kind == "parquet":
+        check_columns({file: parquet_columns(file) for file in files})
     if kind == "json":
         for file in files:
             check_encoding(file)
@@ -139,15 +146,7 @@ def together(parts: Sequence[tuple[Sequence[Path], AnyDataset]]) -> AnyDataset:
         return parts[0][1]
     first = parts[0][1]
     known = set(first.column_names or ())
-    if any(set(part.column_names or ()) != known for _, part in parts):
-        counts: dict[str, list[Path]] = {}
-        for files, part in parts:
-            columns = ", ".join(part.column_names or ())
-            counts.setdefault(columns, []).extend(files)
-        listed = "; ".join(
-            f"{len(files):,} such as {shown(files[0])} with {columns}" for columns, files in counts.items()
-        )
-        raise UserError(f"the data files differ in their columns: {listed}; keep one kind in the folder")
+    check_columns({file: part.column_names or () for files, part in parts for file in files})
     features = [part.features or {} for _, part in parts]
     texts = {name for name in known if len({str(one.get(name)) for one in features}) > 1}
     try:
@@ -161,6 +160,26 @@ def together(parts: Sequence[tuple[Sequence[Path], AnyDataset]]) -> AnyDataset:
         raise UserError(
             f"the data files differ in the types of {', '.join(sorted(texts))}: {first_line(error)}"
         ) from error
+
+
+def check_columns(by_file: Mapping[Path, Sequence[str]]) -> None:
+    """Raise UserError with the counts for files whose columns differ, in more than their order."""
+    counts: dict[frozenset[str], list[Path]] = defaultdict(list)
+    for file, columns in by_file.items():
+        counts[frozenset(columns)].append(file)
+    if len(counts) > 1:
+        listed = [
+            f"{len(files):,} such as {shown(files[0])} with {', '.join(by_file[files[0]])}" for files in counts.values()
+        ]
+        raise UserError(f"the data files differ in their columns: {'; '.join(listed)}; keep one kind in the folder")
+
+
+def parquet_columns(file: Path) -> list[str]:
+    """The columns of a Parquet file."""
+    try:
+        return list(pyarrow.parquet.read_schema(file).names)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
 
 
 def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None, **kinds: Any) -> datasets.Dataset:
@@ -205,6 +224,10 @@ def check_encoding(file: Path) -> None:
         with file.open("rb") as lines:
             for line in lines:
                 line.decode()
+                if b"\0" in line:
+                    raise UserError(
+                        f"line {number} of {shown(file)} has zero bytes: it is no text, or UTF-16 without its mark"
+                    )
                 number += 1
     except UnicodeDecodeError as error:
         raise UserError(f"line {number} of {shown(file)} is not UTF-8, at its byte {error.start}") from error
@@ -253,7 +276,7 @@ def cells(file: Path) -> pyarrow.Table:
     """
     separator = SEPARATORS.get(file.suffix.lower(), ",")
     text = decoded(file)
-    first = text.lstrip("\r\n").partition("\n")[0]
+    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     if not first.strip():
         raise UserError(f"{shown(file)} is empty: expected a line of headings")
     for other, name in OTHER_SEPARATORS.items():
@@ -270,17 +293,17 @@ def cells(file: Path) -> pyarrow.Table:
     parse = pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse)
     reading = pyarrow.csv.ReadOptions(use_threads=False, block_size=min(max(len(data), 1) + 1, LONGEST_BLOCK))
     try:
-        headings = next(csv.reader([first.rstrip("\r")], delimiter=separator))
+        headings = next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=separator))
         convert = pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(headings, pyarrow.string()), strings_can_be_null=False
         )
         table = pyarrow.csv.read_csv(io.BytesIO(data), reading, parse, convert)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, csv.Error) as error:
         if wrong:
             row = wrong[0]
             raise UserError(
-                f"row {row.number - 1} of {shown(file)} has {row.actual_columns} cells, and there are "
-                f"{row.expected_columns} headings: {row.text[:100]!r}"
+                f"row {row.number - 1} of {shown(file)} has {row.actual_columns} cells, where the first line has "
+                f"{row.expected_columns}: {row.text[:100]!r}"
             ) from error
         raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
     if not len(table):
@@ -289,3 +312,83 @@ def cells(file: Path) -> pyarrow.Table:
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UserError(f"{shown(file)} has several columns {', '.join(twice)}")
     return table.rename_columns(names)
+
+
+def objects(file: Path) -> pyarrow.Table:
+    """A JSON file, of a list of objects or of columns, or JSON Lines; a text stays one, also if it looks like a date.
+
+    Raises:
+        UserError: It is something else, or a column holds values that do not go together.
+    """
+    text = decoded(file)
+    try:
+        whole = None if file.suffix.lower() == ".jsonl" else json.loads(text)
+    except json.JSONDecodeError:
+        whole = None
+    if isinstance(whole, dict) and len(whole) == 1 and isinstance(next(iter(whole.values())), list):
+        inner = next(iter(whole.values()))
+        whole = inner if all(isinstance(row, dict) for row in inner) else whole
+    if isinstance(whole, dict) and whole and all(isinstance(cells, list) for cells in whole.values()):
+        columns = whole
+        if len({len(cells) for cells in columns.values()}) > 1:
+            raise UserError(f"the columns of {shown(file)} are of different lengths")
+    else:
+        rows = whole if isinstance(whole, list) else [whole] if whole else parsed_lines(text, file)
+        wrong = [number for number, row in enumerate(rows) if not isinstance(row, dict)]
+        if wrong:
+            kind = type(rows[wrong[0]]).__name__
+            raise UserError(f"row {wrong[0]} of {shown(file)} is a {kind}: expected an object with names and values")
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: [row.get(name) for row in rows] for name in names}
+    if not any(columns.values()):
+        raise UserError(f"{shown(file)} has no rows")
+    return pyarrow.table({name.strip(): json_column(name, cells, file) for name, cells in columns.items()})
+
+
+def parsed_lines(text: str, file: Path) -> list[Any]:
+    """The values of JSON Lines."""
+    values = []
+    for number, line in enumerate(io.StringIO(text), 1):
+        if line.strip():
+            try:
+                values.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise UserError(f"line {number} of {shown(file)} is no JSON: {error.msg}") from error
+    return values
+
+
+def json_column(name: str, cells: list[Any], file: Path) -> pyarrow.Array:
+    """Values of JSON as a column; numbers beside texts are texts."""
+    try:
+        return pyarrow.array(cells)
+    except pyarrow.ArrowException as error:
+        if any(isinstance(cell, dict | list) for cell in cells):
+            raise UserError(f"column {name!r} of {shown(file)} holds values that differ in kind") from error
+        texts = [cell if cell is None or isinstance(cell, str) else json.dumps(cell) for cell in cells]
+        return pyarrow.array(texts, "string")
+
+
+READERS: dict[str, Callable[[Path], pyarrow.Table]] = {"text": lines, "csv": cells, "json": objects}
+
+
+def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], object]) -> AnyDataset | None:
+    """The rows of a split, where a column ``split`` names one in every row; None where there is no such column.
+
+    Raises:
+        NoSplitError: None of the rows is of that split.
+    """
+    column = next((one for one in dataset.column_names or () if same(one) == "split"), None)
+    if column is None or isinstance(dataset, datasets.IterableDataset):
+        return None
+    splits = [split_of(str(cell)) for cell in dataset[column]]
+    if None in splits or not splits:
+        return None
+    wanted = split_of(split) or split
+    if wanted not in splits:
+        known = ", ".join(sorted(set(map(str, splits))))
+        raise NoSplitError(f"{name} has no split {split!r}: its column {column!r} has {known}; choose one with --split")
+    others = Counter(str(one) for one in splits if one != wanted)
+    if others:
+        listed = "; ".join(f"{count:,} in split {one}" for one, count in sorted(others.items()))
+        say(f"rows left out of {name}, by its column {column!r}: {listed}")
+    return dataset.select([number for number, one in enumerate(splits) if one == wanted])

@@ -89,14 +89,16 @@ def test_second_time_encodes_nothing_and_is_the_same(pictures, parquet, kind):
 
 def test_settings_that_encoding_does_not_depend_on_find_it_and_are_kept(pictures):
     root = pictures("a/1.png", "b/2.png")
-    build(root)
+    build(root, conditional=True)
     modality, _ = build(root, generator_width=5, latent_dim=7, conditional=True, rotation=3.0)
     assert len(encodes) == 2
     assert (modality.config.generator_width, modality.config.latent_dim, modality.config.rotation) == (5, 7, 3.0)
     assert modality.config.conditional and modality.config.classes == ("a", "b")
 
 
-@pytest.mark.parametrize("settings", [{"resolution": 32}, {"channels": 3}, {"classes": ("b", "a")}])
+@pytest.mark.parametrize(
+    "settings", [{"resolution": 32}, {"channels": 3}, {"classes": ("b", "a")}, {"conditional": True}]
+)
 def test_settings_that_encoding_depends_on_do_not(pictures, settings):
     root = pictures("a/1.png", "b/2.png")
     build(root)

@@ -402,3 +402,104 @@ def test_arrays_in_a_folder_say_what_else_is_there(tmp_path):
     (tmp_path / "LICENSE.md").touch()
     _, data, said = read(tmp_path)
     assert len(data) == 2 and said[0] == f"files left out of {tmp_path}: 1 with other endings (.md 1)"
+
+
+# --- what tables say, and what is not guessed ---
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_a_text_that_looks_like_a_date_or_a_number_stays_one(tmp_path, ending):
+    rows = [{"text": "1999-12-31", "label": "2020-01-01"}, {"text": "12:30", "label": "007"}]
+    (tmp_path / f"a.{ending}").write_text(
+        json.dumps(rows) if ending == "json" else "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    dataset = load(Text(TextConfig()), str(tmp_path), None, "train", False)
+    assert list(dataset) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('{"data": [{"text": "a b"}, {"text": "c", "n": 1}]}', [("a b", None), ("c", 1)]),
+        ('{"text": ["a b", "c"], "n": [1, 2]}', [("a b", 1), ("c", 2)]),
+        ('[{"text": "a b", "n": 1}, {"n": "x", "text": "c"}]', [("a b", "1"), ("c", "x")]),
+        ('{"text": "a b", "n": 1}\n\n{"text": "c", "n": null}', [("a b", 1), ("c", None)]),
+    ],
+    ids=["in one list", "columns", "numbers beside texts", "lines"],
+)
+def test_json_of_several_shapes(tmp_path, content, rows):
+    (tmp_path / "a.json").write_text(content)
+    dataset = load(Text(TextConfig()), str(tmp_path), None, "train", False)
+    assert [(row["text"], row["n"]) for row in dataset] == rows
+
+
+def test_one_line_of_json_lines_is_one_row(pictures):
+    root = pictures("1.png")
+    write_rows(root / "metadata.jsonl", [{"file_name": "1.png", "label": ["a", "b"]}])
+    modality, data, _ = read(root, conditional=True)
+    assert modality.config.classes == ("a", "b") and data.label.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", '{"text": "a"}\n{"text":\n', r"line 2 of .*a\.jsonl is no JSON"),
+        ("a.json", '["a", "b"]', r"row 0 of .*a\.json is a str: expected an object"),
+        ("a.json", '{"text": ["a", "b"], "n": [1]}', "of different lengths"),
+        ("a.jsonl", '{"text": "a"}\n{"text": ["b"]}\n', "column 'text' of .* holds values that differ in kind"),
+        ("a.json", "[]", "has no rows"),
+        ("a.txt", "a\0b", "line 1 of .*a.txt has zero bytes"),
+    ],
+)
+def test_broken_tables_are_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=said):
+        load(Text(TextConfig()), str(tmp_path / name), None, "train", False)
+
+
+def test_lines_may_end_as_anywhere(tmp_path):
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "a.csv").write_bytes(f"text,label{end}a b,x{end}c d,y{end}".encode())
+        dataset = load(Text(TextConfig()), str(tmp_path / "a.csv"), None, "train", False)
+        assert list(dataset) == [{"text": "a b", "label": "x"}, {"text": "c d", "label": "y"}]
+
+
+def test_tables_of_one_kind_with_other_columns_are_refused_with_the_counts(tmp_path):
+    for name, column in (("a", "text"), ("b", "text"), ("c", "sentence")):
+        datasets.Dataset.from_dict({column: ["x y"]}).to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(UserError, match=r"differ in their columns: 2 such as .* with text; 1 such as .*c\.parquet"):
+        load(Text(TextConfig()), str(tmp_path), None, "train", False)
+
+
+def test_a_column_of_splits_decides(pictures):
+    root = pictures(*(f"{number}.png" for number in range(5)))
+    cells = ("Train", "test", "training", "val", "train")
+    lines = "".join(f"{number}.png,{'ab'[number % 2]},{split}\n" for number, split in enumerate(cells))
+    (root / "metadata.csv").write_text(f"file_name,label,split\n{lines}")
+    (root / "t.csv").write_text(f"image,label,Split\n{lines}")
+    for name, where in ((root, "files left out"), (root / "t.csv", "rows left out")):
+        _, data, said = read(name, conditional=True)
+        assert data.real[:, 0, 0, 0].tolist() == [0, 2, 4]
+        assert said[0].startswith(where) and said[0] and "1 in split test; 1 in split validation" in said[0]
+        assert len(read(name, split="test")[1]) == 1 and len(read(name, split="val")[1]) == 1
+    (root / "metadata.csv").write_text(f"file_name,label,split\n{lines}".replace("val", "other"))
+    assert len(read(root)[1]) == 5
+
+
+def test_names_of_files_may_be_those_of_windows(pictures, tmp_path):
+    root = pictures("x/1.png", "x/2.png")
+    (root / "metadata.csv").write_text("file_name,label\nx\\1.png,a\nx\\2.png,b\n")
+    assert read(root, conditional=True)[1].label.tolist() == [0, 1]
+    (root / "t.csv").write_text("image,label\nx\\1.png,a\nx\\2.png,b\n")
+    assert read(root / "t.csv", conditional=True)[1].label.tolist() == [0, 1]
+
+
+def test_rows_left_out_for_a_class_are_there_again_without_it(tmp_path, pictures):
+    root = pictures("a/1.png", "b/2.png", "c/3.png")
+    assert len(read(root, conditional=True, classes=("a", "b"))[1]) == 2
+    assert len(read(root, classes=("a", "b"))[1]) == 3
+    write_rows(tmp_path / "a.jsonl", [{"text": "a b", "label": "x"}, {"text": "c d"}])
+    modality = Text(TextConfig())
+    assert read(tmp_path / "a.jsonl", modality)[1].label is None
+    with pytest.raises(UserError, match="row 1: the cell of 'label', its class, is empty"):
+        read(tmp_path / "a.jsonl", Text(TextConfig(conditional=True)))

@@ -67,8 +67,8 @@ def test_what_python_writes_is_read_as_it_was(tmp_path_factory, rows):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("text,label\na,b\nc,d,e\n", "row 2 of {} has 3 cells, and there are 2 headings: 'c,d,e'"),
-        ("text,label\na,b\nc\n", "row 2 of {} has 1 cells, and there are 2 headings: 'c'"),
+        ("text,label\na,b\nc,d,e\n", "row 2 of {} has 3 cells, where the first line has 2: 'c,d,e'"),
+        ("text,label\na,b\nc\n", "row 2 of {} has 1 cells, where the first line has 2: 'c'"),
         ("text;label\na;b\n", "{} seems to be separated by semicolons: expected commas"),
         ("text\tlabel\na\tb\n", "{} seems to be separated by tabs: expected commas"),
         ("text\n", "{} has no rows"),

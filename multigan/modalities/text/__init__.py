@@ -76,10 +76,9 @@ class Text(Modality):
             vocabulary=vocabulary,
             length=decision.length,
         )
-        known = columns.columns(dataset)
-        chosen = (
-            [f"sentences are from column {column!r} (--model.text_column chooses another)"] if len(known) > 1 else []
-        )
+        chosen = []
+        if len(columns.columns(dataset)) > 1 or column not in data.TEXT_NAMES:
+            chosen = [f"sentences are from column {column!r} (--model.text_column chooses another)"]
         return [*chosen, *notes, *decision.notes]
 
     def fit_key(self) -> dict[str, Any]:
