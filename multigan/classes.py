@@ -11,14 +11,13 @@ import pyarrow
 
 from multigan.columns import AnyDataset, class_feature, column_names, columns, find_label_columns
 from multigan.errors import UserError
-from multigan.modality import ClassConditionalConfig
+from multigan.modality import JOINED, ClassConditionalConfig
 
 Config = TypeVar("Config", bound=ClassConditionalConfig)
 
 MOST_CLASSES = 100_000
 MOST_COMBINATIONS = 100  # that are generated in turn when no label is asked for
 UNLABELLED = -1  # the label of a row that has none
-JOINED = "+"  # between the names of a combination
 # What a column says that is named after a class: whether a row has it.
 YES, NO = ("1", "true", "yes"), ("0", "-1", "false", "no")
 BLOCK = 1000

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Tensor | None], Tensor]"
 ExtraMetrics: TypeAlias = "Callable[[list[Any], list[Any], list[Any]], dict[str, float]]"
 
+JOINED = "+"  # between the names of classes that a sample has together
+
 
 @dataclass(frozen=True)
 class ClassConditionalConfig:

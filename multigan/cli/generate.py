@@ -129,7 +129,7 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
 
 def write_metadata(files: list[Path], labels: list[str], several: bool, folder: Path) -> None:
     """Write the class of each file, or its ``several`` classes, which makes the folder a dataset to train on."""
-    from multigan.classes import JOINED
+    from multigan.modality import JOINED
 
     if several:
         rows = [

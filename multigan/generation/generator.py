@@ -21,13 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multigan import registry
-from multigan.classes import JOINED
 from multigan.config import plain, typed_fields
 from multigan.errors import UserError
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
-from multigan.modality import ClassConditionalConfig, Modality
+from multigan.modality import JOINED, ClassConditionalConfig, Modality
 from multigan.networks.layout import channels_last
 from multigan.validation import nearest, typed_values
 from multigan.version import __version__

@@ -89,3 +89,19 @@ def test_grid_shows_sample_after_sample_in_rows(tmp_path):
     middles = [picture.getpixel(place) for place in ((26, 26), (76, 26), (26, 76), (76, 76))]
     assert middles == [0, 64, 128, 191]
     assert picture.getpixel((0, 0)) == 255  # white lies between
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    count=st.integers(2, 9),
+    columns=st.integers(1, 12),
+    height=st.sampled_from([48, 50]),
+    channels=st.sampled_from([1, 3]),
+)
+def test_grid_is_that_of_torchvision(tmp_path_factory, count, columns, height, channels):
+    from torchvision.utils import make_grid
+
+    samples = torch.rand(count, channels, height, 49, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (file,) = output.grid(samples, tmp_path_factory.mktemp("grid") / "grid", columns)
+    (expected,) = output.pictures(make_grid(samples, nrow=columns, padding=2, pad_value=1.0)[None])
+    assert numpy.array_equal(numpy.asarray(opened(file).convert("RGB")), numpy.asarray(expected.convert("RGB")))

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from multigan.files import write_numbered
+
+GAP = 2  # white pixels between the pictures of a grid
 
 
 def pictures(samples: Tensor, bits: int = 8) -> list[Image.Image]:
@@ -36,7 +37,12 @@ def grid(samples: Tensor, path: Path, columns: int | None = None) -> list[Path]:
     columns = columns or math.ceil(math.sqrt(len(samples)))
     zoom = max(1, math.ceil(48 / samples.shape[-1]))
     large = samples.clamp(-1, 1).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
-    (picture,) = pictures(make_grid(large, nrow=columns, padding=2, pad_value=1.0)[None])
+    # Not torchvision's make_grid: importing torchvision takes longer than importing torch.
+    columns = min(columns, len(large))
+    cells = torch.nn.functional.pad(large, (0, GAP, 0, GAP), value=1.0)
+    cells = torch.cat([cells, torch.ones_like(cells[:1]).expand(-len(cells) % columns, -1, -1, -1)])
+    rows = cells.view(-1, columns, *cells.shape[1:]).permute(2, 0, 3, 1, 4).flatten(1, 2).flatten(2, 3)
+    (picture,) = pictures(torch.nn.functional.pad(rows, (GAP, 0, GAP, 0), value=1.0)[None])
     file = path.with_name(path.name + ".png")
     picture.save(file)
     return [file]
