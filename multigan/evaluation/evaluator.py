@@ -295,6 +295,7 @@ class Evaluator:
                 f"the classifier is right for only {self.baseline['class_accuracy']:.0%} of real samples, so its "
                 "features are not reliable: compare with --features random"
             )
+        lines += [f"held out, {note}" for note in self.pair.held_out.data.notes if note.startswith("left out")]
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:
             lines.append("the model was trained on other data than what it is compared with")

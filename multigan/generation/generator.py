@@ -258,17 +258,19 @@ def label_names(conditions: Tensor, classes: Sequence[str]) -> list[str]:
 
 
 def class_number(label: int | str, classes: tuple[str, ...]) -> int:
-    """A class by name, or else by number, as a number.
+    """A class by name or, where not all names are numbers themselves, by number; as a number.
 
     Raises:
         UserError: There is no such class.
     """
-    if label in classes:
+    by_number = not all(name.isdecimal() for name in classes)
+    if label in classes or (not by_number and str(label) in classes):
         return classes.index(str(label))
-    if str(label).isdecimal() and int(label) < len(classes):
+    if by_number and str(label).isdecimal() and int(label) < len(classes):
         return int(label)
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    known = f"; the {len(classes)} classes are {shown}; their numbers are 0 to {len(classes) - 1}"
+    numbers = f"; their numbers are 0 to {len(classes) - 1}" if by_number else ""
+    known = f"; the {len(classes)} classes are {shown}{numbers}"
     raise UserError(f"no class {label!r}{nearest(str(label), classes, known)}")
 
 

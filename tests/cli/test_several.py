@@ -62,3 +62,15 @@ def test_unknown_name_in_a_combination_is_one_line(command, train, shapes, tmp_p
     train("--dataset", shapes, "--model.conditional", "true", "--output", tmp_path / "run")
     error = command("generate", "--model", tmp_path / "run", "--label", "red+gren").error
     assert "no class 'gren'" in error
+
+
+def test_held_out_rows_of_unknown_classes_are_counted(command, train, tmp_path):
+    for number in range(24):
+        split, label = ("train", "ab"[number % 2]) if number < 12 else ("test", "bc"[number % 2])
+        file = tmp_path / "set" / split / label / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), number).save(file)
+    assert train("--dataset", tmp_path / "set", "--model.conditional", "true", "--output", tmp_path / "run").code == 0
+    found = command("evaluate", tmp_path / "run", "-n", 6)
+    assert found.code == 0, found.err
+    assert "held out, left out 6 rows: of other classes" in found.out

@@ -240,6 +240,14 @@ def test_a_class_by_name_or_else_by_number():
     assert class_number("1", classes) == 2, "a name goes before a number"
 
 
+def test_where_all_names_are_numbers_a_number_is_a_name():
+    classes = ("1", "2", "10")
+    assert [class_number(label, classes) for label in (1, "2", 10)] == [0, 1, 2]
+    for label in (0, "0"):
+        with pytest.raises(UserError, match=r"no class '?0"):
+            class_number(label, classes)
+
+
 @pytest.mark.parametrize("label", ["d", 3, -1, "-1", "", "1.0", ["a", "z"], []], ids=str)
 def test_a_class_that_there_is_not_is_refused(generator, label):
     with pytest.raises(UserError):
