@@ -1,8 +1,9 @@
 """For modalities: the classes of a dataset, and of each of its rows."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import datasets
@@ -56,12 +57,18 @@ def with_combinations(config: Config, dataset: AnyDataset, found: list[str]) -> 
     Raises:
         UserError: The names are ambiguous, or there are none.
     """
-    column = ",".join(found)
-    if isinstance(dataset, datasets.IterableDataset):
-        names = config.classes or declared(dataset, found)
-        return replace(config, label_column=column, classes=names, combinations=config.combinations or names)
-    by_column = {name: values(dataset, name, several=len(found) > 1) for name in found}
-    known = [value for some in by_column.values() for value in some if value in (config.classes or some)]
+    if config.classes and config.combinations:  # as in training: for held-out rows, or a run that is resumed
+        return replace(config, label_column=",".join(found))
+    stream = isinstance(dataset, datasets.IterableDataset)
+    if stream and config.classes and not all(class_feature((dataset.features or {}).get(name)) for name in found):
+        return replace(config, label_column=",".join(found), combinations=config.classes)
+    by_column = {name: class_names(dataset, name, several=len(found) > 1) for name in found}
+    if config.classes:  # the other columns say nothing of these, and their 1 and 0 could be taken for names
+        by_column = {name: values for name, values in by_column.items() if set(values) & set(config.classes)}
+        if not by_column:
+            raise UserError(f"none of the classes {', '.join(config.classes)} is in column {', '.join(found)}")
+    found = list(by_column)
+    known = [value for values in by_column.values() for value in values if value in (config.classes or values)]
     shared = [value for value, count in Counter(known).items() if count > 1]
     if shared:
         both = " and ".join(repr(name) for name in found if shared[0] in by_column[name])
@@ -71,85 +78,86 @@ def with_combinations(config: Config, dataset: AnyDataset, found: list[str]) -> 
         raise UserError(f"the class {joined[0]!r} has a {JOINED}, which joins the classes of a combination: rename it")
     names = config.classes or tuple(known)
     if config.conditional and not names:
-        raise UserError(f"conditional needs classes, and all cells of column {column!r} are empty")
-    seen: Counter[str] = Counter()
-    for block in dataset.select_columns(found).iter(BLOCK):
+        raise UserError(f"conditional needs classes, and all cells of column {', '.join(found)!r} are empty")
+    combinations = config.combinations or (names if stream else common_combinations(dataset, found, names))
+    unknown = {name for one in combinations for name in one.split(JOINED)} - {*names}
+    if unknown:
+        raise UserError(f"combinations name no class {sorted(unknown)[0]!r}: the classes are {', '.join(names)}")
+    return replace(config, label_column=",".join(found), classes=names, combinations=combinations)
+
+
+def common_combinations(dataset: datasets.Dataset, found: Sequence[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The most frequent combinations of classes, and of equally frequent ones in the order of the classes."""
+    order, seen = numbers(names), Counter[str]()
+    for block in dataset.select_columns(list(found)).iter(BLOCK):
         rows = with_class_names(dict(block), dataset.features)
         for cells in zip(*(rows[name] for name in found), strict=True):
-            labels = row_classes(dict(zip(found, cells, strict=True)), found, names)
-            seen[JOINED.join(label for label in names if label in (labels or ()))] += 1
+            labels = row_classes(dict(zip(found, cells, strict=True)), found, order)
+            seen[JOINED.join(sorted(order.keys() & set(labels or ()), key=order.__getitem__))] += 1
     del seen[""]
-    order = {name: number for number, name in enumerate(names)}
     common = sorted(seen, key=lambda one: (-seen[one], [order[name] for name in one.split(JOINED)]))
-    combinations = config.combinations or tuple(common[:MOST_COMBINATIONS])
-    return replace(config, label_column=column, classes=names, combinations=combinations)
+    return tuple(common[:MOST_COMBINATIONS])
+
+
+@lru_cache
+def numbers(names: tuple[str, ...]) -> dict[str, int]:
+    """The number of each class by its name."""
+    return {name: number for number, name in enumerate(names)}
 
 
 def is_list(dataset: AnyDataset, column: str) -> bool:
     """Whether the cells of a column are lists."""
-    return isinstance((dataset.features or {}).get(column), datasets.List | datasets.LargeList)
+    if dataset.features is None:  # of a stream
+        return isinstance(next(iter(dataset))[column], list)
+    return isinstance(dataset.features[column], datasets.List | datasets.LargeList)
 
 
-def declared(dataset: datasets.IterableDataset, found: Iterable[str]) -> tuple[str, ...]:
-    """The classes that columns of a stream declare.
-
-    Raises:
-        UserError: They declare none.
-    """
-    names: list[str] = []
-    for column in found:
-        feature = class_feature((dataset.features or {}).get(column))
-        if feature is None:
-            raise UserError(
-                f"a streamed dataset must declare the classes of {column!r}: name them with --model.classes"
-            )
-        names += feature.names
-    return tuple(names)
-
-
-def class_names(dataset: AnyDataset, column: str | None) -> tuple[str, ...]:
+def class_names(dataset: AnyDataset, column: str | None, several: bool = False) -> tuple[str, ...]:
     """The names of the classes of a column: of the values that occur, in declared order, or sorted.
 
-    Numbers are names as well: labels 1, 2 and 3 are three classes. A label that is empty is of no class.
+    Numbers are names as well: labels 1, 2 and 3 are three classes. A label that is empty is of no class. Of ``several``
+    columns, one that only says yes or no is a class itself. A stream has the classes that it declares.
 
     Raises:
         UserError: A stream that does not declare its classes, or a column of something other than classes.
     """
     if column is None:
         return ()
+    feature = class_feature((dataset.features or {}).get(column))
     if isinstance(dataset, datasets.IterableDataset):
-        return declared(dataset, [column])
-    return values(dataset, column)
-
-
-def values(dataset: datasets.Dataset, column: str, several: bool = False) -> tuple[str, ...]:
-    """The classes in a column, as `class_names`; of ``several`` columns, one that only says yes or no is a class.
-
-    Raises:
-        UserError: It is a column of something other than classes.
-    """
-    feature = class_feature(dataset.features[column])
-    try:
-        if is_list(dataset, column):
-            blocks = dataset.select_columns(column).iter(BLOCK)
-            cells = {one for block in blocks for cell in block[column] for one in cell or ()}
-        else:
-            cells = set(dataset.unique(column))
-    except (pyarrow.ArrowException, TypeError) as error:
-        raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
-    cells -= {None, ""}
-    if feature is not None:
-        known = {number: name for number, name in enumerate(feature.names) if number in cells}
-        cells = set(known.values())
+        if feature is None:
+            raise UserError(
+                f"a streamed dataset must declare the classes of {column!r}: name them with --model.classes"
+            )
+        cells: set[Any] = {*feature.names}
+    else:
+        cells = values(dataset, column)
+        if feature is not None:
+            cells = {name for number, name in enumerate(feature.names) if number in cells}
     if several and cells and all(str(value).lower() in YES + NO for value in cells):
         return (column,)
     if feature is not None:
-        return tuple(known.values())
+        return tuple(name for name in feature.names if name in cells)
     if not all(isinstance(value, str) or (isinstance(value, int) and value >= 0) for value in cells):
         raise UserError(f"column {column!r} holds {sorted(cells, key=str)[:3]}: expected names, or numbers from 0")
     if len(cells) > MOST_CLASSES:
         raise UserError(f"column {column!r} has {len(cells):,} values: too many for classes")
     return tuple(sorted(map(str, cells), key=by_number))
+
+
+def values(dataset: datasets.Dataset, column: str) -> set[Any]:
+    """The values of a column, or in the lists of a column, but for empty ones.
+
+    Raises:
+        UserError: It is a column of something other than classes.
+    """
+    try:
+        if is_list(dataset, column):
+            blocks = dataset.select_columns(column).iter(BLOCK)
+            return {one for block in blocks for cell in block[column] for one in cell or ()} - {None, ""}
+        return {*dataset.unique(column)} - {None, ""}
+    except (pyarrow.ArrowException, TypeError) as error:
+        raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
 
 
 def by_number(name: str) -> tuple[bool, int, str]:
@@ -172,7 +180,7 @@ def name_cells(cell: Any, names: Mapping[int, str]) -> Any:
     return [name_cells(one, names) for one in cell] if isinstance(cell, list) else names.get(cell)
 
 
-def row_classes(row: Mapping[str, Any], found: Iterable[str], names: Iterable[str]) -> list[str] | None:
+def row_classes(row: Mapping[str, Any], found: Iterable[str], names: Container[str]) -> list[str] | None:
     """The classes of a row by name, also those not among ``names``; None where its cells are empty.
 
     A column that is named like a class says whether the row has it.
@@ -205,13 +213,14 @@ def labelled(encoded: dict[str, Any], row: Mapping[str, Any], config: ClassCondi
     """
     if config.label_column is None:
         return encoded
-    several = bool(config.combinations)
-    found = column_names(config.label_column, row)
-    labels = row_classes(row, found, config.classes if several else ())
+    several, order = bool(config.combinations), numbers(config.classes)
+    labels = row_classes(row, column_names(config.label_column, row), order if several else ())
     if labels is None and config.conditional:
         raise ValueError(f"the cell of {config.label_column!r}, its class, is empty")
-    places = [config.classes.index(name) for name in labels or () if name in config.classes]
-    unknown = labels is None or bool(labels and not places)
+    if not several and len(labels or ()) > 1:
+        raise ValueError(f"the cell of {config.label_column!r} has several classes, and others have one")
+    places = [order[name] for name in labels or () if name in order]
+    unknown = not places and (labels != [] or not several)
     if unknown and config.conditional:
         return None
     if not several:

@@ -5,6 +5,7 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import table
 
 from multigan.classes import UNLABELLED, by_number, class_names, labelled, with_class_names, with_classes
 from multigan.columns import find_label_columns
@@ -14,16 +15,6 @@ from multigan.modality import ClassConditionalConfig
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+,\0"), min_size=1, max_size=5).filter(
     lambda name: name.lower() not in ("0", "1", "-1", "true", "false", "yes", "no")
 )
-
-
-def table(**columns):
-    """A dataset; a column is values, or (values, feature)."""
-    features = {name: column[1] for name, column in columns.items() if isinstance(column, tuple)}
-    values = {name: column[0] if isinstance(column, tuple) else column for name, column in columns.items()}
-    dataset = datasets.Dataset.from_dict(values)
-    for name, feature in features.items():
-        dataset = dataset.cast_column(name, feature)
-    return dataset
 
 
 # --- one class a row ---
@@ -210,3 +201,55 @@ def test_every_row_has_its_own_names(rows):
         dataset = table(**{name: [name in row for row in rows] for name in names})
         config = fitted(dataset, label_column=",".join(names))
         assert [set(labels) for labels in encoded(dataset, config)] == rows
+
+
+def test_chosen_classes_take_nothing_from_other_columns():
+    """The 1 and 0 of a column that is not chosen are no names."""
+    dataset = table(digit=[0, 1, 2, 0], smiling=[1, 1, 1, 0])
+    config = fitted(dataset, label_column="digit,smiling", classes=("0", "1", "2"))
+    assert config.label_column == "digit" and encoded(dataset, config) == [["0"], ["1"], ["2"], ["0"]]
+    dataset = table(young=[1, -1, 1], smiling=[1, 1, -1])
+    config = fitted(dataset, label_column="young,smiling", classes=("smiling",))
+    assert encoded(dataset, config) == [["smiling"], ["smiling"], []]
+    assert encoded(dataset, with_classes(config, dataset)) == [["smiling"], ["smiling"], []]
+    with pytest.raises(UserError, match="none of the classes smilling is in column young, smiling"):
+        fitted(dataset, label_column="young,smiling", classes=("smilling",))
+
+
+def test_held_out_rows_are_read_as_those_trained_on():
+    config = fitted(table(digit=[0, 1, 2], old=[1, 0, 1]), label_column="digit,old")
+    assert encoded(table(digit=[0, 1], old=[1, 0]), config) == [["0", "old"], ["1"]]
+    config = with_classes(config, table(digit=[0, 1], old=[1, 0]))
+    assert encoded(table(digit=[0, 1], old=[1, 0]), config) == [["0", "old"], ["1"]]
+
+
+def test_streams_without_declarations_may_hold_lists():
+    stream = datasets.IterableDataset.from_generator(lambda: iter([{"label": ["a", "b"]}, {"label": ["c"]}]))
+    config = fitted(stream, classes=("a", "b", "c"))
+    assert encoded(stream.cast(datasets.Features(label=datasets.List(datasets.Value("string")))), config) == [
+        ["a", "b"],
+        ["c"],
+    ]
+
+
+def test_streamed_columns_that_say_yes_or_no_are_classes():
+    kind = datasets.ClassLabel(names=["no", "yes"])
+    stream = table(smiling=([1, 0], kind), young=([1, 1], kind)).to_iterable_dataset()
+    assert fitted(stream, label_column="smiling,young").classes == ("smiling", "young")
+
+
+def test_several_classes_in_a_row_are_never_cut_to_the_first():
+    config = ClassConditionalConfig(label_column="label", classes=("a", "b"))
+    with pytest.raises(ValueError, match="has several classes"):
+        labelled({}, {"label": ["a", "b"]}, config)
+
+
+def test_empty_lists_alone_are_no_labels():
+    dataset = table(label=([[], []], datasets.List(datasets.Value("string"))))
+    config = with_classes(ClassConditionalConfig(), dataset)
+    assert labelled({}, dataset[0], config)["label"] == UNLABELLED
+
+
+def test_combinations_must_be_of_the_classes():
+    with pytest.raises(UserError, match="combinations name no class 'c': the classes are a, b"):
+        fitted(table(label=[["a"], ["b"]]), combinations=("a+c",))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from small import table
 
 from multigan import columns
 from multigan.errors import UserError
@@ -250,16 +251,6 @@ def test_png_of_a_size_that_fills_the_memory_is_refused_as_a_row_that_cannot_be_
 
 
 # --- columns ---
-
-
-def table(**columns):
-    """A dataset; a column is values, or (values, feature)."""
-    features = {name: column[1] for name, column in columns.items() if isinstance(column, tuple)}
-    values = {name: column[0] if isinstance(column, tuple) else column for name, column in columns.items()}
-    dataset = datasets.Dataset.from_dict(values)
-    for name, feature in features.items():
-        dataset = dataset.cast_column(name, feature)
-    return dataset
 
 
 PICTURE = ([{"bytes": b"x", "path": None}], datasets.Image(decode=False))
