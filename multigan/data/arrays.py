@@ -14,13 +14,13 @@ import numpy
 import pyarrow
 from PIL import Image
 
-from multigan.data.listing import shown, split_of
+from multigan.data.listing import pick_split, shown, split_of
 from multigan.data.tables import dataset_of
-from multigan.errors import NoSplitError, UserError, first_line
+from multigan.errors import UserError, first_line
 
 ENDINGS = (".npz", ".npy")
 VOLUMES = (".nii", ".nii.gz")
-PICTURES = ("images", "image", "x", "data", "arr")  # names of arrays, without the split
+PICTURES = ("images", "image", "x", "data", "arr", "arr_0")  # names of arrays, without the split
 LABELS = ("labels", "label", "y", "target", "targets")
 
 
@@ -46,14 +46,8 @@ def read(file: Path, split: str) -> datasets.Dataset:
     if not pictures:
         there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise UserError(f"{shown(file)} has no array of pictures (N, H, W) or (N, H, W, C), named images or x: {there}")
-    wanted = split_of(split) or split
-    if set(pictures) == {None} and wanted == "train":
-        part = None
-    elif wanted in pictures:
-        part = wanted
-    else:
-        known = ", ".join(sorted(filter(None, pictures))) or "none"
-        raise NoSplitError(f"{shown(file)} has no split {split!r}: its splits are {known}")
+    whole_is_train = set(pictures) == {None} and split_of(split) == "train"
+    part = None if whole_is_train else pick_split(filter(None, pictures), split, shown(file))
     whole = all(array.dtype.kind in "bui" and array.size and array.min() >= 0 for array in pictures.values())
     most = max(int(array.max()) for array in pictures.values()) if whole else 2**16
     if most > 65535:
@@ -61,6 +55,13 @@ def read(file: Path, split: str) -> datasets.Dataset:
         raise UserError(
             f"the pictures in {shown(file)} are {kinds}: expected whole numbers from 0 to 255, or to 65,535"
         )
+    pictures = {name: array * numpy.uint8(255) if array.dtype == bool else array for name, array in pictures.items()}
+    for array in pictures.values():
+        channels = channels_of(array)
+        if channels not in (1, 3, 4) or (most > 255 and channels != 1):
+            raise UserError(
+                f"the pictures in {shown(file)} are {array.shape}: expected 1, 3 or 4 channels; of 16 bits, 1"
+            )
     cells = [png(array, 8 if most < 256 else 16) for array in pictures[part]]
     columns = {"image": pictures_column(cells)}
     if part in labels:
@@ -129,9 +130,21 @@ def parted(name: str) -> tuple[str | None, str]:
     return (split_of(splits[0]) if splits else None), "_".join(word for word in words if word not in splits)
 
 
+def channels_of(array: numpy.ndarray) -> int:
+    """Channels of pictures ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``."""
+    if array.ndim == 3:
+        return 1
+    return int(array.shape[1] if channels_first(array[0]) else array.shape[3])
+
+
+def channels_first(picture: numpy.ndarray) -> bool:
+    """Whether a picture of three axes is ``(C, H, W)``."""
+    return picture.shape[0] in (1, 3, 4) and picture.shape[2] not in (1, 3, 4)
+
+
 def png(array: numpy.ndarray, bits: int) -> bytes:
     """A picture ``(H, W)`` or ``(H, W, C)``, or with the channels first, as PNG."""
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+    if array.ndim == 3 and channels_first(array):
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]

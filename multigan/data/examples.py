@@ -12,9 +12,10 @@ from typing import Any
 import datasets
 import pyarrow
 
-from multigan.columns import name_of
-from multigan.data import tables
-from multigan.data.listing import Listing, by_ending, choose_split, folders, shown, split_depth, split_of
+from multigan.classes import with_class_names
+from multigan.columns import AnyDataset, name_of, same
+from multigan.data import tables, text_tables
+from multigan.data.listing import Listing, by_ending, choose_split, folders, shown, split_depth, split_of, splits_in
 from multigan.errors import UserError
 
 # Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
@@ -42,14 +43,28 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
             say(f"no classes: {beside:,} files are beside the folders of {shown(listing.root)}, and in none of them")
             return of_files(listing.files, {})
         return of_files(listing.files, {"label": [labels[file] for file in listing.files]})
-    rows = {file: values for side in sides for file, values in side_rows(side, listing.files).items()}
+    rows = {file: row for side, table in sides.items() for file, row in side_rows(side, table, listing.files).items()}
     names = {side.name for side in sides}
     listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
     listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
-    splits = [split_of(str(row.get(SPLIT) or "")) for row in rows.values()]
-    choose_split(listing, split, by_name=False, named=splits if all(splits) else None)
-    columns = {name: [rows[file].get(name) for file in listing.files] for name in next(iter(rows.values()), {})}
-    return of_files(listing.files, columns, sides)
+    known: dict[str, str] = {}  # columns that match, in several side files, are one
+    for row in rows.values():
+        for name in row:
+            known.setdefault(same(name), name)
+    columns = {known[key]: [cell(rows[file], key) for file in listing.files] for key in known}
+    splits = splits_in(columns[known[SPLIT]]) if SPLIT in known else None
+    every = listing.files
+    choose_split(listing, split, by_name=False, named=splits)
+    kept = set(listing.files)
+    columns = {
+        name: [one for one, file in zip(cells, every, strict=True) if file in kept] for name, cells in columns.items()
+    }
+    return of_files(listing.files, columns, list(sides))
+
+
+def cell(row: dict[str, Any], key: str) -> Any:
+    """The cell of a column that matches."""
+    return next((value for name, value in row.items() if same(name) == key), None)
 
 
 def folder_labels(listing: Listing) -> dict[Path, str]:
@@ -70,51 +85,63 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
     return {file: shown(Path(*names[common:])) for file, names in parts.items()}
 
 
-def side_files(listing: Listing) -> list[Path]:
+def side_files(listing: Listing) -> dict[Path, AnyDataset]:
     """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
-    chosen: dict[Path, Path] = {}
+    chosen: dict[Path, tuple[Path, AnyDataset]] = {}
     for name in SIDE_FILES:
         for file in listing.files:
-            if file.name.lower() == name and file.parent not in chosen and (name != "labels.csv" or names_files(file)):
-                chosen[file.parent] = file
-    taken = set(chosen.values())
-    listing.files = [file for file in listing.files if file not in taken]
-    return [chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts))]
+            if file.name.lower() == name and file.parent not in chosen:
+                table = open_side(file)
+                if table is not None:
+                    chosen[file.parent] = file, table
+    found = dict(chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts)))
+    listing.files = [file for file in listing.files if file not in found]
+    return found
 
 
-def names_files(side: Path) -> bool:
-    """Whether a labels.csv names files, and is not something else of that name."""
-    return file_column(side, tables.read([side], (), False).column_names or ()) is not None
+def open_side(side: Path) -> AnyDataset | None:
+    """A table that names files; None for a labels.csv that is something else.
+
+    Raises:
+        UserError: Another one cannot be read, or names no files.
+    """
+    optional = side.name.lower() == "labels.csv"
+    try:
+        table = tables.read([side], (), False)
+        if file_column(side, table) is None:
+            raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+    except UserError:
+        if not optional:
+            raise
+        return None
+    return table
 
 
-def file_column(side: Path, columns: Sequence[str]) -> str | None:
-    """The column of file names among those of a side file, if there is one."""
-    known = {name.lower(): name for name in columns}
+def file_column(side: Path, table: AnyDataset) -> str | None:
+    """The column of file names of a side file, if there is one."""
+    known = {same(name): name for name in table.column_names or ()}
     wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
     return next((known[name] for name in wanted if name in known), None)
 
 
-def side_rows(side: Path, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
     """What a side file says of each file that it names: beside it or, where there is none, of that name further below.
 
     Raises:
-        UserError: It has no column of file names, or names a file twice.
+        UserError: It names a file twice, or none.
     """
-    table = tables.read([side], (), False)
-    column = file_column(side, table.column_names or ())
-    if column is None:
-        raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+    column = file_column(side, table)
+    assert column is not None
     rows: dict[Path, dict[str, Any]] = {}
     below: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         if file.is_relative_to(side.parent):
             below[file.name].append(file)
     for number, row in enumerate(table, 1):
-        name = row.pop(column)
+        name = with_class_names(row, table.features or {}).pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
-        if "\\" in name and not (side.parent / name).exists():
-            name = name.replace("\\", "/")  # as Windows writes it
+        name = tables.written_here(side.parent, name)
         beside = Path(os.path.normpath(side.parent / name))
         found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
         for file in found or [beside]:
@@ -133,11 +160,11 @@ def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequen
         sides: The files that say this.
     """
     values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
-    values |= {name: pyarrow.array(cells) for name, cells in columns.items() if name != "file"}
+    values |= {name: text_tables.column_of(name, cells, sides) for name, cells in columns.items() if name != "file"}
     kinds = {}
     if not sides and "label" in columns:
         names = sorted(set(columns["label"]))
         places = {name: place for place, name in enumerate(names)}
         values["label"] = pyarrow.array([places[name] for name in columns["label"]], "int64")
         kinds["label"] = datasets.ClassLabel(names=names)
-    return tables.dataset_of(pyarrow.table(values), (*files, *sides), repr(sorted(columns)), **kinds)
+    return tables.dataset_of(pyarrow.table(values), (*files, *sides), repr(sorted(columns.items())), **kinds)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from multigan.errors import NoSplitError, UserError
 
@@ -187,38 +188,56 @@ def split_of_file(file: Path) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def choose_split(listing: Listing, split: str, by_name: bool, named: Sequence[str | None] | None = None) -> None:
+def pick_split(known: Iterable[str], split: str, where: str) -> str:
+    """The one of some splits that is meant: the one of that name, else the only one that means the same.
+
+    Raises:
+        NoSplitError: There is none, or more than one.
+    """
+    known = sorted(set(known))
+    same = [name for name in known if name.lower() == split.lower()]
+    same = same or [name for name in known if split_of(name) == (split_of(split) or split)]
+    if len(same) != 1:
+        problem = "no" if not same else "more than one"
+        raise NoSplitError(
+            f"{where} has {problem} split {split!r}: it has {', '.join(known) or 'none'}; choose one with --split"
+        )
+    return same[0]
+
+
+def splits_in(cells: Iterable[Any]) -> list[str] | None:
+    """The split of each row by a column ``split``, else what it says in lower case; None if no row is of a split."""
+    names = [str(cell or "").strip().lower() for cell in cells]
+    return [split_of(name) or name for name in names] if any(map(split_of, names)) else None
+
+
+def choose_split(listing: Listing, split: str, by_name: bool, named: Sequence[str] | None = None) -> None:
     """Keep the files of a split.
 
     Args:
         listing: Usable files.
         split: train, test or validation, or another name of these.
         by_name: Whether the names of files decide too, where every one of them names a split.
-        named: The split of each file, where a table says so; None where none does.
+        named: What a table says of each file, as `splits_in`; None where none does.
 
     Raises:
         UserError: The folders could be splits or classes.
         NoSplitError: There is no such split.
     """
-    root, wanted = listing.root, split_of(split) or split
-    if named is None:
-        named = folder_splits(listing) or [split_of_file(file) if by_name else None for file in listing.files]
-        if None in named:
-            if wanted != "train":
-                raise NoSplitError(f"{shown(root)} has no split {split!r}: leave --split at train for all of it")
+    where = shown(listing.root)
+    names = named if named is not None else folder_splits(listing)
+    if names is None:
+        by_file = [split_of_file(file) if by_name else None for file in listing.files]
+        names = [name for name in by_file if name]
+        if len(names) < len(by_file):
+            if split_of(split) != "train":
+                raise NoSplitError(f"{where} has no split {split!r}: leave --split at train for all of it")
             return
-    names = [name or "" for name in named]
-    known = sorted({name for name in names if split_of(name)})
-    same = [name for name in known if name == split.lower()] or [name for name in known if split_of(name) == wanted]
-    if len(same) != 1:
-        problem = "no" if not same else "more than one"
-        raise NoSplitError(
-            f"{shown(root)} has {problem} split {split!r}: it has {', '.join(known)}; choose one with --split"
-        )
-    for name in {*names} - {*same}:
-        reason = f"in split {name}" if split_of(name) else "beside the folders of the splits"
-        listing.left_out[reason] += names.count(name)
-    listing.files = [file for file, name in zip(listing.files, names, strict=True) if name == same[0]]
+    chosen = pick_split(filter(split_of, names), split, where)
+    for name in {*names} - {chosen}:
+        other = f"in split {name}" if named and name else "in no split" if named else "beside the folders of the splits"
+        listing.left_out[f"in split {name}" if split_of(name) else other] += names.count(name)
+    listing.files = [file for file, name in zip(listing.files, names, strict=True) if name == chosen]
 
 
 def modified(file: Path) -> tuple[str, int, int]:

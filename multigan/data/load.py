@@ -12,7 +12,7 @@ from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset
 from multigan.data import arrays, examples, tables
-from multigan.data.listing import Listing, by_ending, choose_split, ending_of, shown, split_of, walk
+from multigan.data.listing import Listing, by_ending, choose_split, ending_of, pick_split, shown, walk
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
@@ -92,7 +92,7 @@ def from_file(modality: Modality, path: Path, split: str, streaming: bool, say: 
     chosen = tables.of_split(dataset, shown(path), split, say)
     if chosen is None:
         only_train(shown(path), split)
-    return chosen or dataset
+    return dataset if chosen is None else chosen
 
 
 def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say: Say) -> AnyDataset:
@@ -139,7 +139,8 @@ def from_tables(listing: Listing, endings: Sequence[str], split: str, streaming:
             raise
         return chosen
     dataset = tables.read(listing.files, endings, streaming)
-    return tables.of_split(dataset, name, split, say) or dataset
+    chosen = tables.of_split(dataset, name, split, say)
+    return dataset if chosen is None else chosen
 
 
 def is_document(file: Path) -> bool:
@@ -157,10 +158,7 @@ def from_saved(path: Path, split: str) -> datasets.Dataset | None:
     try:
         if (path / "dataset_dict.json").is_file():
             known = json.loads((path / "dataset_dict.json").read_text())["splits"]
-            same = [name for name in known if name == split or split_of(name) == (split_of(split) or split)]
-            if not same:
-                raise NoSplitError(f"{shown(path)} has no split {split!r}: it has {', '.join(known)}")
-            path = path / same[0]
+            path = path / pick_split(known, split, shown(path))
         elif not ((path / "dataset_info.json").is_file() and (path / "state.json").is_file()):
             return None
         else:

@@ -1,28 +1,26 @@
-"""Reads tables: text, CSV, JSON, Parquet and Arrow files, without guessing types, separators or missing values."""
+"""Reads tables of any kind as one dataset, and the files that their rows name."""
 
 from __future__ import annotations
 
-import codecs
-import csv
 import glob
 import hashlib
-import io
-import json
-import re
+import os
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow
-import pyarrow.csv
 import pyarrow.parquet
 
-from multigan.columns import AnyDataset, name_of, path_of, same
-from multigan.data.listing import modified, shown, split_of
-from multigan.errors import NoSplitError, UserError, first_line
+from multigan.classes import with_class_names
+from multigan.columns import AnyDataset, class_feature, columns, name_of, path_of, same
+from multigan.data import text_tables
+from multigan.data.listing import modified, pick_split, shown, split_of, splits_in
+from multigan.errors import UserError, first_line
 
 KINDS = {
     ".parquet": "parquet",
@@ -34,10 +32,13 @@ KINDS = {
     ".txt": "text",
     ".tar": "webdataset",
 }
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+READERS = {"text": text_tables.lines, "csv": text_tables.cells, "json": text_tables.objects}
+ROWS = {  # of streams: rows, and their features where these are known
+    "text": (text_tables.rows_of_text, datasets.Features(text=datasets.Value("string"))),
+    "json": (text_tables.rows_of_json, None),
+}
 VERSION = 1  # of how text and CSV files are read
-LONGEST_BLOCK = 2**30  # bytes that the CSV reader takes at a time: a row must fit
+LOOKED_AT = 16  # rows that are looked at for names of files
 
 
 def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyDataset:
@@ -68,10 +69,10 @@ def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDa
     if not endings:
         return dataset
     dataset = encoded(dataset)
-    first: dict[str, Any] = next(iter(dataset), {})
-    for column in first:
-        named = Path(file_in(first.get(column))).suffix.lower()
-        if not named or named not in endings:
+    some = list(islice(dataset, 1 if isinstance(dataset, datasets.IterableDataset) else LOOKED_AT))
+    for column in some[0] if some else ():
+        named = next(filter(None, (file_in(row[column]) for row in some)), "")
+        if Path(named).suffix.lower() not in endings:
             continue
         if isinstance(dataset, datasets.IterableDataset):
             dataset = dataset.map(lambda row, column=column: {column: at(folder, file_in(row[column]))})
@@ -101,29 +102,39 @@ def file_in(cell: Any) -> str:
 
 
 def at(folder: Path, name: str) -> str:
-    """A file by its name in a folder, or as it is named where there is none."""
-    for given in (name, name.replace("\\", "/")):  # as Windows writes it
-        if given and (folder / given).exists():
-            return name_of(folder / given)
-    return name
+    """A file by its name in a folder."""
+    return name_of(folder / written_here(folder, name)) if name else name
+
+
+def written_here(folder: Path, name: str) -> str:
+    """The name of a file in a folder, also as Windows writes it."""
+    return name if "\\" not in name or (folder / name).exists() else name.replace("\\", "/")
 
 
 def read_kind(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
     """Files of one kind."""
-    if kind == "text" and streaming:
-        features = datasets.Features(text=datasets.Value("string"))
-        return datasets.IterableDataset.from_generator(rows_of_lines, features, gen_kwargs={"files": list(files)})
-    if kind in READERS and not (kind == "json" and streaming):
+    if kind in ROWS and streaming:
+        rows, features = ROWS[kind]
+        return datasets.IterableDataset.from_generator(rows, features, gen_kwargs={"files": list(files)})
+    if kind in READERS:
         whole = together([([file], dataset_of(READERS[kind](file), [file])) for file in files])
         return whole.to_iterable_dataset() if streaming else whole
     if kind == "parquet":
-        check_columns({file: parquet_columns(file) for file in files})
-    if kind == "json":
-        for file in files:
-            check_encoding(file)
+        schemas = {file: parquet_schema(file) for file in files}
+        check_columns({file: schema.names for file, schema in schemas.items()})
+        declared: dict[bytes, list[Path]] = defaultdict(list)  # classes that are declared in another order are others
+        for file, schema in schemas.items():
+            declared[(schema.metadata or {}).get(b"huggingface", b"")].append(file)
+        if len(declared) > 1:
+            return together([(same_kind, from_datasets(kind, same_kind, streaming)) for same_kind in declared.values()])
     if kind == "webdataset":
         for file in files:
             check_members(file)
+    return from_datasets(kind, files, streaming)
+
+
+def from_datasets(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
+    """Files of one kind, as `datasets` reads them."""
     name = shown(files[0])
     try:
         loaded: AnyDataset = datasets.load_dataset(
@@ -145,28 +156,52 @@ def together(parts: Sequence[tuple[Sequence[Path], AnyDataset]]) -> AnyDataset:
     if len(parts) == 1:
         return parts[0][1]
     first = parts[0][1]
-    known = set(first.column_names or ())
-    check_columns({file: part.column_names or () for files, part in parts for file in files})
+    known = set(columns(first))
+    check_columns({file: columns(part) for files, part in parts for file in files})
     features = [part.features or {} for _, part in parts]
     texts = {name for name in known if len({str(one.get(name)) for one in features}) > 1}
     try:
-        same = []
+        alike = []
         for _, part in parts:
-            for name in texts:
-                part = part.cast_column(name, datasets.Value("string"))
-            same.append(part.select_columns(list(first.column_names or ())))
-        return datasets.concatenate_datasets(same)
+            for name in texts & (part.features or {}).keys():  # of JSON Lines in a stream none are known
+                part = named_column(part, name)
+                part = part.cast_column(name, text_feature(part.features[name]))
+            alike.append(part.select_columns(list(columns(first))))
+        return datasets.concatenate_datasets(alike)
     except (ValueError, TypeError, pyarrow.ArrowException) as error:
         raise UserError(
             f"the data files differ in the types of {', '.join(sorted(texts))}: {first_line(error)}"
         ) from error
 
 
+def named_column(part: AnyDataset, name: str) -> AnyDataset:
+    """The dataset with the names of classes in a column instead of their numbers.
+
+    Raises:
+        UserError: It is a stream.
+    """
+    if class_feature(part.features[name]) is None:
+        return part
+    if isinstance(part, datasets.IterableDataset):
+        raise UserError(f"the data files declare the classes of {name!r} differently: read them without --streaming")
+    values = with_class_names({name: part[name][:]}, part.features)[name]
+    fingerprint = hashlib.sha256(f"{part._fingerprint} {name} by name".encode()).hexdigest()[:32]
+    aside = f"{name} "
+    part = part.add_column(aside, values, new_fingerprint=fingerprint)
+    return part.remove_columns(name).rename_column(aside, name)
+
+
+def text_feature(feature: Any) -> Any:
+    """The feature of a column of texts, or of lists of them."""
+    text = datasets.Value("string")
+    return datasets.List(text) if isinstance(feature, datasets.List | datasets.LargeList) else text
+
+
 def check_columns(by_file: Mapping[Path, Sequence[str]]) -> None:
     """Raise UserError with the counts for files whose columns differ, in more than their order."""
     counts: dict[frozenset[str], list[Path]] = defaultdict(list)
-    for file, columns in by_file.items():
-        counts[frozenset(columns)].append(file)
+    for file, names in by_file.items():
+        counts[frozenset(names)].append(file)
     if len(counts) > 1:
         listed = [
             f"{len(files):,} such as {shown(files[0])} with {', '.join(by_file[files[0]])}" for files in counts.values()
@@ -174,11 +209,11 @@ def check_columns(by_file: Mapping[Path, Sequence[str]]) -> None:
         raise UserError(f"the data files differ in their columns: {'; '.join(listed)}; keep one kind in the folder")
 
 
-def parquet_columns(file: Path) -> list[str]:
-    """The columns of a Parquet file."""
+def parquet_schema(file: Path) -> pyarrow.Schema:
+    """The columns of a Parquet file, and what `datasets` wrote of them."""
     try:
-        return list(pyarrow.parquet.read_schema(file).names)
-    except (pyarrow.ArrowException, OSError) as error:
+        return pyarrow.parquet.read_schema(os.fspath(file))
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
 
 
@@ -198,43 +233,6 @@ def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = N
     )
 
 
-def decoded(file: Path) -> str:
-    """A text file, in UTF-8 or, where it begins with a byte order mark, UTF-16.
-
-    Raises:
-        UserError: It is in another encoding, or cannot be read.
-    """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {shown(file)}: {error.strerror}") from error
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{shown(file)} begins as UTF-16 and is not, at its byte {error.start}") from error
-    check_encoding(file)
-    return content.decode("utf-8-sig")
-
-
-def check_encoding(file: Path) -> None:
-    """Raise UserError with the line for a file that is not in UTF-8."""
-    number = 1
-    try:
-        with file.open("rb") as lines:
-            for line in lines:
-                line.decode()
-                if b"\0" in line:
-                    raise UserError(
-                        f"line {number} of {shown(file)} has zero bytes: it is no text, or UTF-16 without its mark"
-                    )
-                number += 1
-    except UnicodeDecodeError as error:
-        raise UserError(f"line {number} of {shown(file)} is not UTF-8, at its byte {error.start}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {shown(file)}: {error.strerror}") from error
-
-
 def check_members(file: Path) -> None:
     """Raise UserError where the current folder has a file of an archive: `datasets` would read that one instead."""
     try:
@@ -249,146 +247,30 @@ def check_members(file: Path) -> None:
         )
 
 
-def lines(file: Path) -> pyarrow.Table:
-    """The lines of a text file, as column ``text``."""
-    return pyarrow.table(
-        {"text": pyarrow.array([line.rstrip("\n") for line in io.StringIO(decoded(file), None)], "string")}
-    )
-
-
-def rows_of_lines(files: Sequence[Path]) -> Iterator[dict[str, str]]:
-    """The lines of text files, without holding any of them whole."""
-    for file in files:
-        with file.open("rb") as opened:
-            wide = opened.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        if not wide:
-            check_encoding(file)
-        with file.open(encoding="utf-16" if wide else "utf-8-sig") as opened:
-            for line in opened:
-                yield {"text": line.rstrip("\n")}
-
-
-def cells(file: Path) -> pyarrow.Table:
-    """A CSV file with headings: every cell is text, as it stands there.
-
-    Raises:
-        UserError: It has no headings or rows, another separator, or a row that does not fit the headings.
-    """
-    separator = SEPARATORS.get(file.suffix.lower(), ",")
-    text = decoded(file)
-    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
-    if not first.strip():
-        raise UserError(f"{shown(file)} is empty: expected a line of headings")
-    for other, name in OTHER_SEPARATORS.items():
-        if separator not in first and other in first:
-            expected = "commas" if separator == "," else "tabs"
-            raise UserError(f"{shown(file)} seems to be separated by {name}: expected {expected}")
-    wrong: list[Any] = []
-
-    def refuse(row: Any) -> str:
-        wrong.append(row)
-        return "error"
-
-    data = text.encode()
-    parse = pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse)
-    reading = pyarrow.csv.ReadOptions(use_threads=False, block_size=min(max(len(data), 1) + 1, LONGEST_BLOCK))
-    try:
-        headings = next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=separator))
-        convert = pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(headings, pyarrow.string()), strings_can_be_null=False
-        )
-        table = pyarrow.csv.read_csv(io.BytesIO(data), reading, parse, convert)
-    except (pyarrow.ArrowException, csv.Error) as error:
-        if wrong:
-            row = wrong[0]
-            raise UserError(
-                f"row {row.number - 1} of {shown(file)} has {row.actual_columns} cells, where the first line has "
-                f"{row.expected_columns}: {row.text[:100]!r}"
-            ) from error
-        raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
-    if not len(table):
-        raise UserError(f"{shown(file)} has no rows")
-    names = [name.strip() for name in table.column_names]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise UserError(f"{shown(file)} has several columns {', '.join(twice)}")
-    return table.rename_columns(names)
-
-
-def objects(file: Path) -> pyarrow.Table:
-    """A JSON file, of a list of objects or of columns, or JSON Lines; a text stays one, also if it looks like a date.
-
-    Raises:
-        UserError: It is something else, or a column holds values that do not go together.
-    """
-    text = decoded(file)
-    try:
-        whole = None if file.suffix.lower() == ".jsonl" else json.loads(text)
-    except json.JSONDecodeError:
-        whole = None
-    if isinstance(whole, dict) and len(whole) == 1 and isinstance(next(iter(whole.values())), list):
-        inner = next(iter(whole.values()))
-        whole = inner if all(isinstance(row, dict) for row in inner) else whole
-    if isinstance(whole, dict) and whole and all(isinstance(cells, list) for cells in whole.values()):
-        columns = whole
-        if len({len(cells) for cells in columns.values()}) > 1:
-            raise UserError(f"the columns of {shown(file)} are of different lengths")
-    else:
-        rows = whole if isinstance(whole, list) else [whole] if whole else parsed_lines(text, file)
-        wrong = [number for number, row in enumerate(rows) if not isinstance(row, dict)]
-        if wrong:
-            kind = type(rows[wrong[0]]).__name__
-            raise UserError(f"row {wrong[0]} of {shown(file)} is a {kind}: expected an object with names and values")
-        names = dict.fromkeys(name for row in rows for name in row)
-        columns = {name: [row.get(name) for row in rows] for name in names}
-    if not any(columns.values()):
-        raise UserError(f"{shown(file)} has no rows")
-    return pyarrow.table({name.strip(): json_column(name, cells, file) for name, cells in columns.items()})
-
-
-def parsed_lines(text: str, file: Path) -> list[Any]:
-    """The values of JSON Lines."""
-    values = []
-    for number, line in enumerate(io.StringIO(text), 1):
-        if line.strip():
-            try:
-                values.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise UserError(f"line {number} of {shown(file)} is no JSON: {error.msg}") from error
-    return values
-
-
-def json_column(name: str, cells: list[Any], file: Path) -> pyarrow.Array:
-    """Values of JSON as a column; numbers beside texts are texts."""
-    try:
-        return pyarrow.array(cells)
-    except pyarrow.ArrowException as error:
-        if any(isinstance(cell, dict | list) for cell in cells):
-            raise UserError(f"column {name!r} of {shown(file)} holds values that differ in kind") from error
-        texts = [cell if cell is None or isinstance(cell, str) else json.dumps(cell) for cell in cells]
-        return pyarrow.array(texts, "string")
-
-
-READERS: dict[str, Callable[[Path], pyarrow.Table]] = {"text": lines, "csv": cells, "json": objects}
-
-
 def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], object]) -> AnyDataset | None:
-    """The rows of a split, where a column ``split`` names one in every row; None where there is no such column.
+    """The rows of a split, where a column ``split`` names splits; None where there is no such column.
+
+    Of a stream, the first row decides whether it does.
 
     Raises:
         NoSplitError: None of the rows is of that split.
     """
-    column = next((one for one in dataset.column_names or () if same(one) == "split"), None)
-    if column is None or isinstance(dataset, datasets.IterableDataset):
+    column = next((one for one in columns(dataset) if same(one) == "split"), None)
+    if column is None:
         return None
-    splits = [split_of(str(cell)) for cell in dataset[column]]
-    if None in splits or not splits:
+    if isinstance(dataset, datasets.IterableDataset):
+        if splits_in([next(iter(dataset))[column]]) is None:
+            return None
+        wanted = split_of(split) or split
+        return dataset.filter(lambda row: split_of(str(row[column] or "").strip()) == wanted)
+    splits = splits_in(dataset[column])
+    if splits is None:
         return None
-    wanted = split_of(split) or split
-    if wanted not in splits:
-        known = ", ".join(sorted(set(map(str, splits))))
-        raise NoSplitError(f"{name} has no split {split!r}: its column {column!r} has {known}; choose one with --split")
-    others = Counter(str(one) for one in splits if one != wanted)
+    chosen = pick_split(filter(split_of, splits), split, f"column {column!r} of {name}")
+    others = Counter(one for one in splits if one != chosen)
     if others:
-        listed = "; ".join(f"{count:,} in split {one}" for one, count in sorted(others.items()))
+        listed = "; ".join(
+            f"{count:,} in {f'split {one}' if one else 'no split'}" for one, count in sorted(others.items())
+        )
         say(f"rows left out of {name}, by its column {column!r}: {listed}")
-    return dataset.select([number for number, one in enumerate(splits) if one == wanted])
+    return dataset.select([number for number, one in enumerate(splits) if one == chosen])

@@ -76,7 +76,7 @@ def test_damaged_files_and_missing_splits_are_one_line(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*a\.npz"):
         read(tmp_path / "a.npz")
     numpy.savez(tmp_path / "b.npz", train_images=values(2, 16, 16), test_images=values(2, 16, 16))
-    with pytest.raises(NoSplitError, match="no split 'validation': its splits are test, train"):
+    with pytest.raises(NoSplitError, match="no split 'validation': it has test, train"):
         read(tmp_path / "b.npz", "validation")
 
 
@@ -149,3 +149,18 @@ def test_a_damaged_volume_is_one_line(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"\x1f\x8b nothing")
     with pytest.raises(UserError, match=r"cannot read .*a\.nii\.gz: "):
         read(tmp_path / "a.nii.gz")
+
+
+def test_booleans_are_black_and_white(tmp_path):
+    numpy.savez(tmp_path / "a.npz", numpy.array([[[True, False], [False, True]]]))
+    _, found = read(tmp_path / "a.npz", fit="stretch")
+    assert found.real[0, 0, ::15, ::15].tolist() == [[255, 0], [0, 255]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((2, 8, 8, 2), "uint8"), ((2, 8, 8, 5), "uint8"), ((2, 8, 8, 3), "uint16")]
+)
+def test_channels_that_no_picture_has_are_one_line(tmp_path, shape, kind):
+    numpy.save(tmp_path / "a.npy", numpy.full(shape, 255 if kind == "uint8" else 999, kind))
+    with pytest.raises(UserError, match="expected 1, 3 or 4 channels; of 16 bits, 1"):
+        read(tmp_path / "a.npy")

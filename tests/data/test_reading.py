@@ -443,8 +443,8 @@ def test_one_line_of_json_lines_is_one_row(pictures):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", '{"text": "a"}\n{"text":\n', r"line 2 of .*a\.jsonl is no JSON"),
-        ("a.json", '["a", "b"]', r"row 0 of .*a\.json is a str: expected an object"),
+        ("a.jsonl", '{"text": "a"}\n{"text":\n', r"line 2 of .*a\.jsonl is not valid JSON"),
+        ("a.json", '["a", "b"]', r"row 0 of .*a\.json is 'a': expected an object"),
         ("a.json", '{"text": ["a", "b"], "n": [1]}', "of different lengths"),
         ("a.jsonl", '{"text": "a"}\n{"text": ["b"]}\n', "column 'text' of .* holds values that differ in kind"),
         ("a.json", "[]", "has no rows"),
@@ -482,8 +482,65 @@ def test_a_column_of_splits_decides(pictures):
         assert data.real[:, 0, 0, 0].tolist() == [0, 2, 4]
         assert said[0].startswith(where) and said[0] and "1 in split test; 1 in split validation" in said[0]
         assert len(read(name, split="test")[1]) == 1 and len(read(name, split="val")[1]) == 1
-    (root / "metadata.csv").write_text(f"file_name,label,split\n{lines}".replace("val", "other"))
-    assert len(read(root)[1]) == 5
+    (root / "metadata.csv").write_text(f"file_name,label, SPLIT\n{lines}".replace("val", "").replace("test", "other"))
+    _, data, said = read(root)
+    assert len(data) == 3 and "1 in no split; 1 in split other" in said[0]
+    with pytest.raises(UserError, match="no split 'test': it has train"):
+        read(root, split="test")
+
+
+def test_a_streamed_column_of_splits_decides(tmp_path):
+    (tmp_path / "a.csv").write_text("text,split\na b,train\nc d,test\ne f,Train\n")
+    for split, texts in (("train", ["a b", "e f"]), ("test", ["c d"])):
+        stream = load(Text(TextConfig()), str(tmp_path), None, split, True)
+        assert [row["text"] for row in stream] == texts
+
+
+def test_side_files_of_splits_may_have_other_columns(pictures):
+    root = pictures("train/1.png", "train/2.png", "test/3.png")
+    (root / "train" / "metadata.csv").write_text("file_name,Label\n1.png,a\n2.png,b\n")
+    (root / "test" / "metadata.csv").write_text("file_name,id\n3.png,7\n")
+    assert read(root, conditional=True)[1].label.tolist() == [0, 1]
+    (root / "test" / "metadata.csv").write_text("file_name,label\n3.png,b\n")
+    modality, _, _ = read(root, conditional=True)
+    assert read(root, modality, "test")[1].label.tolist() == [1]
+
+
+def test_classes_of_a_metadata_parquet_are_its_names(pictures):
+    root = pictures("1.png", "2.png")
+    features = datasets.Features(file_name=datasets.Value("string"), label=datasets.ClassLabel(names=["dog", "cat"]))
+    rows = {"file_name": ["1.png", "2.png"], "label": [1, 0]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(root / "metadata.parquet")
+    modality, data, _ = read(root, conditional=True)
+    assert modality.config.classes == ("cat", "dog") and data.label.tolist() == [0, 1]
+
+
+def test_classes_are_those_of_now_where_another_split_changed_them(pictures):
+    root = pictures("train/x/a/1.png", "train/x/b/2.png", "test/x/a/3.png")
+    assert read(root, conditional=True)[0].config.classes == ("a", "b")
+    pictures("test/y/a/4.png")
+    assert read(root, conditional=True)[0].config.classes == ("x/a", "x/b")
+
+
+def test_a_labels_csv_of_something_else_stops_nothing(pictures):
+    root = pictures("a/1.png", "b/2.png")
+    (root / "labels.csv").write_text("id;name\n1;2\n")
+    _, data, said = read(root, conditional=True)
+    assert len(data) == 2 and "(.csv 1)" in said[0]
+
+
+def test_an_empty_first_name_leaves_the_others_relative_to_the_table(pictures, tmp_path):
+    root = pictures("p/1.png", "p/2.png")
+    (root / "t.csv").write_text('image\n""\np/1.png\np/2.png\n')
+    assert len(read(root / "t.csv", skip_corrupt=True)[1]) == 2
+
+
+def test_a_named_file_of_the_current_folder_is_not_taken(pictures, tmp_path, monkeypatch):
+    pictures("1.png", folder="here")
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "t.csv").write_text("image\n1.png\n")
+    with pytest.raises(UserError, match=r"row 0: .*No such file"):
+        read(tmp_path / "t.csv")
 
 
 def test_names_of_files_may_be_those_of_windows(pictures, tmp_path):
@@ -503,3 +560,26 @@ def test_rows_left_out_for_a_class_are_there_again_without_it(tmp_path, pictures
     assert read(tmp_path / "a.jsonl", modality)[1].label is None
     with pytest.raises(UserError, match="row 1: the cell of 'label', its class, is empty"):
         read(tmp_path / "a.jsonl", Text(TextConfig(conditional=True)))
+
+
+def test_classes_that_files_declare_in_another_order_are_those_of_their_names(tmp_path):
+    for name, classes in (("a", ["cat", "dog"]), ("b", ["dog", "cat"])):
+        features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=classes))
+        rows = {"text": ["x y"] * 3, "label": [0, 0, 1]}
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / f"{name}.parquet")
+    assert counts(tmp_path, modality=Text(TextConfig(conditional=True))) == {"cat": 3, "dog": 3}
+    (tmp_path / "c.csv").write_text("text,label\nz,cat\n")
+    assert counts(tmp_path, modality=Text(TextConfig(conditional=True))) == {"cat": 4, "dog": 3}
+    with pytest.raises(UserError, match="without --streaming"):
+        load(Text(TextConfig()), str(tmp_path), None, "train", True)
+
+
+def test_streamed_json_guesses_no_dates(tmp_path):
+    write_rows(tmp_path / "a.jsonl", [{"text": "1999-12-31"}, {"text": "b", "n": 1}])
+    rows = list(load(Text(TextConfig()), str(tmp_path), None, "train", True))
+    assert [row["text"] for row in rows] == ["1999-12-31", "b"]
+
+
+def test_json_in_an_envelope_of_other_values(tmp_path):
+    (tmp_path / "a.json").write_text('{"version": "1.0", "data": [{"text": "a b"}, {"text": "c"}]}')
+    assert [row["text"] for row in load(Text(TextConfig()), str(tmp_path), None, "train", False)] == ["a b", "c"]

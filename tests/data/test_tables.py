@@ -13,7 +13,8 @@ from PIL import Image
 
 from multigan.columns import path_of
 from multigan.data.load import load
-from multigan.data.tables import cells, lines, read
+from multigan.data.tables import read
+from multigan.data.text_tables import cells, lines
 from multigan.errors import UserError
 
 
