@@ -21,7 +21,7 @@ import xxhash
 from filelock import FileLock
 
 from multigan.classes import UNLABELLED
-from multigan.data.decoding import decoded
+from multigan.data.decoding import decoded, killed_in_one_line
 from multigan.errors import UserError
 from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
@@ -109,7 +109,7 @@ def cached(
         folder = home / hashed([*source, modality.encode_key(), skip_corrupt, modality.conditional])
         with FileLock(f"{folder}.lock"):
             if not (folder / INDEX).is_file():
-                with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside:
+                with written_whole(folder, "the cache (MULTIGAN_CACHE moves it)") as aside, killed_in_one_line():
                     (aside / INDEX).write_text(json.dumps(write(dataset, modality, aside, skip_corrupt), indent=2))
     except OSError as error:
         raise UserError(

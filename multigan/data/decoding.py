@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import datasets
@@ -17,9 +18,10 @@ from multigan.classes import with_class_names
 from multigan.errors import UserError, first_line
 from multigan.modality import Modality
 
-Outcome: TypeAlias = "dict[str, Any] | str | None"
+Outcome: TypeAlias = dict[str, Any] | str | None
 
-ROWS = 64  # decoded at a time by the threads; no more, because a row may be an hour of sound
+ROWS = 64  # decoded at a time; no more, because a row may be an hour of sound
+MOST_PROCESSES = 16
 PATIENCE = 2.0  # seconds of decoding after which it pays to start other processes
 BLOCK_SECONDS = 0.1  # of work that a process does at a time
 
@@ -47,7 +49,7 @@ def decoded(dataset: datasets.Dataset, modality: Modality) -> Iterator[Outcome]:
     longer than decompressing it, and threads do that one at a time.
 
     Raises:
-        UserError: A process was killed.
+        UserError: As the modality raised it.
     """
     count, cores = len(dataset), available_cores()
     with tqdm(total=count, desc="decoding", unit=" rows", disable=None if count > ROWS else True) as bar:
@@ -60,8 +62,8 @@ def decoded(dataset: datasets.Dataset, modality: Modality) -> Iterator[Outcome]:
                 bar.update(done - bar.n)
         if done == count:
             return
-        size = max(1, int(BLOCK_SECONDS * done / (time.perf_counter() - began)))
-        loader: DataLoader[list[Outcome]] = DataLoader(
+        size = min(ROWS, max(1, int(BLOCK_SECONDS * done / (time.perf_counter() - began))))
+        loader: DataLoader[list[Outcome | UserError]] = DataLoader(
             Blocks(dataset, modality, done, size),
             batch_size=None,
             collate_fn=list,
@@ -69,17 +71,26 @@ def decoded(dataset: datasets.Dataset, modality: Modality) -> Iterator[Outcome]:
             multiprocessing_context="fork",
             generator=torch.Generator(),  # the global one is not to depend on what is in the cache
         )
-        try:
-            for block in loader:
-                yield from block
-                bar.update(len(block))
-        except RuntimeError as error:
-            if "exited unexpectedly" not in str(error):
-                raise
-            raise UserError(f"decoding stopped, perhaps for want of memory: {first_line(error)}") from error
+        for block in loader:
+            for outcome in block:
+                if isinstance(outcome, UserError):
+                    raise outcome
+                yield outcome
+            bar.update(len(block))
 
 
-class Blocks(Dataset[list[Outcome]]):
+@contextmanager
+def killed_in_one_line() -> Iterator[None]:
+    """Turn the news that a process was killed, which may come at any time while others decode, into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("exited unexpectedly", "killed by signal")):
+            raise
+        raise UserError(f"decoding stopped, perhaps for want of memory: {first_line(error)}") from error
+
+
+class Blocks(Dataset[list[Outcome | UserError]]):
     """Outcomes of the rows of a dataset from ``first`` on, ``size`` at a time."""
 
     def __init__(self, dataset: datasets.Dataset, modality: Modality, first: int, size: int) -> None:
@@ -88,8 +99,11 @@ class Blocks(Dataset[list[Outcome]]):
     def __len__(self) -> int:
         return -(-(len(self.dataset) - self.first) // self.size)
 
-    def __getitem__(self, number: int) -> list[Outcome]:
-        return [self.attempt(row) for row in self.rows(number)]
+    def __getitem__(self, number: int) -> list[Outcome | UserError]:
+        try:
+            return [self.attempt(row) for row in self.rows(number)]
+        except UserError as error:  # which a process could only pass on with its traceback
+            return [error]
 
     def rows(self, number: int) -> list[tuple[int, dict[str, Any]]]:
         """The rows of a block, each with its number."""
@@ -118,8 +132,8 @@ def file_of(row: dict[str, Any]) -> str:
 
 
 def available_cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """How many processor cores this process may use; MOST_PROCESSES at most, as containers may allow fewer."""
+    return min(MOST_PROCESSES, len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
 
 
 def can_fork() -> bool:

@@ -46,7 +46,11 @@ def load(
     """
     if not name.strip():
         raise UserError(f"dataset is {name!r}: expected a built-in dataset, a folder, a file or a Hub id")
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # no such user, a name that is too long
+        raise UserError(f"dataset {name!r}: {getattr(error, 'strerror', None) or error}") from error
     if name in modality.builtin_datasets:
         only_train(name, split)
         if path.exists():

@@ -17,7 +17,7 @@ from multigan.evaluation.metrics.neighbours import K, nearest
 from multigan.evaluation.reference import Reference
 from multigan.evaluation.report import Evaluation, limits, verdict
 from multigan.evaluation.spaces import Space
-from multigan.generation.generator import BATCH, TrainedGenerator, label_names
+from multigan.generation.generator import BATCH, TrainedGenerator
 from multigan.modality import Modality
 from multigan.version import __version__
 
@@ -153,10 +153,9 @@ class Evaluator:
         """
         return self.extractor.generated(space or self.space, model, self.count, self.seed, self.asked_classes(model))
 
-    def asked_classes(self, model: TrainedGenerator) -> list[str] | None:
+    def asked_classes(self, model: TrainedGenerator) -> Tensor | None:
         """The classes to generate: those of the held-out samples, so that the baseline is comparable."""
-        labels = self.pair.held_out.labels
-        return label_names(labels, model.classes) if model.classes and labels is not None else None
+        return self.pair.held_out.labels if model.classes else None
 
     def evaluate(self, model: TrainedGenerator, samples: FeatureSet, quick: bool = False) -> Evaluation:
         """All metrics of a generator.
@@ -232,8 +231,7 @@ class Evaluator:
         first = self.view.from_generated(next(model.batches(1, self.seed)))
         count = min(len(asked), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
         samples, labels = [], []
-        names = label_names(asked[:count], model.classes)
-        for number, batch in enumerate(model.batches(count, self.seed, names)):
+        for number, batch in enumerate(model.batches(count, self.seed, asked[:count])):
             finite, good = finite_ones(self.view.from_generated(batch.to(home)).cpu())
             samples.append(finite)
             labels.append(asked[number * BATCH : number * BATCH + len(good)][good])

@@ -82,13 +82,12 @@ class Extractor:
         return self.extract(space, map(block, own_blocks(len(rows))), len(rows), rows.labels, name)
 
     def generated(
-        self, space: Space, model: TrainedGenerator, count: int, seed: int, labels: list[str] | None
+        self, space: Space, model: TrainedGenerator, count: int, seed: int, labels: Tensor | None
     ) -> FeatureSet:
         """Features of generated samples, of the classes given."""
         batches = model.batches(count, seed, labels, blocks=own_blocks(count))
         samples = (self.view.from_generated(batch.to(self.home)) for batch in batches)
-        conditions = None if labels is None else model.conditions(labels)
-        return self.extract(space, ahead(samples), count, conditions, "generating")
+        return self.extract(space, ahead(samples), count, labels, "generating")
 
     def extract(
         self, space: Space, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str

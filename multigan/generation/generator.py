@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
 import torch
@@ -34,6 +34,8 @@ from multigan.version import __version__
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
 # differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
 BATCH = 32
+
+Label: TypeAlias = int | str | Sequence[int | str] | Tensor | None
 
 
 @dataclass(repr=False)
@@ -73,7 +75,7 @@ class TrainedGenerator:
         self,
         n: int = 1,
         seed: int = 0,
-        label: int | str | Sequence[int | str] | None = None,
+        label: Label = None,
         truncation: float | None = None,
         **options: Any,
     ) -> list[Any]:
@@ -101,7 +103,7 @@ class TrainedGenerator:
         self,
         n: int,
         seed: int = 0,
-        label: int | str | Sequence[int | str] | None = None,
+        label: Label = None,
         truncation: float | None = None,
         interpolate: bool = False,
         blocks: Iterable[int] | None = None,
@@ -168,11 +170,11 @@ class TrainedGenerator:
                 samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()
 
-    def conditions(self, label: int | str | Sequence[int | str] | None = None) -> Tensor | None:
+    def conditions(self, label: Label = None) -> Tensor | None:
         """Labels as the network takes them, in the order in which samples take turns.
 
         Args:
-            label: As in `generate`.
+            label: As in `generate`; or what this returns, which is left as it is.
 
         Returns:
             Class numbers, int64 ``(N,)``, or int8 ``(N, classes)`` of 0 and 1 where samples can have several; None for
@@ -181,6 +183,8 @@ class TrainedGenerator:
         Raises:
             UserError: There is no such class.
         """
+        if isinstance(label, Tensor):
+            return label
         classes, combinations = self.classes, self.combinations
         if label is None:
             label = combinations or range(len(classes))
@@ -199,7 +203,7 @@ class TrainedGenerator:
                 row[class_number(part, classes)] = 1
         return rows
 
-    def class_names(self, n: int, label: int | str | Sequence[int | str] | None = None) -> list[str]:
+    def class_names(self, n: int, label: Label = None) -> list[str]:
         """The names of the classes of the samples of `generate`, one a sample; empty for an unconditional generator.
 
         Of samples with several, NAME+NAME.

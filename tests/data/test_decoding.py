@@ -40,6 +40,13 @@ class Killed(Image):
         return found
 
 
+class Refusing(Image):
+    """Pictures; none is wanted."""
+
+    def encode(self, row):
+        raise UserError("nothing of this is wanted")
+
+
 def opened(folder, modality=Image):
     """The dataset of a folder and a modality fitted to it."""
     made = modality(ImageConfig(resolution=16))
@@ -77,4 +84,10 @@ def test_broken_row_in_another_process_is_named(pictures, by_processes):
 def test_killed_process_is_one_line(pictures, by_processes):
     dataset, modality = opened(pictures(*(f"{number:04d}.png" for number in range(COUNT))), Killed)
     with pytest.raises(UserError, match="decoding stopped"):
-        list(decoded(dataset, modality))
+        cached(dataset, modality, False)
+
+
+def test_error_for_the_user_in_another_process_is_its_own_line(pictures, by_processes):
+    dataset, modality = opened(pictures(*(f"{number:04d}.png" for number in range(COUNT))), Refusing)
+    with pytest.raises(UserError, match=r"^nothing of this is wanted$"):
+        cached(dataset, modality, False)

@@ -583,3 +583,26 @@ def test_streamed_json_guesses_no_dates(tmp_path):
 def test_json_in_an_envelope_of_other_values(tmp_path):
     (tmp_path / "a.json").write_text('{"version": "1.0", "data": [{"text": "a b"}, {"text": "c"}]}')
     assert [row["text"] for row in load(Text(TextConfig()), str(tmp_path), None, "train", False)] == ["a b", "c"]
+
+
+def test_a_damaged_header_is_a_row_that_cannot_be_used(pictures):
+    root = pictures("1.png")
+    entries = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x01\0\x02\0\0\0\x03me\0\0"  # turned; "me" pixels high
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + entries + b"\0\0\0\0"
+    Image.new("L", (16, 16), 7).save(root / "2.jpg", exif=exif)
+    with pytest.raises(UserError, match=r"row 1 \(.*2\.jpg\): the picture is broken"):
+        read(root)
+    assert len(read(root, skip_corrupt=True)[1]) == 1
+
+
+def test_the_text_column_is_found_in_any_case(tmp_path):
+    (tmp_path / "a.csv").write_text("Text,title\na b,x\n")
+    modality = Text(TextConfig())
+    modality.fit(load(modality, str(tmp_path), None, "train", False))
+    assert modality.config.text_column == "Text"
+
+
+@pytest.mark.parametrize("name", ["~nobody_at_all/x", "x" * 300])
+def test_a_name_that_cannot_be_is_one_line(name):
+    with pytest.raises(UserError, match="dataset '"):
+        read(name)

@@ -113,7 +113,7 @@ def judge():
 def asked(judge):
     """The classes that a generator is asked for."""
     model = TrainedGenerator("points", modality(), nn.Identity())
-    return model.conditions(judge.asked_classes(model))
+    return judge.asked_classes(model)
 
 
 def judged(judge, samples, quick=True, conditional=True, by_class=False):

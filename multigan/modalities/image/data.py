@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before trainin
 SCANNED = 20_000  # pictures that are inspected once colour has been found
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may show as 32
 HEIC = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # brands, from the ninth byte on
+BROKEN = (struct.error, TypeError, RuntimeError, OverflowError)  # what Pillow raises besides, of damaged headers
 FEW = 5_000  # pictures that a discriminator without augmentation soon memorizes: Karras et al. 2020, ADA
 
 with contextlib.suppress(ImportError):  # the extra heic
@@ -68,7 +70,7 @@ def scan(dataset: AnyDataset, column: str) -> Scan:
                 colour = colour or is_colour(picture)
                 transparent += is_transparent(picture)
                 sizes.append((picture.height, picture.width))
-        except (OSError, ValueError):
+        except (OSError, ValueError, *BROKEN):
             continue  # a broken picture is reported where it is decoded
     heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
     smallest, largest = (min(heights), min(widths)), (max(heights), max(widths))
@@ -172,9 +174,12 @@ def pixels(value: Any, sides: tuple[int, int], channels: int, fit: str = "crop",
         OSError: It is broken, or not a picture.
         ValueError: The cell is empty or of an unknown kind.
     """
-    with open_picture(value) as opened:
-        kind = opened.format
-        picture = ImageOps.exif_transpose(opened)
+    try:
+        with open_picture(value) as opened:
+            kind = opened.format
+            picture = ImageOps.exif_transpose(opened)
+    except BROKEN as error:
+        raise ValueError(f"the picture is broken: {error}") from error
     picture.format = kind
     if bits == 16:
         array = numpy.asarray(fitted(sixteen_bits(picture), sides, fit)).round().clip(0, 65535).astype(numpy.uint16)

@@ -9,7 +9,7 @@ import datasets
 import numpy
 from tqdm import tqdm
 
-from multigan.columns import AnyDataset, columns, named
+from multigan.columns import AnyDataset, columns, named, usual
 from multigan.errors import UserError
 from multigan.modalities.text.tokenization import tokenizer, unknown_token
 
@@ -30,7 +30,7 @@ def find_text_column(dataset: AnyDataset, name: str | None) -> str:
     if name is not None:
         return named(dataset, name, "text_column")
     features, known = dataset.features or {}, columns(dataset)
-    found = [column for column in TEXT_NAMES if column in known][:1]
+    found = usual(dataset, TEXT_NAMES)[:1]
     found = found or [column for column, kind in features.items() if getattr(kind, "dtype", None) in TEXT_TYPES]
     if len(found) != 1:
         problem = f"several columns of text ({', '.join(found)})" if found else "no column of text"
