@@ -188,8 +188,10 @@ def wait_for_any_moment(process: int, folder: Path, goal: float, dice: random.Ra
     """Wait until a moment of the run, or of its start where it is far enough already; whether it has ended instead."""
     if not goal:  # the first kill: there is a folder, and no checkpoint in it yet
         return wait(process, until=folder.is_dir)
-    if newest_name(folder) >= goal:
-        return wait(process, until=after(dice.random() * STARTING))
+    newest = newest_name(folder)
+    if newest >= goal:  # far enough: no step more, or the run would be complete before the last kill
+        started = after(dice.random() * STARTING)
+        return wait(process, until=lambda: started() or newest_name(folder) > newest)
     return wait(process, until=lambda: newest_name(folder) >= goal) or wait(
         process, until=after(dice.random() * PLAYING)
     )

@@ -60,8 +60,10 @@ class Checkpoints:
 
         def write() -> None:
             try:
-                checkpoint.save(self.folder / "checkpoints", step, tensors, values)
+                # The model first: a run that is killed in between repeats these steps when it is resumed. The other
+                # way round, the last model of a run could be missing beside a checkpoint that says it is complete.
                 model.save(self.folder / "model")
+                checkpoint.save(self.folder / "checkpoints", step, tensors, values)
             except UserError as error:
                 raise UserError(f"{error}; free some space there, then {self.resume_hint()}") from error
 

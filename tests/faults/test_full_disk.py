@@ -132,12 +132,14 @@ def test_full_disk_stops_the_run_with_one_line_and_with_room_it_goes_on_to_the_s
 @pytest.mark.slow
 def test_last_save_that_does_not_fit_is_an_error_too(disk, whole):
     # It is written in the background, and nothing comes after it that could notice.
-    # Beside config.yaml, metrics.jsonl and the preview there is room for half of it.
-    small = disk(2 * PAGE + pages(whole / "samples") + pages(whole / "checkpoints" / "step-4") // 2)
+    # Beside config.yaml, metrics.jsonl, the preview and the model there is room for half of it.
+    small = disk(
+        2 * PAGE + sum(map(pages, (whole / "samples", whole / "model"))) + pages(whole / "checkpoints" / "step-4") // 2
+    )
     found = small.train("--output", small.place / "run", "--steps", 1)
     assert "cannot write a checkpoint" in found.error and "generate:" not in found.out
     left = small.copy("run")
-    assert names(left) == {"config.yaml", "metrics.jsonl", "samples", "checkpoints"}
+    assert names(left) == {"config.yaml", "metrics.jsonl", "samples", "checkpoints", "model"}
     assert not names(left / "checkpoints")
 
 

@@ -1,5 +1,6 @@
 """A run that is killed at random moments is resumed from the newest complete checkpoint, and ends as if it had not."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from multigan import files
+from multigan import configure, files
 from multigan.engine import checkpoint
+from multigan.generation.generator import TrainedGenerator
+from multigan.training import run
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 
@@ -38,6 +41,34 @@ def test_a_hundred_kills():
 
 class Killed(BaseException):
     """The end of a process in the middle of something."""
+
+
+def test_a_kill_within_the_last_save_leaves_a_run_that_can_be_completed(tmp_path, monkeypatch):
+    few = {"tracker": "none", "batch_size": 8, "model": {"architecture": "mlp", "resolution": 16}}
+    training = configure("image", output=str(tmp_path / "killed"), steps=2, checkpoint_every=1, **few)
+    whole = run.train(dataclasses.replace(training, output=str(tmp_path / "whole")))
+    run.train(dataclasses.replace(training, steps=1))
+    resumed = dataclasses.replace(training, output=None, resume=training.output)
+    saved = []
+
+    def killed_after_the_first(save):
+        def changed(*arguments):
+            if saved:
+                raise Killed
+            saved.append(save(*arguments))
+
+        return changed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", killed_after_the_first(checkpoint.save))
+        patch.setattr(TrainedGenerator, "save", killed_after_the_first(TrainedGenerator.save))
+        patch.setattr(checkpoint.Writer, "submit", lambda self, work: work())
+        with pytest.raises(Killed):
+            run.train(resumed)
+    assert saved
+    ended = run.train(resumed)
+    model = "model/model.safetensors"
+    assert (ended / model).read_bytes() == (whole / model).read_bytes()
 
 
 @pytest.mark.parametrize("first", ["manifest.json", "network.safetensors"])
