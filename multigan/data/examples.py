@@ -54,7 +54,7 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
     columns = {known[key]: [cell(rows[file], key) for file in listing.files] for key in known}
     splits = splits_in(columns[known[SPLIT]]) if SPLIT in known else None
     every = listing.files
-    choose_split(listing, split, by_name=False, named=splits)
+    choose_split(listing, split, by_name=False, by_row=splits)
     kept = set(listing.files)
     columns = {
         name: [one for one, file in zip(cells, every, strict=True) if file in kept] for name, cells in columns.items()
@@ -70,7 +70,8 @@ def cell(row: dict[str, Any], key: str) -> Any:
 def folder_labels(listing: Listing) -> dict[Path, str]:
     """The folder of each file, as the name of its class; of the files in splits alone, where there are splits.
 
-    The name of a split, and folders that all files are in, are no part of it; "." is left where nothing is.
+    Left out of it are the split's folder (also where it is repeated, test/test/) and folders that all files are in; "."
+    is what is left of nothing.
     """
     depth = split_depth(listing.root, listing.files)
     parts = {}
@@ -79,7 +80,8 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
         if depth is None:
             parts[file] = names
         elif len(names) > depth and split_of(names[depth]):
-            parts[file] = names[:depth] + names[depth + 1 :]
+            below = names[depth + 1 :]
+            parts[file] = names[:depth] + (below[1:] if below[:1] == names[depth : depth + 1] else below)
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*parts.values(), strict=False))
     common = len(list(shared))
     return {file: shown(Path(*names[common:])) for file, names in parts.items()}
