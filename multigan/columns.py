@@ -92,13 +92,17 @@ def column_names(name: str, known: Iterable[str]) -> list[str]:
 
 
 def find_label_columns(dataset: AnyDataset, name: str | None) -> list[str]:
-    """The columns of classes: those named, else the first of type ClassLabel, else one of a usual name, if any."""
+    """The columns of classes: those named, else the first candidate, if any."""
     if name is not None:
         parts = [name] if same(name) in map(same, columns(dataset)) else name.split(",")
         return [named(dataset, part, "label_column") for part in parts]
-    features = dataset.features or {}
-    found = [column for column, feature in features.items() if class_feature(feature)]
-    return (found + usual(dataset, LABEL_NAMES))[:1]
+    return label_candidates(dataset)[:1]
+
+
+def label_candidates(dataset: AnyDataset) -> list[str]:
+    """The columns that could be of classes, the likeliest first: of type ClassLabel, then those of a usual name."""
+    declared = [column for column, feature in (dataset.features or {}).items() if class_feature(feature)]
+    return list(dict.fromkeys(declared + usual(dataset, LABEL_NAMES)))
 
 
 def class_feature(feature: Any) -> datasets.ClassLabel | None:

@@ -37,7 +37,7 @@ ROWS = {  # of streams: rows, and their features where these are known
     "text": (text_tables.rows_of_text, datasets.Features(text=datasets.Value("string"))),
     "json": (text_tables.rows_of_json, None),
 }
-VERSION = 1  # of how text and CSV files are read
+VERSION = 2  # of how text, CSV and JSON files are read
 LOOKED_AT = 16  # rows that are looked at for names of files
 
 

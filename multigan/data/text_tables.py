@@ -190,7 +190,7 @@ def rows_of_json(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def column_of(name: str, values: list[Any], files: Sequence[Path]) -> pyarrow.Array:
-    """Values as a column; numbers beside texts, and numbers that are too large, are texts.
+    """Values as a column; numbers beside texts, and numbers that are too large, become texts.
 
     Raises:
         UserError: They do not go together.
@@ -202,5 +202,6 @@ def column_of(name: str, values: list[Any], files: Sequence[Path]) -> pyarrow.Ar
     except (pyarrow.ArrowException, OverflowError) as error:
         if any(isinstance(value, dict | list) for value in values):
             raise UserError(f"column {name!r} of {shown(files[0])} holds values that differ in kind") from error
+        values = [None if value != value else value for value in values]  # NaN is a missing value, not a text
         texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
         return pyarrow.array(texts, "string")

@@ -45,10 +45,11 @@ class Audio(Modality):
     }
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan.classes import with_classes
+        from multigan.classes import label_note, with_classes
         from multigan.modalities.audio import data
 
         config = with_classes(self.config, dataset)
+        notes = label_note(self.config, config, dataset)
         audio_column = data.find_audio_column(dataset, config.audio_column)
         infos = data.scan(dataset, audio_column)
         decision = data.decide(
@@ -62,7 +63,7 @@ class Audio(Modality):
             crop=decision.crop,
             channels=decision.channels,
         )
-        return decision.notes
+        return [*notes, *decision.notes]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled
