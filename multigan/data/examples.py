@@ -15,7 +15,17 @@ import pyarrow
 from multigan.classes import with_class_names
 from multigan.columns import AnyDataset, name_of, same
 from multigan.data import tables, text_tables
-from multigan.data.listing import Listing, by_ending, choose_split, folders, shown, split_depth, split_of, splits_in
+from multigan.data.listing import (
+    Listing,
+    by_ending,
+    choose_split,
+    ending_of,
+    folders,
+    shown,
+    split_depth,
+    split_of,
+    splits_in,
+)
 from multigan.errors import UserError
 
 # Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
@@ -30,7 +40,7 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
     need a system library).
     """
-    sides = side_files(listing)
+    sides = side_files(listing, endings)
     by_ending(listing, endings)
     if not sides:
         labels = folder_labels(listing)
@@ -87,13 +97,13 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
     return {file: shown(Path(*names[common:])) for file, names in parts.items()}
 
 
-def side_files(listing: Listing) -> dict[Path, AnyDataset]:
+def side_files(listing: Listing, endings: Sequence[str]) -> dict[Path, AnyDataset]:
     """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
     chosen: dict[Path, tuple[Path, AnyDataset]] = {}
     for name in SIDE_FILES:
         for file in listing.files:
             if file.name.lower() == name and file.parent not in chosen:
-                table = open_side(file)
+                table = open_side(file, endings)
                 if table is not None:
                     chosen[file.parent] = file, table
     found = dict(chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts)))
@@ -101,8 +111,8 @@ def side_files(listing: Listing) -> dict[Path, AnyDataset]:
     return found
 
 
-def open_side(side: Path) -> AnyDataset | None:
-    """A table that names files; None for a labels.csv that is something else.
+def open_side(side: Path, endings: Sequence[str]) -> AnyDataset | None:
+    """A table that names files; None for a labels.csv that is something else, such as a list of the classes.
 
     Raises:
         UserError: Another one cannot be read, or names no files.
@@ -110,8 +120,11 @@ def open_side(side: Path) -> AnyDataset | None:
     optional = side.name.lower() == "labels.csv"
     try:
         table = tables.read([side], (), False)
-        if file_column(side, table) is None:
+        column = file_column(side, table)
+        if column is None:
             raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+        if same(column) == "name" and not any(ending_of(Path(str(name))) in endings for name in table[column]):
+            return None
     except UserError:
         if not optional:
             raise
@@ -127,14 +140,15 @@ def file_column(side: Path, table: AnyDataset) -> str | None:
 
 
 def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """What a side file says of each file that it names: beside it or, where there is none, of that name further below.
+    """The row of a side file for each file that it names: by its path from there, or by the end of the path.
 
     Raises:
-        UserError: It names a file twice, or none.
+        UserError: A row names no file, one that another row names, or one of several by the end of the path.
     """
     column = file_column(side, table)
     assert column is not None
     rows: dict[Path, dict[str, Any]] = {}
+    known = {os.path.normpath(file): file for file in files}
     below: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         if file.is_relative_to(side.parent):
@@ -143,13 +157,20 @@ def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path
         name = with_class_names(row, table.features or {}).pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
-        name = tables.written_here(side.parent, name)
-        beside = Path(os.path.normpath(side.parent / name))
-        found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
-        for file in found or [beside]:
-            if file in rows:
-                raise UserError(f"row {number} of {shown(side)} names {name} again")
-            rows[file] = row
+        name = os.path.normpath(tables.written_here(side.parent, name))
+        path = os.path.normpath(side.parent / name)
+        file = known.get(path, side.parent / name)
+        if path not in known and not file.exists():
+            found = [one for one in below[file.name] if str(one).endswith(f"/{name}")]
+            if len(found) > 1:
+                raise UserError(
+                    f"row {number} of {shown(side)} names {name}, which is {shown(found[0])} or {shown(found[1])}: "
+                    "write the folder before the name"
+                )
+            file = found[0] if found else file
+        if file in rows:
+            raise UserError(f"row {number} of {shown(side)} names {name} again")
+        rows[file] = row
     return rows
 
 

@@ -172,11 +172,40 @@ def test_a_side_file_above_the_folders_of_splits_is_read(pictures):
 
 
 def test_a_side_file_above_folders_may_name_files_without_their_folder(pictures):
-    root = pictures("train/1.png", "train/2.png", "test/3.png", "test/2.png")
-    (root / "labels.csv").write_text("name,label\n1.png,a\n2.png,b\n3.png,a\n")
+    root = pictures("train/1.png", "train/2.png", "test/3.png", "test/4.png")
+    (root / "labels.csv").write_text("name,label\n1.png,a\n2.png,b\n3.png,a\n./4.png,b\n")
     modality, train, _ = read(root, conditional=True)
     assert modality.config.classes == ("a", "b") and train.label.tolist() == [0, 1]
-    assert read(root, modality, "test")[1].label.tolist() == [1, 0]
+    assert read(root, modality, "test")[1].label.tolist() == [0, 1]
+
+
+def test_a_name_of_files_in_two_folders_is_refused(pictures):
+    root = pictures("a/0.png", "b/0.png")
+    (root / "labels.csv").write_text("file_name,label\n0.png,x\n")
+    with pytest.raises(UserError, match=r"row 1 of .*names 0.png, which is .*a/0.png or .*b/0.png: write the folder"):
+        read(root)
+
+
+def test_a_dataset_by_a_roundabout_path_has_the_files_that_its_table_names(pictures):
+    root = pictures("1.png", "2.png")
+    (root / "metadata.csv").write_text("file_name,label\n./1.png,a\nx/../2.png,b\n")
+    _, data, said = read(root / ".." / root.name)
+    assert len(data) == 2 and not any("left out" in note for note in said)
+
+
+def test_a_list_of_the_classes_is_no_list_of_files(pictures):
+    root = pictures("0/1.png", "1/2.png")
+    (root / "labels.csv").write_text("ClassId,Name\n0,Speed limit\n1,Stop\n")
+    modality, data, said = read(root, conditional=True)
+    assert modality.config.classes == ("0", "1") and len(data) == 2
+    assert said[0] == f"files left out of {root}: 1 with other endings (.csv 1)"
+
+
+def test_a_table_of_captions_over_folders_says_that_it_counts(pictures):
+    root = pictures("a/1.png", "b/2.png")
+    (root / "metadata.csv").write_text("file_name,text\na/1.png,one\nb/2.png,two\n")
+    with pytest.raises(UserError, match=r"file, text; .*such as metadata.csv, counts instead of folders"):
+        read(root, conditional=True)
 
 
 def test_labels_without_a_column_of_files_are_mentioned(pictures):
