@@ -110,8 +110,14 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
     kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
     if any(ending in endings for ending in there):
         dataset: AnyDataset = streamed(examples.read(listing, endings, split, say), streaming)
-    elif sum(ending in arrays.ENDINGS for ending in there) == 1 and not any(ending in kinds for ending in there):
+    elif any(ending in arrays.ENDINGS for ending in there) and not {*kinds, *arrays.VOLUMES} & {*there}:
         by_ending(listing, arrays.ENDINGS)
+        if len(listing.files) > 1:
+            first, second = (shown(file.relative_to(path)) for file in listing.files[:2])
+            raise UserError(
+                f"{shown(path)} has {len(listing.files)} files of arrays, such as {first} and {second}: name one with "
+                "--dataset"
+            )
         dataset = streamed(arrays.read(listing.files[0], split), streaming)
     elif any(ending in arrays.VOLUMES for ending in there):
         by_ending(listing, arrays.VOLUMES)

@@ -122,9 +122,12 @@ def read_kind(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
     if kind == "parquet":
         schemas = {file: parquet_schema(file) for file in files}
         check_columns({file: schema.names for file, schema in schemas.items()})
+        files = [file for file in files if pyarrow.parquet.read_metadata(os.fspath(file)).num_rows]
+        if not files:
+            raise UserError(f"{shown(next(iter(schemas)))} has no rows")
         declared: dict[bytes, list[Path]] = defaultdict(list)  # classes that are declared in another order are others
-        for file, schema in schemas.items():
-            declared[(schema.metadata or {}).get(b"huggingface", b"")].append(file)
+        for file in files:
+            declared[(schemas[file].metadata or {}).get(b"huggingface", b"")].append(file)
         if len(declared) > 1:
             return together([(same_kind, from_datasets(kind, same_kind, streaming)) for same_kind in declared.values()])
     if kind == "webdataset":
@@ -210,7 +213,7 @@ def check_columns(by_file: Mapping[Path, Sequence[str]]) -> None:
 
 
 def parquet_schema(file: Path) -> pyarrow.Schema:
-    """The columns of a Parquet file, and what `datasets` wrote of them."""
+    """The schema of a Parquet file, with what `datasets` wrote into its metadata."""
     try:
         return pyarrow.parquet.read_schema(os.fspath(file))
     except (pyarrow.ArrowException, OSError, UnicodeError) as error:
@@ -234,12 +237,15 @@ def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = N
 
 
 def check_members(file: Path) -> None:
-    """Raise UserError where the current folder has a file of an archive: `datasets` would read that one instead."""
+    """Raise UserError for an archive that is empty, or has a file of the current folder: `datasets` would read that."""
     try:
         with tarfile.open(file) as archive:
-            there = next((member.name for member in archive if Path(member.name).is_file()), None)
+            members = [member.name for member in archive if member.isfile()]
     except (tarfile.TarError, OSError) as error:
         raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
+    if not members:
+        raise UserError(f"{shown(file)} has no files in it")
+    there = next((name for name in members if Path(name).is_file()), None)
     if there is not None:
         raise UserError(
             f"the current folder has a file {there!r}, and so has {shown(file)}: start multigan in another folder, "

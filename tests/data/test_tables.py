@@ -196,6 +196,20 @@ def test_pictures_without_their_content_are_found_by_their_path(image, tmp_path)
     assert path_of(row["image"]) == tmp_path / "p" / "1.png"
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_file_without_rows_is_one_line_with_its_name(tmp_path, streaming):
+    empty = pyarrow.table({"text": pyarrow.array([], "string")})
+    pyarrow.parquet.write_table(empty, tmp_path / "a.parquet")
+    with tarfile.open(tmp_path / "b.tar", "w"):
+        pass
+    for name, said in (("a.parquet", "has no rows"), ("b.tar", "has no files in it")):
+        with pytest.raises(UserError) as caught:
+            read([tmp_path / name], (), streaming)
+        assert str(caught.value) == f"{tmp_path / name} {said}"
+    datasets.Dataset.from_dict({"text": ["hi"]}).to_parquet(tmp_path / "c.parquet")
+    assert list(read([tmp_path / "a.parquet", tmp_path / "c.parquet"], (), streaming)) == [{"text": "hi"}]
+
+
 def test_a_file_here_is_not_taken_for_that_of_an_archive(image, tmp_path, monkeypatch):
     Image.new("L", (16, 16), 7).save(tmp_path / "0.png")
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
