@@ -153,7 +153,7 @@ def objects(file: Path) -> pyarrow.Table:
             raise UserError(f"the columns of {shown(file)} are of different lengths")
     else:
         rows = whole if isinstance(whole, list) else [whole] if whole else list(parsed_lines(io.StringIO(text), file))
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, 1):
             if not isinstance(row, dict):
                 raise UserError(
                     f"row {number} of {shown(file)} is {row!r:.50}: expected an object with names and values"

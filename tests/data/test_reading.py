@@ -86,7 +86,7 @@ def test_classes_are_the_values_that_occur(tmp_path, labels):
 def test_an_empty_label_is_an_error_with_its_row_where_it_is_needed(pictures):
     root = pictures("1.png", "2.png", "3.png")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n3.png,\n")
-    with pytest.raises(UserError, match=r"row 2 .*3\.png\): the cell of 'label', its class, is empty"):
+    with pytest.raises(UserError, match=r"row 3 .*3\.png\): the cell of 'label', its class, is empty"):
         read(root, conditional=True)
     modality, data, said = read(root)
     assert modality.config.classes == ("a", "b") and len(data) == 3 and data.label is None
@@ -232,7 +232,7 @@ def test_a_file_named_twice_or_not_at_all_is_refused(pictures):
 def test_a_named_file_that_is_missing_is_an_error_with_its_row(pictures):
     root = pictures("1.png")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n")
-    with pytest.raises(UserError, match=r"row 1 \(.*2\.png\): No such file"):
+    with pytest.raises(UserError, match=r"row 2 \(.*2\.png\): No such file"):
         read(root)
 
 
@@ -259,7 +259,7 @@ def test_a_heic_without_its_plugin_says_what_to_install(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", unknown)
     (tmp_path / "1.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    with pytest.raises(UserError, match=r"row 0 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
+    with pytest.raises(UserError, match=r"row 1 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
         read(tmp_path)
 
 
@@ -358,7 +358,7 @@ WAVE = 0.5 * numpy.sin(numpy.arange(8000) / 5)
 )
 def test_silence_is_judged_as_it_will_be_heard(tmp_path, samples, said):
     sound(tmp_path / "1.wav", samples, subtype="FLOAT")
-    with pytest.raises(UserError, match=rf"row 0 .*{said}"):
+    with pytest.raises(UserError, match=rf"row 1 .*{said}"):
         read(tmp_path, Audio(AudioConfig(channels=1)))
 
 
@@ -422,7 +422,7 @@ def test_a_row_that_names_another_kind_of_file_is_an_error_and_not_dropped(pictu
     root = pictures("1.png")
     (root / "notes.txt").write_text("no picture")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\nnotes.txt,b\n")
-    with pytest.raises(UserError, match=r"row 1 \(.*notes\.txt\)"):
+    with pytest.raises(UserError, match=r"row 2 \(.*notes\.txt\)"):
         read(root)
 
 
@@ -473,7 +473,7 @@ def test_one_line_of_json_lines_is_one_row(pictures):
     ("name", "content", "said"),
     [
         ("a.jsonl", '{"text": "a"}\n{"text":\n', r"line 2 of .*a\.jsonl is not valid JSON"),
-        ("a.json", '["a", "b"]', r"row 0 of .*a\.json is 'a': expected an object"),
+        ("a.json", '["a", "b"]', r"row 1 of .*a\.json is 'a': expected an object"),
         ("a.json", '{"text": ["a", "b"], "n": [1]}', "of different lengths"),
         ("a.jsonl", '{"text": "a"}\n{"text": ["b"]}\n', "column 'text' of .* holds values that differ in kind"),
         ("a.json", "[]", "has no rows"),
@@ -568,7 +568,7 @@ def test_a_named_file_of_the_current_folder_is_not_taken(pictures, tmp_path, mon
     pictures("1.png", folder="here")
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "t.csv").write_text("image\n1.png\n")
-    with pytest.raises(UserError, match=r"row 0: .*No such file"):
+    with pytest.raises(UserError, match=r"row 1: .*No such file"):
         read(tmp_path / "t.csv")
 
 
@@ -587,7 +587,7 @@ def test_rows_left_out_for_a_class_are_there_again_without_it(tmp_path, pictures
     write_rows(tmp_path / "a.jsonl", [{"text": "a b", "label": "x"}, {"text": "c d"}])
     modality = Text(TextConfig())
     assert read(tmp_path / "a.jsonl", modality)[1].label is None
-    with pytest.raises(UserError, match="row 1: the cell of 'label', its class, is empty"):
+    with pytest.raises(UserError, match="row 2: the cell of 'label', its class, is empty"):
         read(tmp_path / "a.jsonl", Text(TextConfig(conditional=True)))
 
 
@@ -619,7 +619,7 @@ def test_a_damaged_header_is_a_row_that_cannot_be_used(pictures):
     entries = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x01\0\x02\0\0\0\x03me\0\0"  # turned; "me" pixels high
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + entries + b"\0\0\0\0"
     Image.new("L", (16, 16), 7).save(root / "2.jpg", exif=exif)
-    with pytest.raises(UserError, match=r"row 1 \(.*2\.jpg\): the picture is broken"):
+    with pytest.raises(UserError, match=r"row 2 \(.*2\.jpg\): the picture is broken"):
         read(root)
     assert len(read(root, skip_corrupt=True)[1]) == 1
 
