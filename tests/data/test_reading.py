@@ -362,6 +362,24 @@ def test_silence_is_judged_as_it_will_be_heard(tmp_path, samples, said):
         read(tmp_path, Audio(AudioConfig(channels=1)))
 
 
+def test_what_resampling_takes_away_is_silence(tmp_path):
+    tone = 0.5 * numpy.sin(2 * numpy.pi * 20_000 * numpy.arange(48_000) / 48_000)
+    soundfile.write(tmp_path / "1.wav", tone, 48_000)
+    assert len(read(tmp_path, Audio(AudioConfig()))[1]) == 1
+    with pytest.raises(UserError, match="the file is silent, resampled to 8,000 Hz"):
+        read(tmp_path, Audio(AudioConfig(sampling_rate=8000)))
+
+
+def test_a_silent_start_is_refused_where_only_the_start_is_used(tmp_path):
+    sound(tmp_path / "1.wav", numpy.concatenate([numpy.zeros(8000), WAVE]))
+    with pytest.raises(
+        UserError, match=r"row 1 .*the first 0\.51 s, the part that is used, are silent: --model\.trim 40"
+    ):
+        read(tmp_path, Audio(AudioConfig(length=4096, crop="start")))
+    for trim, crop in ((40.0, "start"), (None, "random")):
+        assert len(read(tmp_path, Audio(AudioConfig(length=4096, trim=trim, crop=crop)))[1]) == 1
+
+
 def test_opposite_channels_are_no_silence_in_stereo(tmp_path):
     sound(tmp_path / "1.wav", numpy.stack([WAVE, -WAVE], 1))
     assert len(read(tmp_path, Audio(AudioConfig(channels=2)))[1]) == 1

@@ -72,13 +72,24 @@ class Audio(Modality):
         config = self.config
         assert config.audio_column and config.sampling_rate and config.channels  # set by fit
         real = data.decode(
-            row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
+            row[config.audio_column],
+            config.sampling_rate,
+            config.channels,
+            config.normalization,
+            config.trim,
+            self._kept,
         )
         return labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
         names = ("sampling_rate", "channels", "normalization", "trim", "audio_column")
-        return {name: getattr(self.config, name) for name in (*names, "label_column", "classes", "combinations")}
+        values = {name: getattr(self.config, name) for name in (*names, "label_column", "classes", "combinations")}
+        return values | {"kept": self._kept}
+
+    @property
+    def _kept(self) -> int | None:
+        """How many samples from the start of a file are used; None if any can be."""
+        return self._length if self.config.crop == "start" else None
 
     @property
     def crop(self) -> Crop:
