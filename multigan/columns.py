@@ -35,8 +35,8 @@ def columns(dataset: AnyDataset) -> list[str]:
     return list(dataset.column_names or next(iter(dataset)))
 
 
-def same(name: str) -> str:
-    """A column's name without what does not count: case, and spaces around it."""
+def column_key(name: str) -> str:
+    """A column's name as it is compared: in lower case, without spaces around it."""
     return name.strip().casefold()
 
 
@@ -47,7 +47,9 @@ def named(dataset: AnyDataset, name: str, flag: str) -> str:
         UserError: It has not.
     """
     known = columns(dataset)
-    found = [column for column in known if column == name] or [one for one in known if same(one) == same(name)]
+    found = [column for column in known if column == name] or [
+        one for one in known if column_key(one) == column_key(name)
+    ]
     if not found:
         raise UserError(f"{flag} is {name!r}, and the dataset has only: {', '.join(known)}")
     return found[0]
@@ -56,7 +58,7 @@ def named(dataset: AnyDataset, name: str, flag: str) -> str:
 def usual(dataset: AnyDataset, names: tuple[str, ...]) -> list[str]:
     """The columns with usual names, in the order of these names."""
     known = columns(dataset)
-    return [column for name in names for column in known if same(column) == name]
+    return [column for name in names for column in known if column_key(column) == name]
 
 
 def find_column(
@@ -94,7 +96,7 @@ def column_names(name: str, known: Iterable[str]) -> list[str]:
 def find_label_columns(dataset: AnyDataset, name: str | None) -> list[str]:
     """The columns of classes: those named, else the first candidate, if any."""
     if name is not None:
-        parts = [name] if same(name) in map(same, columns(dataset)) else name.split(",")
+        parts = [name] if column_key(name) in map(column_key, columns(dataset)) else name.split(",")
         return [named(dataset, part, "label_column") for part in parts]
     return label_candidates(dataset)[:1]
 

@@ -13,7 +13,7 @@ import datasets
 import pyarrow
 
 from multigan.classes import with_class_names
-from multigan.columns import AnyDataset, name_of, same
+from multigan.columns import AnyDataset, column_key, name_of
 from multigan.data import tables, text_tables
 from multigan.data.listing import (
     Listing,
@@ -34,7 +34,7 @@ FILE_NAME, SPLIT = "file_name", "split"
 FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
 
 
-def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
+def read_files(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
     """A folder of files that are an example each: ``file``, and ``label`` or what side files say of them.
 
     Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
@@ -60,7 +60,7 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
     known: dict[str, str] = {}  # columns that match, in several side files, are one
     for row in rows.values():
         for name in row:
-            known.setdefault(same(name), name)
+            known.setdefault(column_key(name), name)
     columns = {known[key]: [cell(rows[file], key) for file in listing.files] for key in known}
     splits = splits_in(columns[known[SPLIT]]) if SPLIT in known else None
     every = listing.files
@@ -74,7 +74,7 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
 
 def cell(row: dict[str, Any], key: str) -> Any:
     """The cell of a column that matches."""
-    return next((value for name, value in row.items() if same(name) == key), None)
+    return next((value for name, value in row.items() if column_key(name) == key), None)
 
 
 def folder_labels(listing: Listing) -> dict[Path, str]:
@@ -123,7 +123,7 @@ def open_side(side: Path, endings: Sequence[str]) -> AnyDataset | None:
         column = file_column(side, table)
         if column is None:
             raise UserError(f"{shown(side)} has no column {FILE_NAME}")
-        if same(column) == "name" and not any(ending_of(Path(str(name))) in endings for name in table[column]):
+        if column_key(column) == "name" and not any(ending_of(Path(str(name))) in endings for name in table[column]):
             return None
     except UserError:
         if not optional:
@@ -134,7 +134,7 @@ def open_side(side: Path, endings: Sequence[str]) -> AnyDataset | None:
 
 def file_column(side: Path, table: AnyDataset) -> str | None:
     """The column of file names of a side file, if there is one."""
-    known = {same(name): name for name in table.column_names or ()}
+    known = {column_key(name): name for name in table.column_names or ()}
     wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
     return next((known[name] for name in wanted if name in known), None)
 

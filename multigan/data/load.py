@@ -109,7 +109,7 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
     there = [ending_of(file) for file in listing.files]
     kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
     if any(ending in endings for ending in there):
-        dataset: AnyDataset = streamed(examples.read(listing, endings, split, say), streaming)
+        dataset: AnyDataset = streamed(examples.read_files(listing, endings, split, say), streaming)
     elif any(ending in arrays.ENDINGS for ending in there) and not {*kinds, *arrays.VOLUMES} & {*there}:
         by_ending(listing, arrays.ENDINGS)
         if len(listing.files) > 1:

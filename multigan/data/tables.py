@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from multigan.classes import with_class_names
-from multigan.columns import AnyDataset, class_feature, columns, name_of, path_of, same
+from multigan.columns import AnyDataset, class_feature, column_key, columns, name_of, path_of
 from multigan.data import text_tables
 from multigan.data.listing import modified, pick_split, shown, split_of, splits_in
 from multigan.errors import UserError, first_line
@@ -32,7 +32,7 @@ KINDS = {
     ".txt": "text",
     ".tar": "webdataset",
 }
-READERS = {"text": text_tables.lines, "csv": text_tables.cells, "json": text_tables.objects}
+READERS = {"text": text_tables.read_text, "csv": text_tables.read_csv, "json": text_tables.read_json}
 ROWS = {  # of streams: rows, and their features where these are known
     "text": (text_tables.rows_of_text, datasets.Features(text=datasets.Value("string"))),
     "json": (text_tables.rows_of_json, None),
@@ -261,7 +261,7 @@ def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], ob
     Raises:
         NoSplitError: None of the rows is of that split.
     """
-    column = next((one for one in columns(dataset) if same(one) == "split"), None)
+    column = next((one for one in columns(dataset) if column_key(one) == "split"), None)
     if column is None:
         return None
     if isinstance(dataset, datasets.IterableDataset):

@@ -71,7 +71,7 @@ def opened_lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def lines(file: Path) -> pyarrow.Table:
+def read_text(file: Path) -> pyarrow.Table:
     """The lines of a text file, as column ``text``."""
     return pyarrow.table(
         {"text": pyarrow.array([line.rstrip("\n") for line in io.StringIO(decoded(file), None)], "string")}
@@ -85,7 +85,7 @@ def rows_of_text(files: Sequence[Path]) -> Iterator[dict[str, str]]:
             yield {"text": line.rstrip("\n")}
 
 
-def cells(file: Path) -> pyarrow.Table:
+def read_csv(file: Path) -> pyarrow.Table:
     """A CSV file with headings: every cell is text, as it stands there.
 
     Raises:
@@ -131,7 +131,7 @@ def cells(file: Path) -> pyarrow.Table:
     return table.rename_columns(names)
 
 
-def objects(file: Path) -> pyarrow.Table:
+def read_json(file: Path) -> pyarrow.Table:
     """A JSON file, of a list of objects or of columns, or JSON Lines; a text stays one, also if it looks like a date.
 
     Raises:
@@ -183,7 +183,7 @@ def rows_of_json(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """The rows of JSON files, one after another; JSON Lines without holding a file whole."""
     names: dict[str, None] = {}
     for file in files:
-        rows = objects(file).to_pylist() if file.suffix.lower() == ".json" else parsed_lines(opened_lines(file), file)
+        rows = read_json(file).to_pylist() if file.suffix.lower() == ".json" else parsed_lines(opened_lines(file), file)
         for row in rows:
             names = names or dict.fromkeys(row)
             yield {**names, **row}

@@ -78,7 +78,7 @@ class Text(Modality):
             length=decision.length,
         )
         chosen = []
-        if len(columns.columns(dataset)) > 1 or columns.same(column) not in data.TEXT_NAMES:
+        if len(columns.columns(dataset)) > 1 or columns.column_key(column) not in data.TEXT_NAMES:
             chosen = [f"sentences are from column {column!r} (--model.text_column chooses another)"]
         return [*chosen, *labels, *notes, *decision.notes]
 
