@@ -41,22 +41,21 @@ def column_key(name: str) -> str:
 
 
 def named(dataset: AnyDataset, name: str, flag: str) -> str:
-    """The column of that name, if the dataset has one.
+    """The column of that name, or else of that name in other case.
 
     Raises:
-        UserError: It has not.
+        UserError: There is none.
     """
     known = columns(dataset)
-    found = [column for column in known if column == name] or [
-        one for one in known if column_key(one) == column_key(name)
-    ]
+    alike = [column for column in known if column_key(column) == column_key(name)]
+    found = [name] if name in known else alike
     if not found:
         raise UserError(f"{flag} is {name!r}, and the dataset has only: {', '.join(known)}")
     return found[0]
 
 
 def usual(dataset: AnyDataset, names: tuple[str, ...]) -> list[str]:
-    """The columns with usual names, in the order of these names."""
+    """The columns that have one of the usual names, in the order of these names."""
     known = columns(dataset)
     return [column for name in names for column in known if column_key(column) == name]
 
@@ -64,7 +63,7 @@ def usual(dataset: AnyDataset, names: tuple[str, ...]) -> list[str]:
 def find_column(
     dataset: AnyDataset, name: str | None, flag: str, kind: type, usual_names: tuple[str, ...], what: str
 ) -> str:
-    """The column of examples: the one named, else the only one of the feature's type, else one of a usual name.
+    """Find the column of examples: the one named, else the only one of the feature's type, else one of a usual name.
 
     Args:
         dataset: Any dataset.

@@ -1,4 +1,4 @@
-"""Lists folders of files that are an example each, with their classes: by folder, or as a table beside them says."""
+"""Lists folders with one example per file, with classes from the folders or from a table beside them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from multigan.data.listing import (
 )
 from multigan.errors import UserError
 
-# Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
+# "Side files": tables that describe the files beside and below them. Only the first of these in a folder is read.
 SIDE_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
 FILE_NAME, SPLIT = "file_name", "split"
-FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
+FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # names for that column in a labels.csv
 
 
 def read_files(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
-    """A folder of files that are an example each: ``file``, and ``label`` or what side files say of them.
+    """Read a folder with one example per file: a column ``file``, and ``label`` or the columns of the side files.
 
-    Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
-    need a system library).
+    The folder loaders of `datasets` are not used: they guess splits from file names, and for sounds need a system
+    library.
     """
     sides = side_files(listing, endings)
     by_ending(listing, endings)
@@ -73,12 +73,12 @@ def read_files(listing: Listing, endings: Sequence[str], split: str, say: Callab
 
 
 def cell(row: dict[str, Any], key: str) -> Any:
-    """The cell of a column that matches."""
+    """The cell of the column with that key (see `column_key`)."""
     return next((value for name, value in row.items() if column_key(name) == key), None)
 
 
 def folder_labels(listing: Listing) -> dict[Path, str]:
-    """The folder of each file, as the name of its class; of the files in splits alone, where there are splits.
+    """The folder of each file, as the name of its class. If there are splits, only files in one of them are included.
 
     Left out of it are the split's folder (also where it is repeated, test/test/) and folders that all files are in; "."
     is what is left of nothing.
@@ -98,7 +98,7 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
 
 
 def side_files(listing: Listing, endings: Sequence[str]) -> dict[Path, AnyDataset]:
-    """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
+    """The side files, one per folder; they are removed from the listing."""
     chosen: dict[Path, tuple[Path, AnyDataset]] = {}
     for name in SIDE_FILES:
         for file in listing.files:
@@ -115,7 +115,7 @@ def open_side(side: Path, endings: Sequence[str]) -> AnyDataset | None:
     """A table that names files; None for a labels.csv that is something else, such as a list of the classes.
 
     Raises:
-        UserError: Another one cannot be read, or names no files.
+        UserError: Any other side file that cannot be read, or has no column of file names.
     """
     optional = side.name.lower() == "labels.csv"
     try:
@@ -179,8 +179,8 @@ def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequen
 
     Args:
         files: All of them.
-        columns: More of each of them; ``label`` is made a column of classes.
-        sides: The files that say this.
+        columns: Further columns; ``label``, unless it is from side files, becomes a column of type ClassLabel.
+        sides: The side files that the columns are from.
     """
     values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
     values |= {name: text_tables.column_of(name, cells, sides) for name, cells in columns.items() if name != "file"}

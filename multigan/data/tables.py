@@ -65,7 +65,7 @@ def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyD
 
 
 def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDataset:
-    """The dataset with names of files relative to a folder as paths; their sizes and times are part of its identity."""
+    """The dataset with file names as paths, relative to a folder; its fingerprint covers the files' sizes and times."""
     if not endings:
         return dataset
     dataset = encoded(dataset)
@@ -87,7 +87,7 @@ def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDa
 
 
 def encoded(dataset: AnyDataset) -> AnyDataset:
-    """The dataset with its pictures and sounds as they are encoded."""
+    """The dataset with its pictures and sounds left encoded."""
     for column, feature in (dataset.features or {}).items():
         if isinstance(feature, datasets.Image | datasets.Audio):
             dataset = dataset.cast_column(column, type(feature)(decode=False))
@@ -95,19 +95,19 @@ def encoded(dataset: AnyDataset) -> AnyDataset:
 
 
 def file_in(cell: Any) -> str:
-    """The name of a file in a cell of text, or of a picture or sound without its content; else nothing."""
+    """The file name in a cell of text, or in a picture or sound stored without its content; else ""."""
     if isinstance(cell, dict) and not cell.get("bytes"):
         cell = cell.get("path")
     return cell if isinstance(cell, str) else ""
 
 
 def at(folder: Path, name: str) -> str:
-    """A file by its name in a folder."""
+    """The path of a file that a table in a folder names."""
     return name_of(folder / written_here(folder, name)) if name else name
 
 
 def written_here(folder: Path, name: str) -> str:
-    """The name of a file in a folder, also as Windows writes it."""
+    """A file name with slashes for Windows' backslashes, unless a file of that very name exists."""
     return name if "\\" not in name or (folder / name).exists() else name.replace("\\", "/")
 
 
@@ -221,13 +221,13 @@ def parquet_schema(file: Path) -> pyarrow.Schema:
 
 
 def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None, **kinds: Any) -> datasets.Dataset:
-    """A table as a dataset that is known again by the files, or the part of them, that it is of.
+    """A table as a dataset whose fingerprint is derived from the files that it was read from.
 
     Args:
         table: The table.
-        files: That it was read from.
-        part: What of them.
-        kinds: Features of `datasets` for columns that have other ones than Arrow says.
+        files: Where it was read from.
+        part: Which part of the files it is; None for all.
+        kinds: Features of `datasets` for columns whose Arrow type does not determine them.
     """
     fingerprint = hashlib.sha256(repr([VERSION, part, *map(modified, files)]).encode()).hexdigest()
     features = datasets.Features({**datasets.Features.from_arrow_schema(table.schema), **kinds})
@@ -254,9 +254,9 @@ def check_members(file: Path) -> None:
 
 
 def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], object]) -> AnyDataset | None:
-    """The rows of a split, where a column ``split`` names splits; None where there is no such column.
+    """The rows of a split, if a column ``split`` names splits; None if there is no such column.
 
-    Of a stream, the first row decides whether it does.
+    For a stream, the first row decides whether there is.
 
     Raises:
         NoSplitError: None of the rows is of that split.
