@@ -208,7 +208,7 @@ def file_splits(files: Sequence[Path]) -> list[str] | None:
     names = [name for name in by_word if name]
     if len(names) == len(by_word):
         return names
-    whole = [split_of(re.sub(r"(-\d+)?(-of-\d+)?$", "", file.stem)) or "" for file in files]
+    whole = [split_of(re.sub(r"[-_. ]?\d*([-_]of[-_]\d+)?$", "", file.stem)) or "" for file in files]
     return whole if any(whole) else None
 
 

@@ -236,7 +236,7 @@ def test_file_names_decide_only_where_every_one_names_a_split(tmp_path):
     assert len(of_split(tmp_path / "pictures", "train", "train_1.png", "test_1.png")[0]) == 2
 
 
-@pytest.mark.parametrize("train", ["train.txt", "Training_Set.txt", "train-00000-of-00001.txt"])
+@pytest.mark.parametrize("train", ["train.txt", "Training_Set.txt", "train_1.txt", "train-00000-of-00001.txt"])
 def test_files_of_splits_are_splits_beside_other_files_which_are_counted(tmp_path, train):
     files, left = of_split(tmp_path, "train", train, "test.txt", "notes.txt", by_name=True)
     assert files == [train] and left == {"in split test": 1, "beside the files of the splits": 1}
