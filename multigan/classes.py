@@ -1,5 +1,6 @@
 """For modalities: the classes of a dataset, and of each of its rows."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ import datasets
 import numpy
 import pyarrow
 
-from multigan.columns import AnyDataset, class_feature, column_names, columns, find_label_columns
+from multigan.columns import AnyDataset, class_feature, column_names, columns, find_label_columns, label_candidates
 from multigan.errors import UserError
 from multigan.modality import JOINED, ClassConditionalConfig
 
@@ -24,18 +25,36 @@ YES, NO = ("1", "true", "yes"), ("0", "-1", "false", "no")
 BLOCK = 1000
 
 
+def class_name(cell: Any) -> str | None:
+    """The name of the class in a cell; None for an empty cell or NaN.
+
+    Cells that only look different are one class: names without spaces around them and in Unicode's composed form (NFC);
+    true, True and TRUE; 1 and 1.0.
+    """
+    if cell is None or cell != cell:
+        return None
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    name = unicodedata.normalize("NFC", str(cell)).strip()
+    return (name.capitalize() if name.lower() in ("true", "false") else name) or None
+
+
 def with_classes(config: Config, dataset: AnyDataset) -> Config:
     """The configuration with the classes of a dataset: the column, the names and, if rows can have several, the
     combinations.
 
     Raises:
-        UserError: Classes are needed, or the user named a column, and it cannot serve.
+        UserError: Classes are needed, or the user named a column, and it cannot serve; or a class is named twice.
     """
+    config = replace(config, classes=tuple(filter(None, map(class_name, config.classes))))
+    if twice := [name for name, count in Counter(config.classes).items() if count > 1]:
+        raise UserError(f"classes names {twice[0]!r} twice: expected each class once")
     found = find_label_columns(dataset, config.label_column)
     if config.conditional and not found:
         raise UserError(
-            f"conditional needs classes, and the dataset has only: {', '.join(columns(dataset))}; put each class into "
-            "a folder of its own, or name a column with --model.label_column"
+            f"conditional needs classes, and the dataset has only: {', '.join(columns(dataset))}; name a column of "
+            "them with --model.label_column or put each class into a folder of its own; a table beside the files, such "
+            "as metadata.csv, counts instead of folders and needs a column label"
         )
     column = ",".join(found) or None
     try:
@@ -49,6 +68,15 @@ def with_classes(config: Config, dataset: AnyDataset) -> Config:
         if config.conditional or config.label_column or config.classes:
             raise
         return replace(config, label_column=None)  # a column of some other kind, which only has the name of one
+
+
+def label_note(before: Config, after: Config, dataset: AnyDataset) -> list[str]:
+    """A line with the column of classes that `with_classes` chose among several; empty if there was no choice."""
+    others = [column for column in label_candidates(dataset) if column != after.label_column]
+    if before.label_column or not after.label_column or not others:
+        return []
+    chosen = f"classes are from column {after.label_column!r}, not {', '.join(map(repr, others))}"
+    return [f"{chosen} (--model.label_column chooses another)"]
 
 
 def with_combinations(config: Config, dataset: AnyDataset, found: list[str]) -> Config:
@@ -101,8 +129,8 @@ def common_combinations(dataset: datasets.Dataset, found: Sequence[str], names: 
 
 @lru_cache
 def numbers(names: tuple[str, ...]) -> dict[str, int]:
-    """The number of each class by its name."""
-    return {name: number for number, name in enumerate(names)}
+    """The number of each class by its name, as `class_name` writes it: models of multigan 0.1 have others."""
+    return {class_name(name) or name: number for number, name in enumerate(names)}
 
 
 def is_list(dataset: AnyDataset, column: str) -> bool:
@@ -124,29 +152,33 @@ def class_names(dataset: AnyDataset, column: str | None, several: bool = False) 
     if column is None:
         return ()
     feature = class_feature((dataset.features or {}).get(column))
+    cells: set[Any]
     if isinstance(dataset, datasets.IterableDataset):
         if feature is None:
             raise UserError(
                 f"a streamed dataset must declare the classes of {column!r}: name them with --model.classes"
             )
-        cells: set[Any] = {*feature.names}
+        cells = {*feature.names}
     else:
         cells = values(dataset, column)
         if feature is not None:
             cells = {name for number, name in enumerate(feature.names) if number in cells}
-    if several and cells and all(str(value).lower() in YES + NO for value in cells):
-        return (column,)
+    names = {name for name in map(class_name, cells) if name}
+    if several and names and all(name.lower() in YES + NO for name in names):
+        return (class_name(column) or column,)
     if feature is not None:
-        return tuple(name for name in feature.names if name in cells)
-    if not all(isinstance(value, str) or (isinstance(value, int) and value >= 0) for value in cells):
-        raise UserError(f"column {column!r} holds {sorted(cells, key=str)[:3]}: expected names, or numbers from 0")
-    if len(cells) > MOST_CLASSES:
-        raise UserError(f"column {column!r} has {len(cells):,} values: too many for classes")
-    return tuple(sorted(map(str, cells), key=by_number))
+        return tuple(dict.fromkeys(name for name in map(class_name, feature.names) if name and name in names))
+    numbers = [cell for cell in cells if not isinstance(cell, str)]
+    if not all(isinstance(cell, int | float) and cell >= 0 and cell % 1 == 0 for cell in numbers):
+        shown = sorted(cells, key=str)[:3]
+        raise UserError(f"column {column!r} holds {shown}: expected names, or whole numbers from 0")
+    if len(names) > MOST_CLASSES:
+        raise UserError(f"column {column!r} has {len(names):,} values: too many for classes")
+    return tuple(sorted(names, key=by_number))
 
 
 def values(dataset: datasets.Dataset, column: str) -> set[Any]:
-    """The values of a column, or in the lists of a column, but for empty ones.
+    """The values of a column, or in the lists of a column, without empty ones.
 
     Raises:
         UserError: It is a column of something other than classes.
@@ -154,8 +186,10 @@ def values(dataset: datasets.Dataset, column: str) -> set[Any]:
     try:
         if is_list(dataset, column):
             blocks = dataset.select_columns(column).iter(BLOCK)
-            return {one for block in blocks for cell in block[column] for one in cell or ()} - {None, ""}
-        return {*dataset.unique(column)} - {None, ""}
+            found = {one for block in blocks for cell in block[column] for one in cell or ()}
+        else:
+            found = {*dataset.unique(column)}
+        return {one for one in found if class_name(one)}
     except (pyarrow.ArrowException, TypeError) as error:
         raise UserError(f"column {column!r} does not hold classes: expected names, or numbers from 0") from error
 
@@ -189,15 +223,16 @@ def row_classes(row: Mapping[str, Any], found: Iterable[str], names: Container[s
     empty = True
     for column in found:
         cell = row[column]
-        if cell is None or cell == "":
-            continue
-        empty = False
         if isinstance(cell, list | tuple):
-            labels += map(str, cell)
-        elif column not in names or str(cell).lower() not in YES + NO:
-            labels.append(str(cell))
-        elif str(cell).lower() in YES:
-            labels.append(column)
+            labels += filter(None, map(class_name, cell))
+            empty = False
+        elif name := class_name(cell):
+            own = class_name(column) or column
+            if own not in names or name.lower() not in YES + NO:
+                labels.append(name)
+            elif name.lower() in YES:
+                labels.append(own)
+            empty = False
     return None if empty else labels
 
 

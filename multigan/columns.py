@@ -35,34 +35,35 @@ def columns(dataset: AnyDataset) -> list[str]:
     return list(dataset.column_names or next(iter(dataset)))
 
 
-def same(name: str) -> str:
-    """A column's name without what does not count: case, and spaces around it."""
+def column_key(name: str) -> str:
+    """A column's name as it is compared: in lower case, without spaces around it."""
     return name.strip().casefold()
 
 
 def named(dataset: AnyDataset, name: str, flag: str) -> str:
-    """The column of that name, if the dataset has one.
+    """The column of that name, or else of that name in other case.
 
     Raises:
-        UserError: It has not.
+        UserError: There is none.
     """
     known = columns(dataset)
-    found = [column for column in known if column == name] or [one for one in known if same(one) == same(name)]
+    alike = [column for column in known if column_key(column) == column_key(name)]
+    found = [name] if name in known else alike
     if not found:
         raise UserError(f"{flag} is {name!r}, and the dataset has only: {', '.join(known)}")
     return found[0]
 
 
 def usual(dataset: AnyDataset, names: tuple[str, ...]) -> list[str]:
-    """The columns with usual names, in the order of these names."""
+    """The columns that have one of the usual names, in the order of these names."""
     known = columns(dataset)
-    return [column for name in names for column in known if same(column) == name]
+    return [column for name in names for column in known if column_key(column) == name]
 
 
 def find_column(
     dataset: AnyDataset, name: str | None, flag: str, kind: type, usual_names: tuple[str, ...], what: str
 ) -> str:
-    """The column of examples: the one named, else the only one of the feature's type, else one of a usual name.
+    """Find the column of examples: the one named, else the only one of the feature's type, else one of a usual name.
 
     Args:
         dataset: Any dataset.
@@ -92,13 +93,17 @@ def column_names(name: str, known: Iterable[str]) -> list[str]:
 
 
 def find_label_columns(dataset: AnyDataset, name: str | None) -> list[str]:
-    """The columns of classes: those named, else the first of type ClassLabel, else one of a usual name, if any."""
+    """The columns of classes: those named, else the first candidate, if any."""
     if name is not None:
-        parts = [name] if same(name) in map(same, columns(dataset)) else name.split(",")
+        parts = [name] if column_key(name) in map(column_key, columns(dataset)) else name.split(",")
         return [named(dataset, part, "label_column") for part in parts]
-    features = dataset.features or {}
-    found = [column for column, feature in features.items() if class_feature(feature)]
-    return (found + usual(dataset, LABEL_NAMES))[:1]
+    return label_candidates(dataset)[:1]
+
+
+def label_candidates(dataset: AnyDataset) -> list[str]:
+    """The columns that could be of classes, the likeliest first: of type ClassLabel, then those of a usual name."""
+    declared = [column for column, feature in (dataset.features or {}).items() if class_feature(feature)]
+    return list(dict.fromkeys(declared + usual(dataset, LABEL_NAMES)))
 
 
 def class_feature(feature: Any) -> datasets.ClassLabel | None:

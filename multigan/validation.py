@@ -12,7 +12,7 @@ from typing import Any, Literal
 from multigan.errors import UserError
 
 WORDS = {type(None): "null", bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-SEVERAL = {int: "whole numbers", float: "numbers", str: "words"}
+SEVERAL = {int: "whole numbers", float: "numbers", str: 'words (numbers, true and no in quotes: ["1", "no"])'}
 
 
 def typed_values(fields: Mapping[str, Any], hints: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,13 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import table
 
-from multigan.classes import UNLABELLED, by_number, class_names, labelled, with_class_names, with_classes
+from multigan.classes import (
+    UNLABELLED,
+    by_number,
+    class_name,
+    class_names,
+    label_note,
+    labelled,
+    with_class_names,
+    with_classes,
+)
 from multigan.columns import find_label_columns
+from multigan.data import tables
 from multigan.errors import UserError
 from multigan.modality import ClassConditionalConfig
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+,\0"), min_size=1, max_size=5).filter(
-    lambda name: name.lower() not in ("0", "1", "-1", "true", "false", "yes", "no")
+    lambda name: name == class_name(name) and name.lower() not in ("0", "1", "-1", "true", "false", "yes", "no")
 )
 
 
@@ -41,11 +51,13 @@ def label(value, classes=("a", "b"), conditional=True):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=10))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5).filter(class_name), min_size=1, max_size=10)
+)
 def test_class_names_of_words_are_sorted_and_each_word_is_its_own_class(words):
     names = class_names(table(label=words), "label")
-    assert set(names) == set(words) and names == tuple(sorted(names, key=by_number))
-    assert [names[label(word, names)] for word in words] == words
+    assert set(names) == set(map(class_name, words)) and names == tuple(sorted(names, key=by_number))
+    assert [names[label(word, names)] for word in words] == list(map(class_name, words))
 
 
 @settings(deadline=None, max_examples=25)
@@ -58,6 +70,66 @@ def test_class_names_of_numbers_are_the_numbers_that_occur(numbers):
 
 def test_names_keep_their_zeros_and_numbers_are_in_order():
     assert class_names(table(label=["10", "007", "7", "2"]), "label") == ("2", "007", "7", "10")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["cat", "cat ", "\tcat"],
+        ["caf\u00e9", "cafe\u0301"],
+        ["true", "True", "TRUE"],
+        [1.0, 1.0],
+        ([0, 1], datasets.ClassLabel(names=["cat", " cat"])),
+    ],
+    ids=str,
+)
+def test_names_that_only_look_different_are_one_class(cells):
+    dataset = table(label=cells)
+    (name,) = class_names(dataset, "label")
+    assert [label(with_class_names(dict(row), dataset.features)["label"], (name,)) for row in dataset] == [0] * len(
+        dataset
+    )
+    if isinstance(cells, list):
+        dataset = table(label=[[cell] for cell in cells])
+        config = fitted(dataset)
+        assert config.classes == (name,) and encoded(dataset, config) == [[name]] * len(cells)
+
+
+def test_true_is_one_class_in_every_kind_of_file(tmp_path):
+    for name, content in (
+        ("a.json", '[{"label": true}, {"label": false}]'),
+        ("b.csv", "label\ntrue\nFALSE\n"),
+        ("c.jsonl", '{"label": true}\n{"label": "false"}\n'),
+    ):
+        (tmp_path / name).write_text(content)
+        assert class_names(tables.read([tmp_path / name], (), False), "label") == ("False", "True")
+
+
+def test_nan_is_a_missing_label(tmp_path):
+    (tmp_path / "a.json").write_text('[{"label": "cat"}, {"label": NaN}, {"label": "dog"}]')
+    assert class_names(tables.read([tmp_path / "a.json"], (), False), "label") == ("cat", "dog")
+    assert class_names(table(label=[0.0, float("nan"), 2.0]), "label") == ("0", "2")
+    assert label(float("nan"), conditional=False) == UNLABELLED
+
+
+def test_a_model_of_before_knows_its_names(tmp_path):
+    assert label(True, ("false", "true")) == 1 and label("cat", ("cat ", "dog")) == 0
+
+
+def test_a_class_named_twice_is_refused():
+    with pytest.raises(UserError, match="classes names 'dog' twice"):
+        fitted(table(label=["cat", "dog"]), classes=("dog", "cat", "dog "))
+
+
+def test_the_column_of_classes_is_said_where_there_was_a_choice():
+    def said(dataset, **settings):
+        before = ClassConditionalConfig(**settings)
+        return label_note(before, with_classes(before, dataset), dataset)
+
+    assert said(table(label=["a"], size=[1])) == []
+    both = table(label=["a"], Label=["b"], kind=([0], datasets.ClassLabel(names=["c"])))
+    assert said(both) == ["classes are from column 'kind', not 'label', 'Label' (--model.label_column chooses another)"]
+    assert said(both, label_column="label") == []
 
 
 def test_a_declared_class_that_does_not_occur_is_none():

@@ -97,6 +97,15 @@ def test_values_get_their_types():
     assert parse("--max_gradient_norm", "null").max_gradient_norm is None
 
 
+@pytest.mark.parametrize("given", ["[1, 2]", "[yes, no]"])
+def test_classes_that_yaml_takes_for_other_values_need_quotes(given):
+    with pytest.raises(
+        UserError, match=r"model\.classes is .*expected a list of words \(numbers, true and no in quotes"
+    ):
+        parse("--model.classes", given)
+    assert parse("--model.classes", '["1", "no"]').model.classes == ("1", "no")
+
+
 # --- written and read ---
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8) | st.sampled_from(

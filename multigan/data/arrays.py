@@ -65,7 +65,7 @@ def read(file: Path, split: str) -> datasets.Dataset:
     cells = [png(array, 8 if most < 256 else 16) for array in pictures[part]]
     columns = {"image": pictures_column(cells)}
     if part in labels:
-        columns["label"] = pyarrow.array(labels_of(labels[part], len(cells), file), "int64")
+        columns["label"] = labels_of(labels[part], len(cells), file)
     dataset = dataset_of(pyarrow.table(columns), [file], part)
     return dataset.cast_column("image", datasets.Image(decode=False))
 
@@ -153,8 +153,13 @@ def png(array: numpy.ndarray, bits: int) -> bytes:
     return file.getvalue()
 
 
-def labels_of(array: numpy.ndarray, count: int, file: Path) -> numpy.ndarray:
-    """Labels ``(N,)`` or ``(N, 1)`` as numbers ``(N,)``."""
-    if array.size != count or array.dtype.kind not in "bui":
-        raise UserError(f"the labels in {shown(file)} are {array.dtype} {array.shape}: expected {count} whole numbers")
-    return array.reshape(-1)
+def labels_of(array: numpy.ndarray, count: int, file: Path) -> pyarrow.Array:
+    """Labels ``(N,)`` or ``(N, 1)``, numbers or texts, as a column."""
+    if array.size != count or array.dtype.kind not in "buifUS":
+        raise UserError(
+            f"the labels in {shown(file)} are {array.dtype} {array.shape}: expected {count}, one for each picture"
+        )
+    labels = array.reshape(-1)
+    if labels.dtype.kind == "S":
+        labels = numpy.char.decode(labels, "utf-8", "replace")
+    return pyarrow.array(labels, {"f": "float64", "U": "string"}.get(labels.dtype.kind, "int64"))

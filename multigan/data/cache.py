@@ -26,7 +26,7 @@ from multigan.errors import UserError
 from multigan.files import write_text, written_whole
 from multigan.modality import Crop, Modality
 
-FORMAT = 8
+FORMAT = 9
 TOGETHER = 64  # rows that are added to each column at a time; the digest depends on it
 SHOWN = 3  # unusable rows named in a message
 INDEX = "cache.json"

@@ -113,8 +113,8 @@ class Blocks(Dataset[list[Outcome | UserError]]):
         return [(start + place, dict(zip(columns, row, strict=True))) for place, row in enumerate(rows)]
 
     def attempt(self, numbered: tuple[int, dict[str, Any]]) -> Outcome:
-        """As `attempt`; the reason says which row it is."""
-        number, row = numbered
+        """As `attempt`; the reason says which row it is, the first being row 1."""
+        number, row = numbered[0] + 1, numbered[1]
         outcome = attempt(self.modality, row)
         if not isinstance(outcome, str):
             return outcome

@@ -1,4 +1,4 @@
-"""Lists folders of files that are an example each, with their classes: by folder, or as a table beside them says."""
+"""Lists folders with one example per file, with classes from the folders or from a table beside them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ import datasets
 import pyarrow
 
 from multigan.classes import with_class_names
-from multigan.columns import AnyDataset, name_of, same
+from multigan.columns import AnyDataset, column_key, name_of
 from multigan.data import tables, text_tables
-from multigan.data.listing import Listing, by_ending, choose_split, folders, shown, split_depth, split_of, splits_in
+from multigan.data.listing import (
+    Listing,
+    by_ending,
+    choose_split,
+    ending_of,
+    folders,
+    shown,
+    split_depth,
+    split_of,
+    splits_in,
+)
 from multigan.errors import UserError
 
-# Tables that say more of the files beside and below them, the first of a folder only; the column of file names.
+# "Side files": tables that describe the files beside and below them. Only the first of these in a folder is read.
 SIDE_FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet", "labels.csv")
 FILE_NAME, SPLIT = "file_name", "split"
-FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # in a labels.csv
+FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # names for that column in a labels.csv
 
 
-def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
-    """A folder of files that are an example each: ``file``, and ``label`` or what side files say of them.
+def read_files(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
+    """Read a folder with one example per file: a column ``file``, and ``label`` or the columns of the side files.
 
-    Our own list, because the loaders of `datasets` for folders guess splits from the names of files (and for sounds
-    need a system library).
+    The folder loaders of `datasets` are not used: they guess splits from file names, and for sounds need a system
+    library.
     """
-    sides = side_files(listing)
+    sides = side_files(listing, endings)
     by_ending(listing, endings)
     if not sides:
         labels = folder_labels(listing)
@@ -50,11 +60,11 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
     known: dict[str, str] = {}  # columns that match, in several side files, are one
     for row in rows.values():
         for name in row:
-            known.setdefault(same(name), name)
+            known.setdefault(column_key(name), name)
     columns = {known[key]: [cell(rows[file], key) for file in listing.files] for key in known}
     splits = splits_in(columns[known[SPLIT]]) if SPLIT in known else None
     every = listing.files
-    choose_split(listing, split, by_name=False, named=splits)
+    choose_split(listing, split, by_name=False, by_row=splits)
     kept = set(listing.files)
     columns = {
         name: [one for one, file in zip(cells, every, strict=True) if file in kept] for name, cells in columns.items()
@@ -63,14 +73,15 @@ def read(listing: Listing, endings: Sequence[str], split: str, say: Callable[[st
 
 
 def cell(row: dict[str, Any], key: str) -> Any:
-    """The cell of a column that matches."""
-    return next((value for name, value in row.items() if same(name) == key), None)
+    """The cell of the column with that key (see `column_key`)."""
+    return next((value for name, value in row.items() if column_key(name) == key), None)
 
 
 def folder_labels(listing: Listing) -> dict[Path, str]:
-    """The folder of each file, as the name of its class; of the files in splits alone, where there are splits.
+    """The folder of each file, as the name of its class. If there are splits, only files in one of them are included.
 
-    The name of a split, and folders that all files are in, are no part of it; "." is left where nothing is.
+    Left out of it are the split's folder (also where it is repeated, test/test/) and folders that all files are in; "."
+    is what is left of nothing.
     """
     depth = split_depth(listing.root, listing.files)
     parts = {}
@@ -79,19 +90,20 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
         if depth is None:
             parts[file] = names
         elif len(names) > depth and split_of(names[depth]):
-            parts[file] = names[:depth] + names[depth + 1 :]
+            below = names[depth + 1 :]
+            parts[file] = names[:depth] + (below[1:] if below[:1] == names[depth : depth + 1] else below)
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*parts.values(), strict=False))
     common = len(list(shared))
     return {file: shown(Path(*names[common:])) for file, names in parts.items()}
 
 
-def side_files(listing: Listing) -> dict[Path, AnyDataset]:
-    """The tables that say more of the files beside and below them, taken out of the listing: one of each folder."""
+def side_files(listing: Listing, endings: Sequence[str]) -> dict[Path, AnyDataset]:
+    """The side files, one per folder; they are removed from the listing."""
     chosen: dict[Path, tuple[Path, AnyDataset]] = {}
     for name in SIDE_FILES:
         for file in listing.files:
             if file.name.lower() == name and file.parent not in chosen:
-                table = open_side(file)
+                table = open_side(file, endings)
                 if table is not None:
                     chosen[file.parent] = file, table
     found = dict(chosen[folder] for folder in sorted(chosen, key=lambda folder: len(folder.parts)))
@@ -99,17 +111,20 @@ def side_files(listing: Listing) -> dict[Path, AnyDataset]:
     return found
 
 
-def open_side(side: Path) -> AnyDataset | None:
-    """A table that names files; None for a labels.csv that is something else.
+def open_side(side: Path, endings: Sequence[str]) -> AnyDataset | None:
+    """A table that names files; None for a labels.csv that is something else, such as a list of the classes.
 
     Raises:
-        UserError: Another one cannot be read, or names no files.
+        UserError: Any other side file that cannot be read, or has no column of file names.
     """
     optional = side.name.lower() == "labels.csv"
     try:
         table = tables.read([side], (), False)
-        if file_column(side, table) is None:
+        column = file_column(side, table)
+        if column is None:
             raise UserError(f"{shown(side)} has no column {FILE_NAME}")
+        if column_key(column) == "name" and not any(ending_of(Path(str(name))) in endings for name in table[column]):
+            return None
     except UserError:
         if not optional:
             raise
@@ -119,20 +134,21 @@ def open_side(side: Path) -> AnyDataset | None:
 
 def file_column(side: Path, table: AnyDataset) -> str | None:
     """The column of file names of a side file, if there is one."""
-    known = {same(name): name for name in table.column_names or ()}
+    known = {column_key(name): name for name in table.column_names or ()}
     wanted = FILE_NAMES if side.name.lower() == "labels.csv" else (FILE_NAME,)
     return next((known[name] for name in wanted if name in known), None)
 
 
 def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """What a side file says of each file that it names: beside it or, where there is none, of that name further below.
+    """The row of a side file for each file that it names: by its path from there, or by the end of the path.
 
     Raises:
-        UserError: It names a file twice, or none.
+        UserError: A row names no file, one that another row names, or one of several by the end of the path.
     """
     column = file_column(side, table)
     assert column is not None
     rows: dict[Path, dict[str, Any]] = {}
+    known = {os.path.normpath(file): file for file in files}
     below: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         if file.is_relative_to(side.parent):
@@ -141,13 +157,20 @@ def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path
         name = with_class_names(row, table.features or {}).pop(column)
         if not isinstance(name, str) or not name:
             raise UserError(f"row {number} of {shown(side)} names no file")
-        name = tables.written_here(side.parent, name)
-        beside = Path(os.path.normpath(side.parent / name))
-        found = [] if beside.exists() else [file for file in below[beside.name] if str(file).endswith(f"/{name}")]
-        for file in found or [beside]:
-            if file in rows:
-                raise UserError(f"row {number} of {shown(side)} names {name} again")
-            rows[file] = row
+        name = os.path.normpath(tables.written_here(side.parent, name))
+        path = os.path.normpath(side.parent / name)
+        file = known.get(path, side.parent / name)
+        if path not in known and not file.exists():
+            found = [one for one in below[file.name] if str(one).endswith(f"/{name}")]
+            if len(found) > 1:
+                raise UserError(
+                    f"row {number} of {shown(side)} names {name}, which is {shown(found[0])} or {shown(found[1])}: "
+                    "write the folder before the name"
+                )
+            file = found[0] if found else file
+        if file in rows:
+            raise UserError(f"row {number} of {shown(side)} names {name} again")
+        rows[file] = row
     return rows
 
 
@@ -156,8 +179,8 @@ def of_files(files: Sequence[Path], columns: dict[str, list[Any]], sides: Sequen
 
     Args:
         files: All of them.
-        columns: More of each of them; ``label`` is made a column of classes.
-        sides: The files that say this.
+        columns: Further columns; ``label``, unless it is from side files, becomes a column of type ClassLabel.
+        sides: The side files that the columns are from.
     """
     values: dict[str, Any] = {"file": pyarrow.array([name_of(file) for file in files], "string")}
     values |= {name: text_tables.column_of(name, cells, sides) for name, cells in columns.items() if name != "file"}

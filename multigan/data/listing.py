@@ -1,4 +1,4 @@
-"""Lists a folder: one walk for every kind of data, splits by the names of folders and files, a word on all left out."""
+"""Lists the files of a dataset folder, chooses a split by names of folders and files, and counts what is left out."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ SPLITS = {
     "val": "validation",
     "dev": "validation",
 }
+# Words and years that may stand beside these in a name: training_set, seg_train, val2017.
+BESIDE_SPLITS = {"set", "split", "data", "dataset", "images", "image", "imgs", "img", "seg", "audio", "sounds", "text"}
 DEPTHS = 3  # folders below the root among which splits are looked for
-# Files by which a folder is known as one that multigan wrote: a run, or a model.
+# Files that only a folder that multigan wrote has: a run, or a model.
 OURS = ({"config.yaml", "metrics.jsonl"}, {"config.yaml", "checkpoints"}, {"config.json", "model.safetensors"})
-EVALUATION = "evaluation.json"  # beside it, pictures of an evaluation
-EVALUATION_STEMS = ("evaluation", "closest")
+# Other files that multigan writes: those of these names, beside a file of that name.
+WRITTEN = {
+    "evaluation.json": (("evaluation", "closest"), "of an evaluation"),
+    "samples.txt": (("preview",), "of a preview"),
+    "samples.jsonl": (("preview",), "of a preview"),
+}
 ENDINGS_SHOWN = 5
 
 
@@ -52,15 +58,15 @@ class Listing:
         self.files = list(files)
 
     def notes(self) -> list[str]:
-        """What was left out, as a line."""
+        """One line with the reasons and counts of what was left out; none if nothing was."""
         parts = [f"{count:,} {reason}" for reason, count in sorted(self.left_out.items()) if count]
         return [f"files left out of {shown(self.root)}: {'; '.join(parts)}"] if parts else []
 
 
 def walk(root: Path) -> Listing:
-    """All regular files under a folder, through links but not in circles.
+    """List all regular files under a folder. Links are followed, except to a folder that contains the link.
 
-    Hidden files, what macOS adds to archives, and the folders of runs and models are left out.
+    Hidden files, what macOS adds to archives, and what multigan wrote (runs, models, previews) are left out.
 
     Raises:
         UserError: The folder cannot be read, or is itself a run or a model.
@@ -75,41 +81,45 @@ def walk(root: Path) -> Listing:
 
 
 def visit(folder: str, above: tuple[tuple[int, int], ...], listing: Listing) -> None:
-    """Add what is in a folder; ``above`` is the folder and those that it is in."""
+    """Add the contents of a folder to the listing; ``above`` identifies the folder and its parents."""
     with os.scandir(folder) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
     names = {entry.name for entry in entries}
     if any(ours <= names for ours in OURS):
         if len(above) == 1:
-            raise UserError(f"{shown(listing.root)} is a run or a model of multigan, and no dataset")
+            raise UserError(f"{shown(listing.root)} is a run or a model of multigan, not a dataset")
         listing.left_out["of runs and models"] += files_in(folder)
         return
+    written = [(stems, reason) for name, (stems, reason) in WRITTEN.items() if name in names]
     for entry in entries:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             listing.left_out["hidden"] += files_in(entry.path) if entry.is_dir(follow_symlinks=False) else 1
-        elif entry.is_dir():
+        elif os.path.isdir(entry.path):  # unlike the entry's own method, False for a link to itself
             below = identity(entry.path)
             if below in above:
                 listing.left_out["linked to a folder that it is in"] += 1
             else:
                 visit(entry.path, (*above, below), listing)
-        elif not entry.is_file():
+        elif not os.path.isfile(entry.path):
             dangling = entry.is_symlink() and not os.path.exists(entry.path)
             listing.left_out["dangling links" if dangling else "not regular files"] += 1
-        elif EVALUATION in names and entry.name.partition(".")[0] in EVALUATION_STEMS:
-            listing.left_out["of an evaluation"] += 1
         else:
-            listing.files.append(Path(entry.path))
+            stem = entry.name.partition(".")[0]
+            reason = next((reason for stems, reason in written if stem in stems), None)
+            if reason:
+                listing.left_out[reason] += 1
+            else:
+                listing.files.append(Path(entry.path))
 
 
 def identity(folder: str) -> tuple[int, int]:
-    """What tells a folder from others, also through links."""
+    """Device and inode: the same for every link to a folder."""
     found = os.stat(folder)
     return found.st_dev, found.st_ino
 
 
 def files_in(folder: str) -> int:
-    """How many files and links are under a folder, links not followed."""
+    """How many files and links are under a folder, without following links."""
     return sum(
         len(files) + sum(os.path.islink(os.path.join(at, one)) for one in below) for at, below, files in os.walk(folder)
     )
@@ -121,13 +131,13 @@ def shown(path: Path) -> str:
 
 
 def ending_of(file: Path) -> str:
-    """The ending of a file's name in lower case, with what it was before it was compressed: ``.nii.gz``."""
+    """The ending of a file's name in lower case; of a compressed file both endings: ``.nii.gz``."""
     last = file.suffix.lower()
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
 def by_ending(listing: Listing, endings: Iterable[str]) -> None:
-    """Keep the files with these endings, in any case; the others are counted by ending."""
+    """Keep the files with these endings, in upper or lower case; count the others by ending."""
     wanted = set(endings)
     kept = [file for file in listing.files if ending_of(file) in wanted]
     others = Counter(ending_of(file) or "none" for file in listing.files if ending_of(file) not in wanted)
@@ -138,19 +148,25 @@ def by_ending(listing: Listing, endings: Iterable[str]) -> None:
 
 
 def folders(root: Path, file: Path) -> tuple[str, ...]:
-    """The names of the folders from the root to a file; none for a file elsewhere, which a side file may name."""
+    """The names of the folders between the root and a file; empty for a file elsewhere, which a side file may name."""
     return file.parts[len(root.parts) : -1] if file.is_relative_to(root) else ()
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder of that name is, in any case; None if it is none."""
-    return SPLITS.get(name.lower())
+    """The split that a whole name stands for, in any case: ``train``, ``Test_set``, ``seg_val``; None if none."""
+    words = re.split(r"[_\- ]", re.sub(r"((19|20)\d\d)$", r" \1", name.lower()))
+    named = [word for word in words if word in SPLITS]
+    others = [word for word in words if word and word not in SPLITS]
+    if len(named) != 1 or not all(word in BESIDE_SPLITS or re.fullmatch(r"(19|20)\d\d", word) for word in others):
+        return None
+    return SPLITS[named[0]]
 
 
 def split_depth(root: Path, files: Sequence[Path]) -> int | None:
-    """How far below the root the folders of splits are; None where there are none.
+    """How many folders below the root the folders of splits are; None if there are none.
 
-    They are splits where every file is in one, or where there are a training split and another, beside other folders.
+    Folders with the names of splits are splits if every file is in one, or if the root has both a training split and
+    another one.
 
     Raises:
         UserError: They could be classes as well.
@@ -174,7 +190,7 @@ def split_depth(root: Path, files: Sequence[Path]) -> int | None:
 
 
 def folder_splits(listing: Listing) -> list[str] | None:
-    """The folder of each file at the depth of the splits, in lower case, empty for none; None where there are none."""
+    """The split folder of each file, in lower case; "" for a file in none; None if there are no such folders."""
     depth = split_depth(listing.root, listing.files)
     if depth is None:
         return None
@@ -182,66 +198,81 @@ def folder_splits(listing: Listing) -> list[str] | None:
     return [place[depth].lower() if len(place) > depth else "" for place in places]
 
 
+def file_splits(files: Sequence[Path]) -> list[str] | None:
+    """The split of each file by its name; "" for a file of none; None if the names say nothing of splits.
+
+    A single word in the name counts (``my_test_2.csv``) if every name has one. Otherwise the whole name must be that of
+    a split, apart from the number of a shard: ``train.txt``, ``test-00000-of-00002.txt``.
+    """
+    by_word = [split_of_file(file) for file in files]
+    names = [name for name in by_word if name]
+    if len(names) == len(by_word):
+        return names
+    whole = [split_of(re.sub(r"[-_. ]?\d*([-_]of[-_]\d+)?$", "", file.stem)) or "" for file in files]
+    return whole if any(whole) else None
+
+
 def split_of_file(file: Path) -> str | None:
-    """The split that a file's name names as one of its words; None if it names none, or several."""
+    """The split that one of the words of a file's name stands for; None if none does, or they disagree."""
     named = {SPLITS[word] for word in re.split(r"[^a-z]+", file.stem.lower()) if word in SPLITS}
     return named.pop() if len(named) == 1 else None
 
 
 def pick_split(known: Iterable[str], split: str, where: str) -> str:
-    """The one of some splits that is meant: the one of that name, else the only one that means the same.
+    """Choose among the names of splits: the one that is ``split``, else the only one that stands for the same split.
 
     Raises:
         NoSplitError: There is none, or more than one.
     """
     known = sorted(set(known))
-    same = [name for name in known if name.lower() == split.lower()]
-    same = same or [name for name in known if split_of(name) == (split_of(split) or split)]
-    if len(same) != 1:
-        problem = "no" if not same else "more than one"
+    matching = [name for name in known if name.lower() == split.lower()]
+    matching = matching or [name for name in known if split_of(name) == (split_of(split) or split)]
+    if len(matching) != 1:
+        problem = "more than one" if matching else "no"
         raise NoSplitError(
             f"{where} has {problem} split {split!r}: it has {', '.join(known) or 'none'}; choose one with --split"
         )
-    return same[0]
+    return matching[0]
 
 
-def splits_in(cells: Iterable[Any]) -> list[str] | None:
-    """The split of each row by a column ``split``, else what it says in lower case; None if no row is of a split."""
-    names = [str(cell or "").strip().lower() for cell in cells]
+def splits_in(column: Iterable[Any]) -> list[str] | None:
+    """The split of each row by a column ``split``, or its cell in lower case; None if no cell is a split."""
+    names = [str(cell or "").strip().lower() for cell in column]
     return [split_of(name) or name for name in names] if any(map(split_of, names)) else None
 
 
-def choose_split(listing: Listing, split: str, by_name: bool, named: Sequence[str] | None = None) -> None:
-    """Keep the files of a split.
+def choose_split(listing: Listing, split: str, by_name: bool, by_row: Sequence[str] | None = None) -> None:
+    """Keep the files of a split; count the others.
 
     Args:
         listing: Usable files.
         split: train, test or validation, or another name of these.
-        by_name: Whether the names of files decide too, where every one of them names a split.
-        named: What a table says of each file, as `splits_in`; None where none does.
+        by_name: Whether the names of files decide too, where the folders are no splits.
+        by_row: The split of each file in a table, as from `splits_in`; None if no table has any.
 
     Raises:
         UserError: The folders could be splits or classes.
         NoSplitError: There is no such split.
     """
     where = shown(listing.root)
-    names = named if named is not None else folder_splits(listing)
+    names, beside = by_row, "in no split"
     if names is None:
-        by_file = [split_of_file(file) if by_name else None for file in listing.files]
-        names = [name for name in by_file if name]
-        if len(names) < len(by_file):
-            if split_of(split) != "train":
-                raise NoSplitError(f"{where} has no split {split!r}: leave --split at train for all of it")
-            return
+        names, beside = folder_splits(listing), "beside the folders of the splits"
+    if names is None and by_name:
+        names, beside = file_splits(listing.files), "beside the files of the splits"
+    if names is None:
+        if split_of(split) != "train":
+            raise NoSplitError(f"{where} has no split {split!r}: leave --split at train for all of it")
+        return
     chosen = pick_split(filter(split_of, names), split, where)
     for name in {*names} - {chosen}:
-        other = f"in split {name}" if named and name else "in no split" if named else "beside the folders of the splits"
-        listing.left_out[f"in split {name}" if split_of(name) else other] += names.count(name)
+        of_split = split_of(name) or (by_row and name)
+        listing.left_out[f"in split {name}" if of_split else beside] += names.count(name)
     listing.files = [file for file, name in zip(listing.files, names, strict=True) if name == chosen]
 
 
 def modified(file: Path) -> tuple[str, int, int]:
-    """What changes with the content of a file: its path, size and time; zeros where there is no such file."""
+    """A file's path, size and modification time, which identify its content; zeros if there is no such file."""
     try:
         found = file.stat()
     except OSError:

@@ -16,7 +16,7 @@ from multigan.data.listing import Listing, by_ending, choose_split, ending_of, p
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
-# Files that stand beside data and are none.
+# Files beside the data that describe it.
 DOCUMENTS = ("readme", "license", "licence", "copying", "notice", "changelog", "requirements")
 INDEXES = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json")
 
@@ -39,7 +39,7 @@ def load(
         subset: The configuration of a Hub dataset that has several.
         split: train, test, ...
         streaming: Read it as it goes rather than fetch it first.
-        say: Called with what was left out or chosen, a line each.
+        say: Called with a line for whatever was left out or chosen.
 
     Raises:
         UserError: There is no such dataset, or nothing usable in it.
@@ -109,9 +109,15 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
     there = [ending_of(file) for file in listing.files]
     kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
     if any(ending in endings for ending in there):
-        dataset: AnyDataset = streamed(examples.read(listing, endings, split, say), streaming)
-    elif sum(ending in arrays.ENDINGS for ending in there) == 1 and not any(ending in kinds for ending in there):
+        dataset: AnyDataset = streamed(examples.read_files(listing, endings, split, say), streaming)
+    elif any(ending in arrays.ENDINGS for ending in there) and not {*kinds, *arrays.VOLUMES} & {*there}:
         by_ending(listing, arrays.ENDINGS)
+        if len(listing.files) > 1:
+            first, second = (shown(file.relative_to(path)) for file in listing.files[:2])
+            raise UserError(
+                f"{shown(path)} has {len(listing.files)} files of arrays, such as {first} and {second}: name one with "
+                "--dataset"
+            )
         dataset = streamed(arrays.read(listing.files[0], split), streaming)
     elif any(ending in arrays.VOLUMES for ending in there):
         by_ending(listing, arrays.VOLUMES)
@@ -133,7 +139,7 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
 
 
 def from_tables(listing: Listing, endings: Sequence[str], split: str, streaming: bool, say: Say) -> AnyDataset:
-    """A folder of tables: of the split that their folders or names name, or that a column names in every row."""
+    """A folder of tables, of one split: by the names of folders or files, or by a column ``split``."""
     name = shown(listing.root)
     try:
         choose_split(listing, split, by_name=True)
@@ -148,7 +154,7 @@ def from_tables(listing: Listing, endings: Sequence[str], split: str, streaming:
 
 
 def is_document(file: Path) -> bool:
-    """Whether a file describes a dataset, and is none: README.txt, dataset_info.json."""
+    """Whether a file only describes a dataset: README.txt, dataset_info.json."""
     return file.name.lower() in INDEXES or (file.stem.lower() in DOCUMENTS and file.suffix.lower() == ".txt")
 
 

@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from multigan.classes import with_class_names
-from multigan.columns import AnyDataset, class_feature, columns, name_of, path_of, same
+from multigan.columns import AnyDataset, class_feature, column_key, columns, name_of, path_of
 from multigan.data import text_tables
 from multigan.data.listing import modified, pick_split, shown, split_of, splits_in
 from multigan.errors import UserError, first_line
@@ -32,12 +32,12 @@ KINDS = {
     ".txt": "text",
     ".tar": "webdataset",
 }
-READERS = {"text": text_tables.lines, "csv": text_tables.cells, "json": text_tables.objects}
+READERS = {"text": text_tables.read_text, "csv": text_tables.read_csv, "json": text_tables.read_json}
 ROWS = {  # of streams: rows, and their features where these are known
     "text": (text_tables.rows_of_text, datasets.Features(text=datasets.Value("string"))),
     "json": (text_tables.rows_of_json, None),
 }
-VERSION = 1  # of how text and CSV files are read
+VERSION = 2  # of how text, CSV and JSON files are read
 LOOKED_AT = 16  # rows that are looked at for names of files
 
 
@@ -65,7 +65,7 @@ def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyD
 
 
 def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDataset:
-    """The dataset with names of files relative to a folder as paths; their sizes and times are part of its identity."""
+    """The dataset with file names as paths, relative to a folder; its fingerprint covers the files' sizes and times."""
     if not endings:
         return dataset
     dataset = encoded(dataset)
@@ -87,7 +87,7 @@ def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDa
 
 
 def encoded(dataset: AnyDataset) -> AnyDataset:
-    """The dataset with its pictures and sounds as they are encoded."""
+    """The dataset with its pictures and sounds left encoded."""
     for column, feature in (dataset.features or {}).items():
         if isinstance(feature, datasets.Image | datasets.Audio):
             dataset = dataset.cast_column(column, type(feature)(decode=False))
@@ -95,19 +95,19 @@ def encoded(dataset: AnyDataset) -> AnyDataset:
 
 
 def file_in(cell: Any) -> str:
-    """The name of a file in a cell of text, or of a picture or sound without its content; else nothing."""
+    """The file name in a cell of text, or in a picture or sound stored without its content; else ""."""
     if isinstance(cell, dict) and not cell.get("bytes"):
         cell = cell.get("path")
     return cell if isinstance(cell, str) else ""
 
 
 def at(folder: Path, name: str) -> str:
-    """A file by its name in a folder."""
+    """The path of a file that a table in a folder names."""
     return name_of(folder / written_here(folder, name)) if name else name
 
 
 def written_here(folder: Path, name: str) -> str:
-    """The name of a file in a folder, also as Windows writes it."""
+    """A file name with slashes for Windows' backslashes, unless a file of that very name exists."""
     return name if "\\" not in name or (folder / name).exists() else name.replace("\\", "/")
 
 
@@ -122,9 +122,12 @@ def read_kind(kind: str, files: Sequence[Path], streaming: bool) -> AnyDataset:
     if kind == "parquet":
         schemas = {file: parquet_schema(file) for file in files}
         check_columns({file: schema.names for file, schema in schemas.items()})
+        files = [file for file in files if pyarrow.parquet.read_metadata(os.fspath(file)).num_rows]
+        if not files:
+            raise UserError(f"{shown(next(iter(schemas)))} has no rows")
         declared: dict[bytes, list[Path]] = defaultdict(list)  # classes that are declared in another order are others
-        for file, schema in schemas.items():
-            declared[(schema.metadata or {}).get(b"huggingface", b"")].append(file)
+        for file in files:
+            declared[(schemas[file].metadata or {}).get(b"huggingface", b"")].append(file)
         if len(declared) > 1:
             return together([(same_kind, from_datasets(kind, same_kind, streaming)) for same_kind in declared.values()])
     if kind == "webdataset":
@@ -210,7 +213,7 @@ def check_columns(by_file: Mapping[Path, Sequence[str]]) -> None:
 
 
 def parquet_schema(file: Path) -> pyarrow.Schema:
-    """The columns of a Parquet file, and what `datasets` wrote of them."""
+    """The schema of a Parquet file, with what `datasets` wrote into its metadata."""
     try:
         return pyarrow.parquet.read_schema(os.fspath(file))
     except (pyarrow.ArrowException, OSError, UnicodeError) as error:
@@ -218,13 +221,13 @@ def parquet_schema(file: Path) -> pyarrow.Schema:
 
 
 def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = None, **kinds: Any) -> datasets.Dataset:
-    """A table as a dataset that is known again by the files, or the part of them, that it is of.
+    """A table as a dataset whose fingerprint is derived from the files that it was read from.
 
     Args:
         table: The table.
-        files: That it was read from.
-        part: What of them.
-        kinds: Features of `datasets` for columns that have other ones than Arrow says.
+        files: Where it was read from.
+        part: Which part of the files it is; None for all.
+        kinds: Features of `datasets` for columns whose Arrow type does not determine them.
     """
     fingerprint = hashlib.sha256(repr([VERSION, part, *map(modified, files)]).encode()).hexdigest()
     features = datasets.Features({**datasets.Features.from_arrow_schema(table.schema), **kinds})
@@ -234,12 +237,15 @@ def dataset_of(table: pyarrow.Table, files: Iterable[Path], part: str | None = N
 
 
 def check_members(file: Path) -> None:
-    """Raise UserError where the current folder has a file of an archive: `datasets` would read that one instead."""
+    """Raise UserError for an archive that is empty, or has a file of the current folder: `datasets` would read that."""
     try:
         with tarfile.open(file) as archive:
-            there = next((member.name for member in archive if Path(member.name).is_file()), None)
+            members = [member.name for member in archive if member.isfile()]
     except (tarfile.TarError, OSError) as error:
         raise UserError(f"cannot read {shown(file)}: {first_line(error)}") from error
+    if not members:
+        raise UserError(f"{shown(file)} has no files in it")
+    there = next((name for name in members if Path(name).is_file()), None)
     if there is not None:
         raise UserError(
             f"the current folder has a file {there!r}, and so has {shown(file)}: start multigan in another folder, "
@@ -248,14 +254,14 @@ def check_members(file: Path) -> None:
 
 
 def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], object]) -> AnyDataset | None:
-    """The rows of a split, where a column ``split`` names splits; None where there is no such column.
+    """The rows of a split, if a column ``split`` names splits; None if there is no such column.
 
-    Of a stream, the first row decides whether it does.
+    For a stream, the first row decides whether there is.
 
     Raises:
         NoSplitError: None of the rows is of that split.
     """
-    column = next((one for one in columns(dataset) if same(one) == "split"), None)
+    column = next((one for one in columns(dataset) if column_key(one) == "split"), None)
     if column is None:
         return None
     if isinstance(dataset, datasets.IterableDataset):

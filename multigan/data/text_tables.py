@@ -71,7 +71,7 @@ def opened_lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def lines(file: Path) -> pyarrow.Table:
+def read_text(file: Path) -> pyarrow.Table:
     """The lines of a text file, as column ``text``."""
     return pyarrow.table(
         {"text": pyarrow.array([line.rstrip("\n") for line in io.StringIO(decoded(file), None)], "string")}
@@ -85,7 +85,7 @@ def rows_of_text(files: Sequence[Path]) -> Iterator[dict[str, str]]:
             yield {"text": line.rstrip("\n")}
 
 
-def cells(file: Path) -> pyarrow.Table:
+def read_csv(file: Path) -> pyarrow.Table:
     """A CSV file with headings: every cell is text, as it stands there.
 
     Raises:
@@ -131,7 +131,7 @@ def cells(file: Path) -> pyarrow.Table:
     return table.rename_columns(names)
 
 
-def objects(file: Path) -> pyarrow.Table:
+def read_json(file: Path) -> pyarrow.Table:
     """A JSON file, of a list of objects or of columns, or JSON Lines; a text stays one, also if it looks like a date.
 
     Raises:
@@ -153,7 +153,7 @@ def objects(file: Path) -> pyarrow.Table:
             raise UserError(f"the columns of {shown(file)} are of different lengths")
     else:
         rows = whole if isinstance(whole, list) else [whole] if whole else list(parsed_lines(io.StringIO(text), file))
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, 1):
             if not isinstance(row, dict):
                 raise UserError(
                     f"row {number} of {shown(file)} is {row!r:.50}: expected an object with names and values"
@@ -183,14 +183,14 @@ def rows_of_json(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """The rows of JSON files, one after another; JSON Lines without holding a file whole."""
     names: dict[str, None] = {}
     for file in files:
-        rows = objects(file).to_pylist() if file.suffix.lower() == ".json" else parsed_lines(opened_lines(file), file)
+        rows = read_json(file).to_pylist() if file.suffix.lower() == ".json" else parsed_lines(opened_lines(file), file)
         for row in rows:
             names = names or dict.fromkeys(row)
             yield {**names, **row}
 
 
 def column_of(name: str, values: list[Any], files: Sequence[Path]) -> pyarrow.Array:
-    """Values as a column; numbers beside texts, and numbers that are too large, are texts.
+    """Values as a column; numbers beside texts, and numbers that are too large, become texts.
 
     Raises:
         UserError: They do not go together.
@@ -202,5 +202,6 @@ def column_of(name: str, values: list[Any], files: Sequence[Path]) -> pyarrow.Ar
     except (pyarrow.ArrowException, OverflowError) as error:
         if any(isinstance(value, dict | list) for value in values):
             raise UserError(f"column {name!r} of {shown(files[0])} holds values that differ in kind") from error
+        values = [None if value != value else value for value in values]  # NaN is a missing value, not a text
         texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
         return pyarrow.array(texts, "string")

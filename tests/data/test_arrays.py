@@ -59,7 +59,7 @@ def test_16_bits_are_kept(tmp_path, kind):
         ({"weights": values(2, 3)}, r"no array of pictures .*: weights \(2, 3\)"),
         (
             {"images": values(2, 16, 16), "labels": values(3)},
-            r"labels in .* are int64 \(3,\): expected 2 whole numbers",
+            r"labels in .* are int64 \(3,\): expected 2, one for each picture",
         ),
         ({"images": numpy.array([None, {}])}, "cannot read"),
     ],
@@ -69,6 +69,35 @@ def test_what_is_no_picture_is_refused(tmp_path, arrays, said):
     numpy.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=said):
         read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["cat", "dog", "cat"], ("cat", "dog")),
+        ([b"cat", b"dog", b"cat"], ("cat", "dog")),
+        ([3.0, 7.0, 3.0], ("3", "7")),
+    ],
+    ids=["text", "bytes", "floats"],
+)
+def test_labels_are_texts_or_whole_numbers_of_any_type(tmp_path, labels, names):
+    numpy.savez(tmp_path / "a.npz", images=values(3, 16, 16), labels=numpy.array(labels))
+    modality, data = read(tmp_path / "a.npz", conditional=True)
+    assert modality.config.classes == names and data.label.tolist() == [0, 1, 0]
+
+
+def test_labels_that_are_no_classes_do_not_matter_where_none_are_needed(tmp_path):
+    numpy.savez(tmp_path / "a.npz", images=values(3, 16, 16), labels=numpy.array([0.5, 1.5, 2.5]))
+    assert read(tmp_path / "a.npz")[1].label is None
+    with pytest.raises(UserError, match="column 'label' holds"):
+        read(tmp_path / "a.npz", conditional=True)
+
+
+def test_two_files_of_arrays_are_refused_with_their_names(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        numpy.savez(tmp_path / name, images=values(3, 16, 16))
+    with pytest.raises(UserError, match=r"has 2 files of arrays, such as a\.npz and b\.npz: name one with --dataset"):
+        read(tmp_path)
 
 
 def test_damaged_files_and_missing_splits_are_one_line(tmp_path):

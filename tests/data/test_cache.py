@@ -155,7 +155,7 @@ def test_corrupt_row_is_named_with_its_file_and_number(pictures, bad):
     with pytest.raises(UserError) as caught:
         build(root)
     message = str(caught.value)
-    assert f"row {bad} ({root / f'{bad:04d}.png'})" in message and "skip_corrupt" in message
+    assert f"row {bad + 1} ({root / f'{bad:04d}.png'})" in message and "skip_corrupt" in message
     assert len(message.splitlines()) == 1
 
 
@@ -174,7 +174,7 @@ def test_skipped_rows_are_counted_and_the_labels_stay_with_their_pictures(pictur
 def test_file_that_metadata_names_and_that_is_not_there_can_be_left_out(pictures):
     root = pictures("0.png", "1.png")
     (root / "metadata.csv").write_text("file_name,label\n1.png,bee\nmissing.png,ant\n")
-    with pytest.raises(UserError, match=r"row 1 .*missing.png\): No such file or directory"):
+    with pytest.raises(UserError, match=r"row 2 .*missing.png\): No such file or directory"):
         build(root)
     assert build(root, skip_corrupt=True)[1].real[:, 0, 0, 0].tolist() == [1]
 

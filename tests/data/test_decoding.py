@@ -75,7 +75,7 @@ def test_broken_row_in_another_process_is_named(pictures, by_processes):
     folder = pictures(*(f"{number:04d}.png" for number in range(COUNT)))
     (folder / "0190.png").write_bytes((folder / "0190.png").read_bytes()[:40])
     dataset, modality = opened(folder)
-    with pytest.raises(UserError, match=r"row 190 \(.*0190.png\): .*--skip_corrupt"):
+    with pytest.raises(UserError, match=r"row 191 \(.*0190.png\): .*--skip_corrupt"):
         cached(dataset, modality, False)
     found = cached(dataset, modality, True)
     assert found.skipped == 1 and len(found) == COUNT - 1

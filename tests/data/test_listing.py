@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multigan.data.listing import Listing, by_ending, choose_split, split_depth, split_of_file, walk
+from multigan.data.listing import Listing, by_ending, choose_split, split_depth, split_of, split_of_file, walk
 from multigan.errors import NoSplitError, UserError
 
 
@@ -57,6 +57,13 @@ def test_circles_end_and_are_counted(tmp_path):
     assert listing.left_out == {"linked to a folder that it is in": 2}
 
 
+def test_a_link_to_itself_is_dangling(tmp_path):
+    root = made(tmp_path, "1.png")
+    (root / "x.png").symlink_to("x.png")
+    listing = walk(root)
+    assert relative(listing) == ["1.png"] and listing.left_out == {"dangling links": 1}
+
+
 def test_what_is_no_file_is_counted_and_never_opened(tmp_path):
     root = made(tmp_path, "1.png")
     os.mkfifo(root / "pipe.png")  # opening it would wait for ever
@@ -84,6 +91,13 @@ def test_runs_models_and_pictures_of_evaluations_are_no_data(tmp_path):
     listing = walk(root)
     assert relative(listing) == ["1.png"]
     assert listing.left_out == {"of runs and models": 6, "of an evaluation": 3}
+
+
+@pytest.mark.parametrize("samples", ["samples.txt", "samples.jsonl"])
+def test_the_preview_of_generated_sentences_is_not_read_again(tmp_path, samples):
+    listing = walk(made(tmp_path, samples, "preview.txt"))
+    assert relative(listing) == [samples] and listing.left_out == {"of a preview": 1}
+    assert relative(walk(made(tmp_path / "mine", "preview.txt"))) == ["preview.txt"]
 
 
 def test_a_run_itself_is_no_dataset(tmp_path):
@@ -194,7 +208,13 @@ def test_other_folders_beside_a_training_and_a_test_split_are_left_out_and_count
 
 
 @pytest.mark.parametrize(
-    "names", [("test/1.png", "blank/2.png"), ("train/1.png", "bus/2.png"), ("cats/test/1.png", "cats/2.png")]
+    "names",
+    [
+        ("test/1.png", "blank/2.png"),
+        ("test_set/1.png", "blank/2.png"),
+        ("train/1.png", "bus/2.png"),
+        ("cats/test/1.png", "cats/2.png"),
+    ],
 )
 def test_what_could_be_classes_as_well_is_refused_with_what_to_do(tmp_path, names):
     with pytest.raises(UserError, match=r"could be splits or classes: .*rename them.*metadata\.csv"):
@@ -214,6 +234,40 @@ def test_file_names_decide_only_where_every_one_names_a_split(tmp_path):
     tables = ["train-00000-of-00001.parquet", "test-00000-of-00001.parquet"]
     assert of_split(tmp_path / "tables", "train", *tables, by_name=True)[0] == tables[:1]
     assert len(of_split(tmp_path / "pictures", "train", "train_1.png", "test_1.png")[0]) == 2
+
+
+@pytest.mark.parametrize("train", ["train.txt", "Training_Set.txt", "train_1.txt", "train-00000-of-00001.txt"])
+def test_files_of_splits_are_splits_beside_other_files_which_are_counted(tmp_path, train):
+    files, left = of_split(tmp_path, "train", train, "test.txt", "notes.txt", by_name=True)
+    assert files == [train] and left == {"in split test": 1, "beside the files of the splits": 1}
+    assert of_split(tmp_path, "test", by_name=True)[0] == ["test.txt"]
+
+
+def test_a_test_file_alone_is_not_trained_on(tmp_path):
+    with pytest.raises(NoSplitError, match="no split 'train': it has test"):
+        of_split(tmp_path, "train", "test.txt", "notes.txt", by_name=True)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("train_images", "val_images"),
+        ("Train Data", "Test Data"),
+        ("train2017", "val2017"),
+    ],
+)
+def test_folders_may_say_that_they_are_splits_in_two_words(tmp_path, train, test):
+    files, left = of_split(tmp_path, "train", f"{train}/cats/1.png", f"{test}/cats/2.png", f"{test}/dogs/3.png")
+    assert files == [f"{train}/cats/1.png"] and left == {f"in split {test.lower()}": 2}
+
+
+@pytest.mark.parametrize(
+    "name", ["steam train", "train_station", "crash test dummy", "train_test", "set", "train12345"]
+)
+def test_other_names_that_hold_a_split_are_none(name):
+    assert split_of(name) is None
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,14 @@ def test_train_and_test_folders_are_splits(image, pictures):
     assert names_and_labels(test, root / "test") == {"ant/3.png": "ant", "bee/4.png": "bee", "bee/5.png": "bee"}
 
 
+def test_a_split_that_is_packed_twice_has_the_same_classes(image, pictures):
+    root = pictures(
+        *(f"{split}/{split}/{kind}/1.png" for split in ("seg_train", "seg_test") for kind in ("sea", "wood"))
+    )
+    for split in ("train", "test"):
+        assert loaded(image, root, split=split).features["label"].names == ["sea", "wood"]
+
+
 def test_classes_one_of_which_is_a_train_could_be_splits_and_are_refused(image, pictures):
     message = refused(image, pictures("train/1.png", "bus/2.png", "car/3.png"))
     assert "splits or classes: train, beside bus, car" in message and "rename" in message

@@ -86,7 +86,7 @@ def test_classes_are_the_values_that_occur(tmp_path, labels):
 def test_an_empty_label_is_an_error_with_its_row_where_it_is_needed(pictures):
     root = pictures("1.png", "2.png", "3.png")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n3.png,\n")
-    with pytest.raises(UserError, match=r"row 2 .*3\.png\): the cell of 'label', its class, is empty"):
+    with pytest.raises(UserError, match=r"row 3 .*3\.png\): the cell of 'label', its class, is empty"):
         read(root, conditional=True)
     modality, data, said = read(root)
     assert modality.config.classes == ("a", "b") and len(data) == 3 and data.label is None
@@ -172,11 +172,40 @@ def test_a_side_file_above_the_folders_of_splits_is_read(pictures):
 
 
 def test_a_side_file_above_folders_may_name_files_without_their_folder(pictures):
-    root = pictures("train/1.png", "train/2.png", "test/3.png", "test/2.png")
-    (root / "labels.csv").write_text("name,label\n1.png,a\n2.png,b\n3.png,a\n")
+    root = pictures("train/1.png", "train/2.png", "test/3.png", "test/4.png")
+    (root / "labels.csv").write_text("name,label\n1.png,a\n2.png,b\n3.png,a\n./4.png,b\n")
     modality, train, _ = read(root, conditional=True)
     assert modality.config.classes == ("a", "b") and train.label.tolist() == [0, 1]
-    assert read(root, modality, "test")[1].label.tolist() == [1, 0]
+    assert read(root, modality, "test")[1].label.tolist() == [0, 1]
+
+
+def test_a_name_of_files_in_two_folders_is_refused(pictures):
+    root = pictures("a/0.png", "b/0.png")
+    (root / "labels.csv").write_text("file_name,label\n0.png,x\n")
+    with pytest.raises(UserError, match=r"row 1 of .*names 0.png, which is .*a/0.png or .*b/0.png: write the folder"):
+        read(root)
+
+
+def test_a_dataset_by_a_roundabout_path_has_the_files_that_its_table_names(pictures):
+    root = pictures("1.png", "2.png")
+    (root / "metadata.csv").write_text("file_name,label\n./1.png,a\nx/../2.png,b\n")
+    _, data, said = read(root / ".." / root.name)
+    assert len(data) == 2 and not any("left out" in note for note in said)
+
+
+def test_a_list_of_the_classes_is_no_list_of_files(pictures):
+    root = pictures("0/1.png", "1/2.png")
+    (root / "labels.csv").write_text("ClassId,Name\n0,Speed limit\n1,Stop\n")
+    modality, data, said = read(root, conditional=True)
+    assert modality.config.classes == ("0", "1") and len(data) == 2
+    assert said[0] == f"files left out of {root}: 1 with other endings (.csv 1)"
+
+
+def test_a_table_of_captions_over_folders_says_that_it_counts(pictures):
+    root = pictures("a/1.png", "b/2.png")
+    (root / "metadata.csv").write_text("file_name,text\na/1.png,one\nb/2.png,two\n")
+    with pytest.raises(UserError, match=r"file, text; .*such as metadata.csv, counts instead of folders"):
+        read(root, conditional=True)
 
 
 def test_labels_without_a_column_of_files_are_mentioned(pictures):
@@ -203,7 +232,7 @@ def test_a_file_named_twice_or_not_at_all_is_refused(pictures):
 def test_a_named_file_that_is_missing_is_an_error_with_its_row(pictures):
     root = pictures("1.png")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n")
-    with pytest.raises(UserError, match=r"row 1 \(.*2\.png\): No such file"):
+    with pytest.raises(UserError, match=r"row 2 \(.*2\.png\): No such file"):
         read(root)
 
 
@@ -230,7 +259,7 @@ def test_a_heic_without_its_plugin_says_what_to_install(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", unknown)
     (tmp_path / "1.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    with pytest.raises(UserError, match=r"row 0 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
+    with pytest.raises(UserError, match=r"row 1 \(.*1\.heic\): HEIC pictures need pip install 'multigan\[heic\]'"):
         read(tmp_path)
 
 
@@ -329,8 +358,26 @@ WAVE = 0.5 * numpy.sin(numpy.arange(8000) / 5)
 )
 def test_silence_is_judged_as_it_will_be_heard(tmp_path, samples, said):
     sound(tmp_path / "1.wav", samples, subtype="FLOAT")
-    with pytest.raises(UserError, match=rf"row 0 .*{said}"):
+    with pytest.raises(UserError, match=rf"row 1 .*{said}"):
         read(tmp_path, Audio(AudioConfig(channels=1)))
+
+
+def test_what_resampling_takes_away_is_silence(tmp_path):
+    tone = 0.5 * numpy.sin(2 * numpy.pi * 20_000 * numpy.arange(48_000) / 48_000)
+    soundfile.write(tmp_path / "1.wav", tone, 48_000)
+    assert len(read(tmp_path, Audio(AudioConfig()))[1]) == 1
+    with pytest.raises(UserError, match="the file is silent, resampled to 8,000 Hz"):
+        read(tmp_path, Audio(AudioConfig(sampling_rate=8000)))
+
+
+def test_a_silent_start_is_refused_where_only_the_start_is_used(tmp_path):
+    sound(tmp_path / "1.wav", numpy.concatenate([numpy.zeros(8000), WAVE]))
+    with pytest.raises(
+        UserError, match=r"row 1 .*the first 0\.51 s, the part that is used, are silent: --model\.trim 40"
+    ):
+        read(tmp_path, Audio(AudioConfig(length=4096, crop="start")))
+    for trim, crop in ((40.0, "start"), (None, "random")):
+        assert len(read(tmp_path, Audio(AudioConfig(length=4096, trim=trim, crop=crop)))[1]) == 1
 
 
 def test_opposite_channels_are_no_silence_in_stereo(tmp_path):
@@ -393,7 +440,7 @@ def test_a_row_that_names_another_kind_of_file_is_an_error_and_not_dropped(pictu
     root = pictures("1.png")
     (root / "notes.txt").write_text("no picture")
     (root / "metadata.csv").write_text("file_name,label\n1.png,a\nnotes.txt,b\n")
-    with pytest.raises(UserError, match=r"row 1 \(.*notes\.txt\)"):
+    with pytest.raises(UserError, match=r"row 2 \(.*notes\.txt\)"):
         read(root)
 
 
@@ -444,7 +491,7 @@ def test_one_line_of_json_lines_is_one_row(pictures):
     ("name", "content", "said"),
     [
         ("a.jsonl", '{"text": "a"}\n{"text":\n', r"line 2 of .*a\.jsonl is not valid JSON"),
-        ("a.json", '["a", "b"]', r"row 0 of .*a\.json is 'a': expected an object"),
+        ("a.json", '["a", "b"]', r"row 1 of .*a\.json is 'a': expected an object"),
         ("a.json", '{"text": ["a", "b"], "n": [1]}', "of different lengths"),
         ("a.jsonl", '{"text": "a"}\n{"text": ["b"]}\n', "column 'text' of .* holds values that differ in kind"),
         ("a.json", "[]", "has no rows"),
@@ -539,7 +586,7 @@ def test_a_named_file_of_the_current_folder_is_not_taken(pictures, tmp_path, mon
     pictures("1.png", folder="here")
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "t.csv").write_text("image\n1.png\n")
-    with pytest.raises(UserError, match=r"row 0: .*No such file"):
+    with pytest.raises(UserError, match=r"row 1: .*No such file"):
         read(tmp_path / "t.csv")
 
 
@@ -558,7 +605,7 @@ def test_rows_left_out_for_a_class_are_there_again_without_it(tmp_path, pictures
     write_rows(tmp_path / "a.jsonl", [{"text": "a b", "label": "x"}, {"text": "c d"}])
     modality = Text(TextConfig())
     assert read(tmp_path / "a.jsonl", modality)[1].label is None
-    with pytest.raises(UserError, match="row 1: the cell of 'label', its class, is empty"):
+    with pytest.raises(UserError, match="row 2: the cell of 'label', its class, is empty"):
         read(tmp_path / "a.jsonl", Text(TextConfig(conditional=True)))
 
 
@@ -590,7 +637,7 @@ def test_a_damaged_header_is_a_row_that_cannot_be_used(pictures):
     entries = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x01\0\x02\0\0\0\x03me\0\0"  # turned; "me" pixels high
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + entries + b"\0\0\0\0"
     Image.new("L", (16, 16), 7).save(root / "2.jpg", exif=exif)
-    with pytest.raises(UserError, match=r"row 1 \(.*2\.jpg\): the picture is broken"):
+    with pytest.raises(UserError, match=r"row 2 \(.*2\.jpg\): the picture is broken"):
         read(root)
     assert len(read(root, skip_corrupt=True)[1]) == 1
 

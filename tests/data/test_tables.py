@@ -14,7 +14,7 @@ from PIL import Image
 from multigan.columns import path_of
 from multigan.data.load import load
 from multigan.data.tables import read
-from multigan.data.text_tables import cells, lines
+from multigan.data.text_tables import read_csv, read_text
 from multigan.errors import UserError
 
 
@@ -43,7 +43,7 @@ def refused(file):
 
 def test_cells_stay_as_they_stand_there(table):
     file = table('text,label\nNone,007\nNA,\n"null, ""quoted""\nand broken",1e3\nhello; you,TRUE\n')
-    assert cells(file).to_pydict() == {
+    assert read_csv(file).to_pydict() == {
         "text": ["None", "NA", 'null, "quoted"\nand broken', "hello; you"],
         "label": ["007", "", "1e3", "TRUE"],
     }
@@ -62,7 +62,7 @@ def test_what_python_writes_is_read_as_it_was(tmp_path_factory, rows):
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened, quoting=csv.QUOTE_ALL)
         writer.writerows([("one", "two"), *rows])
-    assert list(zip(*cells(file).to_pydict().values(), strict=True)) == rows
+    assert list(zip(*read_csv(file).to_pydict().values(), strict=True)) == rows
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_a_table_that_does_not_fit_is_one_line_with_its_place(table, content, sa
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_is_no_letter(table, encoding):
-    assert cells(table(" Text , label\nthé,x\n".encode(encoding))).to_pydict() == {"Text": ["thé"], "label": ["x"]}
-    assert lines(table("thé cat\nsat\n".encode(encoding), "a.txt")).to_pydict() == {"text": ["thé cat", "sat"]}
+    assert read_csv(table(" Text , label\nthé,x\n".encode(encoding))).to_pydict() == {"Text": ["thé"], "label": ["x"]}
+    assert read_text(table("thé cat\nsat\n".encode(encoding), "a.txt")).to_pydict() == {"text": ["thé cat", "sat"]}
 
 
 def test_a_long_cell_is_read(table):
@@ -96,7 +96,7 @@ def test_a_long_cell_is_read(table):
 
 
 def test_tabs_separate_a_tsv(table):
-    assert cells(table("a\tb\n1,5\t2\n", "a.TSV")).to_pydict() == {"a": ["1,5"], "b": ["2"]}
+    assert read_csv(table("a\tb\n1,5\t2\n", "a.TSV")).to_pydict() == {"a": ["1,5"], "b": ["2"]}
 
 
 # --- lines ---
@@ -104,7 +104,7 @@ def test_tabs_separate_a_tsv(table):
 
 def test_lines_end_where_lines_end(table):
     file = table("one\r\ntwo\u2028too\n\nfour", "a.txt")
-    assert lines(file)["text"].to_pylist() == ["one", "two\u2028too", "", "four"]
+    assert read_text(file)["text"].to_pylist() == ["one", "two\u2028too", "", "four"]
     stream = read([file], (), True)
     assert [row["text"] for row in stream] == ["one", "two\u2028too", "", "four"]
 
@@ -194,6 +194,20 @@ def test_pictures_without_their_content_are_found_by_their_path(image, tmp_path)
     )
     (row,) = load(image, str(tmp_path / "a.parquet"), None, "train", False)
     assert path_of(row["image"]) == tmp_path / "p" / "1.png"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_file_without_rows_is_one_line_with_its_name(tmp_path, streaming):
+    empty = pyarrow.table({"text": pyarrow.array([], "string")})
+    pyarrow.parquet.write_table(empty, tmp_path / "a.parquet")
+    with tarfile.open(tmp_path / "b.tar", "w"):
+        pass
+    for name, said in (("a.parquet", "has no rows"), ("b.tar", "has no files in it")):
+        with pytest.raises(UserError) as caught:
+            read([tmp_path / name], (), streaming)
+        assert str(caught.value) == f"{tmp_path / name} {said}"
+    datasets.Dataset.from_dict({"text": ["hi"]}).to_parquet(tmp_path / "c.parquet")
+    assert list(read([tmp_path / "a.parquet", tmp_path / "c.parquet"], (), streaming)) == [{"text": "hi"}]
 
 
 def test_a_file_here_is_not_taken_for_that_of_an_archive(image, tmp_path, monkeypatch):

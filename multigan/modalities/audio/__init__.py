@@ -45,10 +45,11 @@ class Audio(Modality):
     }
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan.classes import with_classes
+        from multigan.classes import label_note, with_classes
         from multigan.modalities.audio import data
 
         config = with_classes(self.config, dataset)
+        notes = label_note(self.config, config, dataset)
         audio_column = data.find_audio_column(dataset, config.audio_column)
         infos = data.scan(dataset, audio_column)
         decision = data.decide(
@@ -62,7 +63,7 @@ class Audio(Modality):
             crop=decision.crop,
             channels=decision.channels,
         )
-        return decision.notes
+        return [*notes, *decision.notes]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled
@@ -71,13 +72,24 @@ class Audio(Modality):
         config = self.config
         assert config.audio_column and config.sampling_rate and config.channels  # set by fit
         real = data.decode(
-            row[config.audio_column], config.sampling_rate, config.channels, config.normalization, config.trim
+            row[config.audio_column],
+            config.sampling_rate,
+            config.channels,
+            config.normalization,
+            config.trim,
+            self._kept,
         )
         return labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
         names = ("sampling_rate", "channels", "normalization", "trim", "audio_column")
-        return {name: getattr(self.config, name) for name in (*names, "label_column", "classes", "combinations")}
+        values = {name: getattr(self.config, name) for name in (*names, "label_column", "classes", "combinations")}
+        return values | {"kept": self._kept}
+
+    @property
+    def _kept(self) -> int | None:
+        """How many samples from the start of a file are used; None if any can be."""
+        return self._length if self.config.crop == "start" else None
 
     @property
     def crop(self) -> Crop:

@@ -37,6 +37,7 @@ MOST_PHASES = 2000  # resampling filters for two rates: with few common factors 
 CUT_OFF = re.compile(r"(?:data|SSND) : (\d+) \(should be (\d+)\)")
 UNKNOWN_SIZE = 0x7FFFF000  # frames in the header of a file that was written to a pipe (SoX), or more (others)
 SILENT = 1e-4  # of full scale, -80 dB: what is quieter, a constant offset aside, is no sound
+CLICK = 70  # samples, the reach of the resampling filter
 IN_DOUBT = {"MP3": 2 * 1152}  # samples, two frames: without a length in the header it is only estimated
 PROPOSED = (4096, 8192, 16384, 32768, 65536)
 LENGTH_OF_PIECES = 16384  # of sounds too long to be generated whole
@@ -166,7 +167,12 @@ def read(value: Any) -> tuple[numpy.ndarray, int]:
 
 
 def decode(
-    value: Any, rate: int, channels: int, normalization: str = "none", trim: float | None = None
+    value: Any,
+    rate: int,
+    channels: int,
+    normalization: str = "none",
+    trim: float | None = None,
+    kept: int | None = None,
 ) -> NDArray[numpy.int16]:
     """Any sound -> int16 ``(frames, channels)``, of any length, at one rate.
 
@@ -176,25 +182,39 @@ def decode(
         channels: 1 takes the mean of two, 2 doubles one.
         normalization: none, or peak: the loudest sample is brought to full scale.
         trim: Decibels below the peak: what is quieter at the start and the end is cut off. None cuts nothing.
+        kept: How many frames from the start are used; None for all.
 
     Raises:
-        ValueError: It cannot be used, and why.
+        ValueError: It cannot be used, and why; silence, once resampled and cut, cannot.
     """
     samples, own_rate = read(value)
     mixed = ", mixed to mono" if samples.shape[1] > channels else ""
     if samples.shape[1] != channels:
         samples = samples.mean(1, keepdims=True) if channels == 1 else samples.repeat(2, axis=1)
-    if numpy.abs(samples - samples.mean(0)).max() < SILENT:
-        raise ValueError(f"the file is silent{mixed}: under -80 dB of full scale, a constant offset aside")
     if own_rate != rate:
         samples = resampled(samples, own_rate, rate)
+        mixed += f", resampled to {rate:,} Hz"
+    # Where a tone above the new rate's range begins and ends, a click remains.
+    inner = samples[CLICK:-CLICK] if rate < own_rate and len(samples) > 4 * CLICK else samples
+    if is_silent(inner):
+        raise ValueError(f"the file is silent{mixed}: under -80 dB of full scale, a constant offset aside")
     peak = numpy.abs(samples).max()
     if trim is not None and peak:
         (loud,) = numpy.nonzero((numpy.abs(samples) >= peak * 10 ** (-trim / 20)).any(1))
         samples = samples[loud[0] : loud[-1] + 1]
+    if kept is not None and is_silent(samples[:kept]):
+        raise ValueError(
+            f"the first {kept / rate:.2f} s, the part that is used, are silent: --model.trim 40 cuts silence off, and "
+            "--model.crop random takes other parts too"
+        )
     if normalization == "peak" and peak:
         samples = samples / peak
     return to_int16(samples)
+
+
+def is_silent(samples: numpy.ndarray) -> bool:
+    """Whether samples ``(frames, channels)`` are silent, apart from a constant offset."""
+    return bool(numpy.abs(samples - samples.mean(0)).max() < SILENT)
 
 
 def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray:

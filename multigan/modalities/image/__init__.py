@@ -1,4 +1,4 @@
-"""Pictures: vanilla GAN and DCGAN, unconditional or class-conditional, from 16 x 16 to 256 x 256."""
+"""Pictures: vanilla GAN and DCGAN, unconditional or class-conditional, with sides from 16 to 512."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ class Image(Modality):
     training_defaults: ClassVar[Mapping[str, Any]] = {"objective": "relativistic", "r1": 0.3, "r2": 0.3}
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan.classes import with_classes
+        from multigan.classes import label_note, with_classes
         from multigan.modalities.image import data
 
         config = with_classes(self.config, dataset)
+        notes = label_note(self.config, config, dataset)
         image_column = data.find_image_column(dataset, self.config.image_column)
         found = data.scan(dataset, image_column)
         channels = config.channels or (3 if found.colour and config.bits == 8 else 1)
         self.config = replace(config, image_column=image_column, channels=channels)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         augmented = any(True for _ in self._augmentations())
-        return [data.report(found, rows, self.config, augmented)]
+        return [*notes, data.report(found, rows, self.config, augmented)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled

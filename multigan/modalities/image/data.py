@@ -43,14 +43,15 @@ class Scan(NamedTuple):
         looked_at: How many were opened.
         colour: Whether any of them can show colour.
         transparent: How many have transparency.
-        smallest, largest: The least and the most of both sides, (height, width).
+        several: How many have further frames, pages or layers, of which the first alone is taken.
+        sizes: (height, width) that occur, the smallest area first.
     """
 
     looked_at: int
     colour: bool
     transparent: int
-    smallest: tuple[int, int]
-    largest: tuple[int, int]
+    several: int
+    sizes: tuple[tuple[int, int], ...]
 
 
 def scan(dataset: AnyDataset, column: str) -> Scan:
@@ -60,21 +61,22 @@ def scan(dataset: AnyDataset, column: str) -> Scan:
     """
     if isinstance(dataset, datasets.IterableDataset):
         dataset = dataset.take(STREAM_LOOKED_AT)
-    colour, transparent = False, 0
-    sizes: list[tuple[int, int]] = []
+    colour, looked_at, transparent, several = False, 0, 0, 0
+    sizes: set[tuple[int, int]] = set()
     for row in dataset.select_columns(column):
-        if colour and len(sizes) >= SCANNED:
+        if colour and looked_at >= SCANNED:
             break
         try:
             with open_picture(row[column]) as picture:
                 colour = colour or is_colour(picture)
                 transparent += is_transparent(picture)
-                sizes.append((picture.height, picture.width))
+                looked_at += 1
+                sizes.add((picture.height, picture.width))
+                several += has_frames(picture)
         except (OSError, ValueError, *BROKEN):
             continue  # a broken picture is reported where it is decoded
-    heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
-    smallest, largest = (min(heights), min(widths)), (max(heights), max(widths))
-    return Scan(len(sizes), colour, transparent, smallest, largest)
+    by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    return Scan(looked_at, colour, transparent, several, tuple(by_area))
 
 
 def report(found: Scan, count: int | None, config: ImageConfig, augmented: bool) -> str:
@@ -88,18 +90,21 @@ def report(found: Scan, count: int | None, config: ImageConfig, augmented: bool)
     """
     kind = {1: "grey", 3: "colour", 4: "colour and transparency"}[config.channels or 3]
     kind += f" of {config.bits} bits" if config.bits != 8 else ""
-    if found.smallest != config.sides and not same_shape(found, config.sides):
+    height, width = config.sides
+    if any(size[0] * width != size[1] * height for size in found.sizes):
         kind += {"crop": ", center cropped", "pad": ", padded", "stretch": ", stretched"}[config.fit]
     how_many = "a stream of" if count is None else f"{count:,}"
-    sides = ["{} x {}".format(*size) for size in dict.fromkeys((found.smallest, found.largest))]
+    sides = " to ".join("{} x {}".format(*size) for size in dict.fromkeys(found.sizes[:1] + found.sizes[-1:]))
     parts = [
-        f"{how_many} picture{'s' * (count != 1)} of {' to '.join(sides)} pixels",
+        f"{how_many} picture{'s' * (count != 1)}{f' of {sides} pixels' if sides else ', none of which can be read'}",
         f"each as {' x '.join(map(str, config.sides))}, {kind}",
     ]
     if classes := len(config.classes):
         parts.append(f"{classes} class{'es' * (classes != 1)}{', several of a picture' * bool(config.combinations)}")
     if found.transparent and config.channels != 4:
         parts.append(f"transparency composited on white in {found.transparent:,}")
+    if found.several:
+        parts.append(f"the first frame or page alone of {found.several:,} that have several")
     if count is not None and found.looked_at < count:
         parts.append(f"{found.looked_at:,} of them looked at")
     if count is not None and count < FEW and not augmented:
@@ -108,11 +113,6 @@ def report(found: Scan, count: int | None, config: ImageConfig, augmented: bool)
             "--model.shift 0.05 augment them, and so does --model.flip true where mirror images are plausible"
         )
     return "; ".join(parts)
-
-
-def same_shape(found: Scan, sides: tuple[int, int]) -> bool:
-    """Whether all pictures have the proportions of the sides."""
-    return all(size[0] * sides[1] == size[1] * sides[0] for size in (found.smallest, found.largest))
 
 
 def is_colour(picture: Image.Image) -> bool:
@@ -125,6 +125,13 @@ def is_transparent(picture: Image.Image) -> bool:
     alpha = picture.info.get("transparency")  # of a palette: of each of its colours
     opaque = alpha is None or (isinstance(alpha, bytes) and min(alpha, default=255) == 255)
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or not opaque
+
+
+def has_frames(picture: Image.Image) -> bool:
+    """Whether a file has several frames or pages; not what a camera adds to a photograph (MPO)."""
+    with contextlib.suppress(Exception):  # a broken file is reported where it is decoded
+        return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+    return False
 
 
 def open_picture(value: Any) -> Image.Image:

@@ -49,10 +49,11 @@ class Text(Modality):
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan import columns
-        from multigan.classes import with_classes
+        from multigan.classes import label_note, with_classes
         from multigan.modalities.text import data, language_models, tokenization
 
         config = with_classes(self.config, dataset)
+        labels = label_note(self.config, config, dataset)
         column = data.find_text_column(dataset, config.text_column)
         vocabulary, longest, notes = config.vocabulary, None, []
         if config.pretrained:
@@ -77,9 +78,9 @@ class Text(Modality):
             length=decision.length,
         )
         chosen = []
-        if len(columns.columns(dataset)) > 1 or columns.same(column) not in data.TEXT_NAMES:
+        if len(columns.columns(dataset)) > 1 or columns.column_key(column) not in data.TEXT_NAMES:
             chosen = [f"sentences are from column {column!r} (--model.text_column chooses another)"]
-        return [*chosen, *notes, *decision.notes]
+        return [*chosen, *labels, *notes, *decision.notes]
 
     def fit_key(self) -> dict[str, Any]:
         names = ("tokenizer", "vocabulary_size", "minimum_count", "pretrained", "conditional", "decoder", "begin")

@@ -49,7 +49,7 @@ def sentences(dataset: AnyDataset, column: str) -> Iterator[str]:
     total = STREAM_LOOKED_AT if streamed else len(dataset)
     quiet = None if total > ROWS else True
     rows = islice(cells, STREAM_LOOKED_AT) if streamed else (row for part in cells.iter(ROWS) for row in unrolled(part))
-    for number, row in enumerate(tqdm(rows, "reading", total, unit=" sentences", disable=quiet)):
+    for number, row in enumerate(tqdm(rows, "reading", total, unit=" sentences", disable=quiet), 1):
         text = row[column]
         if not isinstance(text, str | None):
             raise UserError(f"row {number} of column {column!r} holds {text!r}: expected text")
