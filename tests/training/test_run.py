@@ -167,7 +167,7 @@ def test_another_seed_is_another_run(tmp_path):
 
 def test_dataset_of_a_folder_with_broken_pictures_left_out(tmp_path, pictures):
     (pictures / "03.png").write_bytes(b"broken")
-    assert "row 3" in refused(tiny(tmp_path / "run", dataset=str(pictures)))
+    assert "row 4" in refused(tiny(tmp_path / "run", dataset=str(pictures)))
     folder = run.train(tiny(tmp_path / "run", dataset=str(pictures), skip_corrupt=True, **FEW))
     training = json.loads((folder / "model" / "config.json").read_text())["training"]
     assert (training["rows"], training["rows_left_out"]) == (11, 1)
