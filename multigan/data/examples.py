@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from multigan.columns import AnyDataset, column_key, name_of
 from multigan.data import tables, text_tables
 from multigan.data.listing import (
     Listing,
+    Say,
     by_ending,
     choose_split,
     ending_of,
@@ -34,7 +35,7 @@ FILE_NAME, SPLIT = "file_name", "split"
 FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # names for that column in a labels.csv
 
 
-def read_files(listing: Listing, endings: Sequence[str], split: str, say: Callable[[str], object]) -> datasets.Dataset:
+def read_files(listing: Listing, endings: Sequence[str], split: str, say: Say) -> datasets.Dataset:
     """Read a folder with one example per file: a column ``file``, and ``label`` or the columns of the side files.
 
     The folder loaders of `datasets` are not used: they guess splits from file names, and for sounds need a system

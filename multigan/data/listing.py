@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ WRITTEN = {
     "samples.jsonl": (("preview",), "of a preview"),
 }
 ENDINGS_SHOWN = 5
+
+Say = Callable[[str], object]  # takes a line for the user
 
 
 @dataclass

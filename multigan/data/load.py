@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
@@ -12,15 +12,13 @@ from datasets.exceptions import DatasetNotFoundError
 
 from multigan.columns import AnyDataset
 from multigan.data import arrays, examples, tables
-from multigan.data.listing import Listing, by_ending, choose_split, ending_of, pick_split, shown, walk
+from multigan.data.listing import Listing, Say, by_ending, choose_split, ending_of, pick_split, shown, walk
 from multigan.errors import NoSplitError, UserError, first_line
 from multigan.modality import Modality
 
 # Files beside the data that describe it.
 DOCUMENTS = ("readme", "license", "licence", "copying", "notice", "changelog", "requirements")
 INDEXES = ("dataset_info.json", "dataset_infos.json", "state.json", "dataset_dict.json")
-
-Say = Callable[[str], object]
 
 
 def load(
@@ -92,7 +90,7 @@ def from_file(modality: Modality, path: Path, split: str, streaming: bool, say: 
         raise UserError(f"{shown(path)} is of an unknown kind: expected one of {known}")
     if not path.stat().st_size:
         raise UserError(f"{shown(path)} is empty")
-    dataset = tables.read([path], modality.file_endings, streaming)
+    dataset = tables.read([path], modality.file_endings, streaming, say)
     chosen = tables.of_split(dataset, shown(path), split, say)
     if chosen is None:
         only_train(shown(path), split)
@@ -144,11 +142,11 @@ def from_tables(listing: Listing, endings: Sequence[str], split: str, streaming:
     try:
         choose_split(listing, split, by_name=True)
     except NoSplitError:
-        chosen = tables.of_split(tables.read(listing.files, endings, streaming), name, split, say)
+        chosen = tables.of_split(tables.read(listing.files, endings, streaming, say), name, split, say)
         if chosen is None:
             raise
         return chosen
-    dataset = tables.read(listing.files, endings, streaming)
+    dataset = tables.read(listing.files, endings, streaming, say)
     chosen = tables.of_split(dataset, name, split, say)
     return dataset if chosen is None else chosen
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.parquet
 from multigan.classes import with_class_names
 from multigan.columns import AnyDataset, class_feature, column_key, columns, name_of, path_of
 from multigan.data import text_tables
-from multigan.data.listing import modified, pick_split, shown, split_of, splits_in
+from multigan.data.listing import Say, modified, pick_split, shown, split_of, splits_in
 from multigan.errors import UserError, first_line
 
 KINDS = {
@@ -41,13 +41,15 @@ VERSION = 2  # of how text, CSV and JSON files are read
 LOOKED_AT = 16  # rows that are looked at for names of files
 
 
-def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyDataset:
+def read(files: Sequence[Path], endings: Sequence[str], streaming: bool, say: Say = print) -> AnyDataset:
     """Files of any of the kinds as one dataset: read together where their columns agree.
 
     Args:
         files: The files.
-        endings: Of files that are an example each: a column of names that end so is taken from the table's folder.
+        endings: Of files that are an example each: a column of names that end so is taken from the table's folder, or
+            from the current one if they are only there.
         streaming: Read them as it goes.
+        say: Takes a line for the user.
 
     Raises:
         UserError: One cannot be read, or their columns differ.
@@ -58,24 +60,28 @@ def read(files: Sequence[Path], endings: Sequence[str], streaming: bool) -> AnyD
     parts = []
     for (kind, folder), group in groups.items():
         try:
-            parts.append((group, resolved(read_kind(kind, group, streaming), folder, endings)))
+            parts.append((group, resolved(read_kind(kind, group, streaming), folder, endings, say)))
         except pyarrow.ArrowException as error:  # in the first rows of a stream
             raise UserError(f"cannot read {shown(group[0])}: {first_line(error)}") from error
     return together(parts)
 
 
-def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str]) -> AnyDataset:
+def resolved(dataset: AnyDataset, folder: Path, endings: Sequence[str], say: Say) -> AnyDataset:
     """The dataset with file names as paths, relative to a folder; its fingerprint covers the files' sizes and times."""
+    home = folder
     if not endings:
         return dataset
     dataset = encoded(dataset)
     some = list(islice(dataset, 1 if isinstance(dataset, datasets.IterableDataset) else LOOKED_AT))
     for column in some[0] if some else ():
-        named = next(filter(None, (file_in(row[column]) for row in some)), "")
-        if Path(named).suffix.lower() not in endings:
+        named = [name for name in (file_in(row[column]) for row in some) if name]
+        if not named or Path(named[0]).suffix.lower() not in endings:
             continue
+        folder = place_of(named, home)
+        if folder != home:
+            say(f"the files in column {column!r} are relative to the current folder: {shown(home)} has none of them")
         if isinstance(dataset, datasets.IterableDataset):
-            dataset = dataset.map(lambda row, column=column: {column: at(folder, file_in(row[column]))})
+            dataset = dataset.map(lambda row, column=column, folder=folder: {column: at(folder, file_in(row[column]))})
             continue
         cells = [at(folder, file_in(cell)) for cell in dataset[column]]
         parts = [dataset._fingerprint, column, *(modified(path_of(cell)) for cell in cells)]
@@ -99,6 +105,14 @@ def file_in(cell: Any) -> str:
     if isinstance(cell, dict) and not cell.get("bytes"):
         cell = cell.get("path")
     return cell if isinstance(cell, str) else ""
+
+
+def place_of(names: Sequence[str], folder: Path) -> Path:
+    """The current folder, if it has all of the files and a table's folder has none of them; else the table's."""
+    here = Path.cwd()
+    if any((folder / written_here(folder, name)).exists() for name in names):
+        return folder
+    return here if all((here / written_here(here, name)).exists() for name in names) else folder
 
 
 def at(folder: Path, name: str) -> str:
@@ -253,7 +267,7 @@ def check_members(file: Path) -> None:
         )
 
 
-def of_split(dataset: AnyDataset, name: str, split: str, say: Callable[[str], object]) -> AnyDataset | None:
+def of_split(dataset: AnyDataset, name: str, split: str, say: Say) -> AnyDataset | None:
     """The rows of a split, if a column ``split`` names splits; None if there is no such column.
 
     For a stream, the first row decides whether there is.

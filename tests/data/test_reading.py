@@ -582,11 +582,23 @@ def test_an_empty_first_name_leaves_the_others_relative_to_the_table(pictures, t
     assert len(read(root / "t.csv", skip_corrupt=True)[1]) == 2
 
 
-def test_a_named_file_of_the_current_folder_is_not_taken(pictures, tmp_path, monkeypatch):
-    pictures("1.png", folder="here")
+def test_named_files_that_only_the_current_folder_has_are_taken_and_said(pictures, tmp_path, monkeypatch):
+    pictures("1.png", "2.png", folder="here")
     monkeypatch.chdir(tmp_path / "here")
-    (tmp_path / "t.csv").write_text("image\n1.png\n")
-    with pytest.raises(UserError, match=r"row 1: .*No such file"):
+    (tmp_path / "t.csv").write_text("image\n1.png\n2.png\n")
+    _, data, said = read(tmp_path / "t.csv")
+    assert len(data) == 2
+    assert any("'image' are relative to the current folder" in line for line in said)
+
+
+@pytest.mark.parametrize("names", [("1.png", "2.png"), ("1.png", "3.png")], ids=["one beside", "one nowhere"])
+def test_a_missing_file_is_not_taken_from_the_current_folder(pictures, tmp_path, monkeypatch, names):
+    pictures("1.png", "2.png", folder="here")
+    if "2.png" in names:
+        (tmp_path / "1.png").write_bytes((tmp_path / "here" / "1.png").read_bytes())
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "t.csv").write_text("\n".join(["image", *names]))
+    with pytest.raises(UserError, match="No such file"):
         read(tmp_path / "t.csv")
 
 
