@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from multigan.errors import UserError
+
 Mean = Callable[[Tensor], Tensor]  # of a tensor over the processes
 Schedule: TypeAlias = Literal["constant", "linear", "cosine"]
 
@@ -206,16 +208,23 @@ def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
 def apply_spectral_norm(network: nn.Module) -> None:
     """Divide the weights of linear and convolutional layers by their largest singular values.
 
-    Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are.
+    Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are. Raises UserError where there are no
+    such layers.
 
     The estimate of the singular value is refined by `power_iteration_step` alone, once a phase and not in each forward
     pass, so that it is the same for any number of micro-batches and processes.
     """
-    for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            parametrizations.spectral_norm(module)
-            chain: Any = module.parametrizations["weight"]  # type: ignore[index]
-            chain[0] = WithoutAutocast(chain[0])
+    layers = [
+        module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    ]
+    if not layers:
+        raise UserError(
+            "spectral_norm is true: expected false, as this discriminator has no linear or convolutional layers of PyTorch's"
+        )
+    for module in layers:
+        parametrizations.spectral_norm(module)
+        chain: Any = module.parametrizations["weight"]  # type: ignore[index]
+        chain[0] = WithoutAutocast(chain[0])
     for spectrum, _ in spectral_norms(network):
         spectrum.eval()
 
