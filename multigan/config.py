@@ -59,6 +59,8 @@ class TrainingConfig:
         r2: Weight of the R2 penalty, on the discriminator's gradient at generated samples.
         wgan_gp: Weight of the WGAN-GP penalty; 10 in the paper, with the wasserstein objective.
         penalty_every: Apply the penalties in every n-th discriminator update, scaled accordingly (lazy regularisation).
+        path_length: Weight of the path length penalty on the generator, for stylegan2; 2 in the published code.
+        path_length_every: Apply it in every n-th step, scaled accordingly.
         label_smoothing: How far the discriminator's target for real samples is moved towards the other, for objectives
             with targets; 0.1, say.
         label_smoothing_fake: The same for generated samples.
@@ -113,6 +115,8 @@ class TrainingConfig:
     r2: float = 0.1
     wgan_gp: float = 0.0
     penalty_every: int = 1
+    path_length: float = 0.0
+    path_length_every: int = 4
     label_smoothing: float = 0.0
     label_smoothing_fake: float = 0.0
     lecam: float = 0.0
@@ -137,7 +141,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         at_least_1 = (
             "batch_size micro_batches log_every sample_every checkpoint_every timeout discriminator_steps "
-            "penalty_every instance_noise_steps ada_samples"
+            "penalty_every path_length_every instance_noise_steps ada_samples"
         )
         for name in at_least_1.split():
             check(self, name, getattr(self, name) >= 1, "at least 1")
@@ -149,6 +153,7 @@ class TrainingConfig:
             "r1",
             "r2",
             "wgan_gp",
+            "path_length",
             "lecam",
             "historical_averaging",
             "instance_noise",

@@ -210,7 +210,12 @@ class Modality(ABC):
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
         numbers of its own (no dropout), or a run could not be repeated or resumed exactly. For batch normalisation use
-        `multigan.networks.normalization`, which gives the same result on any number of processes.
+        `multigan.networks.normalization`, which gives the same result on any number of processes, and for noise
+        `multigan.networks.keyed_noise`.
+
+        A generator that truncates in its own way, towards a mean style, has an attribute ``truncation: float | None``,
+        which is set before it is called to generate. One with methods ``styles`` and ``synthesize``, as
+        `multigan.networks.stylegan2.StyleGAN2Generator` has them, can be trained with ``path_length``.
         """
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """The exponential moving average of the generator, which previews and generation use."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +24,16 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, updates
 
 @torch.no_grad()
 def calibrate(network: nn.Module, inputs: Iterable[tuple[Tensor, Tensor | None]]) -> None:
-    """Set the running statistics of batch normalisation to their means over some batches.
+    """Set the running statistics of batch normalisation, and other running means, to their means over some batches.
 
     Averaged weights need statistics of their own (Wu and Johnson 2021, arXiv:2105.07576), and these depend on the
     weights and the inputs alone, not on how batches were shared out. Leaves the network in evaluation mode.
 
     Args:
-        network: Any network; without batch normalisation nothing happens.
+        network: Any network; without layers that have ``reset_running_stats`` and ``momentum``, nothing happens.
         inputs: Latents ``(b, latent_dim)`` and condition ``(b,)`` or None, batch by batch.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    layers: list[Any] = [layer for layer in network.modules() if hasattr(layer, "reset_running_stats")]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from multigan.engine.path_length import PathLength
+from multigan.errors import UserError
+
 Mean = Callable[[Tensor], Tensor]  # of a tensor over the processes
 Schedule: TypeAlias = Literal["constant", "linear", "cosine"]
 
@@ -139,12 +142,14 @@ class StabilizerState:
         histories: Of the players by name.
         lecam: Of the logits.
         adaptive: Of the augmentation.
+        path_length: Of the generator.
         noise: The standard deviation of the instance noise as it now is, a function of the step.
     """
 
     histories: dict[str, HistoricalAverage] = field(default_factory=dict)
     lecam: LeCam | None = None
     adaptive: AdaptiveAugmentation | None = None
+    path_length: PathLength | None = None
     noise: float = 0.0
 
     def begin(self, players: dict[str, nn.Module]) -> None:
@@ -172,6 +177,8 @@ class StabilizerState:
             named |= {"lecam.averages": self.lecam.averages, "lecam.count": self.lecam.count}
         if self.adaptive is not None:
             named |= {"adaptive.probability": self.adaptive.probability, "adaptive.signs": self.adaptive.signs}
+        if self.path_length is not None:
+            named["path_length.mean"] = self.path_length.mean
         return named
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -206,16 +213,21 @@ def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
 def apply_spectral_norm(network: nn.Module) -> None:
     """Divide the weights of linear and convolutional layers by their largest singular values.
 
-    Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are.
+    Miyato et al. 2018, arXiv:1802.05957. Embeddings and attention stay as they are. Raises UserError where there are no
+    such layers.
 
     The estimate of the singular value is refined by `power_iteration_step` alone, once a phase and not in each forward
     pass, so that it is the same for any number of micro-batches and processes.
     """
-    for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            parametrizations.spectral_norm(module)
-            chain: Any = module.parametrizations["weight"]  # type: ignore[index]
-            chain[0] = WithoutAutocast(chain[0])
+    layers = [
+        module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    ]
+    if not layers:
+        raise UserError("spectral_norm is true: expected false, as this discriminator has none of PyTorch's layers")
+    for module in layers:
+        parametrizations.spectral_norm(module)
+        chain: Any = module.parametrizations["weight"]  # type: ignore[index]
+        chain[0] = WithoutAutocast(chain[0])
     for spectrum, _ in spectral_norms(network):
         spectrum.eval()
 

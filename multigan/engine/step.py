@@ -179,7 +179,8 @@ class Game:
         """Train the generator to pass for real, against the updated discriminator."""
         metrics: Metrics = {}
         with frozen(self.discriminator):
-            for batch in self.no_sync_until_last(micro_batches, self.wrapped_generator):
+            batches = self.no_sync_until_last(micro_batches, self.wrapped_generator)
+            for rows, batch in zip(self.parts(), batches, strict=True):
                 fake = batch.fake if batch.graph else self.wrapped_generator(batch.latent, batch.condition)
                 fake_logits = self.discriminate(fake, batch)
                 real_logits = fake_logits
@@ -187,8 +188,11 @@ class Game:
                     with torch.no_grad():
                         real_logits = self.discriminate(batch.real, batch)
                 loss = self.config.objective.generator(real_logits, fake_logits)
-                self.backward(loss, len(micro_batches))
-                add(metrics, len(micro_batches), generator_loss=loss)
+                lengths = self.path_length(batch, rows)
+                self.backward(loss + lengths.pop("path_length_penalty", 0), len(micro_batches))
+                add(metrics, len(micro_batches), generator_loss=loss, **lengths)
+        if self.stabilizers.path_length is not None and "path_length" in metrics:
+            self.stabilizers.path_length.remember(self.mean(metrics["path_length"]))
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
     def pretrain(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
@@ -297,6 +301,15 @@ class Game:
             if config.wgan_gp:
                 total = total + config.wgan_gp * penalties.wgan_gp(discriminate, real, fake, batch.mix)
         return config.penalty_every * total
+
+    def path_length(self, batch: MicroBatch, rows: slice) -> Metrics:
+        """The path length penalty of a micro-batch and the mean length, or nothing where it is not applied."""
+        regulariser, number = self.stabilizers.path_length, batch.number // self.config.discriminator_steps
+        if regulariser is None or number % regulariser.every:
+            return {}
+        directions = self.random.normal("path_length", number, rows, batch.real[0].numel()).view_as(batch.real)
+        penalty, length = regulariser.penalty(self.generator, batch.latent, batch.condition, directions)
+        return {"path_length_penalty": penalty, "path_length": length}
 
     def no_sync_until_last(self, micro_batches: list[Part], wrapped: nn.Module) -> Iterator[Part]:
         """Micro-batches, or their rows, in turn; gradients of ``wrapped`` are exchanged in the last one only."""

@@ -87,7 +87,8 @@ class TrainedGenerator:
             label: A class, by number or name, or several to take in turn; NAME+NAME for a sample with several. Default:
                 all classes in turn, or the combinations that are most frequent in the data.
             truncation: Latents are drawn from within this many standard deviations: less variety, more typical
-                samples (Brock et al. 2019, arXiv:1809.11096).
+                samples (Brock et al. 2019, arXiv:1809.11096). A generator with a mean style moves towards it instead:
+                0.7, say, keeps 0.7 of the distance (Karras et al. 2019, arXiv:1812.04948).
             options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
 
         Returns:
@@ -153,21 +154,26 @@ class TrainedGenerator:
         blocks: Iterable[int],
     ) -> Iterator[Tensor]:
         dim = self.modality.config.latent_dim
-        weight = next(self.network.parameters())
+        network: Any = self.network
+        weight = next(network.parameters())
         device = weight.device
-        first, second = (latent(seed, i, dim, truncation) for i in range(2))
+        own = hasattr(network, "truncation")  # it truncates by itself
+        reach = None if own else truncation
+        first, second = (latent(seed, i, dim, reach) for i in range(2))
         for start in (BATCH * block for block in blocks):
             numbers = range(start, start + BATCH)
             rows = [
-                slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, truncation)
+                slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, reach)
                 for i in numbers
             ]
             condition = None
             if conditions is not None:
                 condition = conditions[[i % len(conditions) for i in numbers]].to(device)
-            self.modality.apply_options(self.network, options)  # another call may have had others since
+            self.modality.apply_options(network, options)  # another call may have had others since
+            if own:
+                network.truncation = truncation
             with torch.no_grad():
-                samples = self.network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
+                samples = network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
             yield samples[: n - start].float().cpu()
 
     def conditions(self, label: Label = None) -> Tensor | None:

@@ -49,3 +49,32 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, 1 / self.num_batches_tracked)
         self.running_var.lerp_(variance, 1 / self.num_batches_tracked)
+
+
+class RunningMean(nn.Module):
+    """Passes its input ``(B, features)`` on, and knows the mean that it has for the averaged generator.
+
+    Gathered like the statistics of `GhostBatchNorm2d`: not while training, but afterwards, by
+    `multigan.engine.ema.calibrate`, so that it does not depend on how batches were shared out.
+    """
+
+    running_mean: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.momentum: float | None = 0.0
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def reset_running_stats(self) -> None:
+        """Forget what was gathered."""
+        self.running_mean.zero_()
+        self.num_batches_tracked.zero_()
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.momentum is None:
+            self.num_batches_tracked += 1
+            mean = input.detach().mean(0).to(self.running_mean.dtype)
+            self.running_mean.lerp_(mean, 1 / self.num_batches_tracked)
+        return input

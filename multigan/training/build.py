@@ -17,6 +17,7 @@ from multigan.data import batches, load
 from multigan.data.cache import cached
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES, Objective, smoothed
+from multigan.engine.path_length import PathLength
 from multigan.engine.rng import BatchRandom, derive_seed
 from multigan.engine.stabilizers import (
     AdaptiveAugmentation,
@@ -98,7 +99,7 @@ def build_game(
     """Build the networks, their optimizers and the game.
 
     Raises:
-        UserError: The batch cannot be shared out over the processes.
+        UserError: The batch cannot be shared out over the processes, or a penalty asks for another generator.
     """
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
     if not training.resume:  # a checkpoint has the weights; what they were initialized from may be gone
@@ -110,6 +111,8 @@ def build_game(
             apply_spectral_norm(network)
         return network
 
+    if training.path_length and not (hasattr(generator, "styles") and hasattr(generator, "synthesize")):
+        raise UserError(f"path_length is {training.path_length:g}: expected 0, as this generator has no styles")
     discriminator = build_network(build_discriminator, training.seed, "discriminator", accelerator.device)
     optimizers = [
         distributed.adam(generator, training.generator_learning_rate, training.betas),
@@ -167,6 +170,8 @@ def build_stabilizers(
         stabilizers.lecam = LeCam.new(training.lecam, device)
     if training.ada_target is not None:
         stabilizers.adaptive = AdaptiveAugmentation.new(training.ada_target, training.ada_samples, device)
+    if training.path_length:
+        stabilizers.path_length = PathLength.new(training.path_length, training.path_length_every, device)
     return stabilizers
 
 

@@ -163,9 +163,8 @@ class Results:
         if self.calibrated != now:
             calibrate(state.average, self.calibration())
             self.calibrated = now
-        penalties = [
-            f"{name} {getattr(training, name):g}" for name in ("r1", "r2", "wgan_gp") if getattr(training, name)
-        ]
+        names = "r1", "r2", "wgan_gp", "path_length"
+        penalties = [f"{name} {getattr(training, name):g}" for name in names if getattr(training, name)]
         facts = {
             "name": self.folder.name,
             **self.provenance,

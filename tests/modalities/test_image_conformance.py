@@ -42,3 +42,43 @@ class TestFullyConnected(ModalityConformance):
     @pytest.mark.slow
     def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
         super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
+
+class TestStyleGAN2(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "architecture": "stylegan2", "latent_dim": 16, "conditional": True}
+    training = {"r1": 1.0, "r2": 1.0, "path_length": 2.0, "path_length_every": 2, "micro_batches": 2}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
+
+class TestUnconditionalStyleGAN2(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "architecture": "stylegan2", "latent_dim": 16}
+    training = {"r1": 1.0, "path_length": 2.0, "path_length_every": 1, "discriminator_steps": 2}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
+
+class TestR3GAN(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "architecture": "r3gan", "conditional": True}
+    training = {"r1": 0.1, "r2": 0.1}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
+
+class TestUnconditionalR3GAN(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "architecture": "r3gan"}
+    training = {"r1": 0.1, "r2": 0.1}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)

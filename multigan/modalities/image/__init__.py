@@ -1,4 +1,4 @@
-"""Pictures: vanilla GAN and DCGAN, unconditional or class-conditional, with sides from 16 to 512."""
+"""Pictures: MLP, DCGAN, StyleGAN2 and R3GAN, unconditional or class-conditional, with sides of 16 to 512 pixels."""
 
 from __future__ import annotations
 
@@ -79,20 +79,32 @@ class Image(Modality):
         return self.config.sides
 
     def generator(self) -> nn.Module:
-        from multigan.modalities.image.networks import FullyConnectedGenerator
-        from multigan.networks.convolutional import ConvolutionalGenerator
-
         config = self.config
-        network = ConvolutionalGenerator if config.architecture == "dcgan" else FullyConnectedGenerator
-        return network(config.latent_dim, config.channels or 3, self._sides, config.generator_width, len(self.classes))
+        return self._networks()[0](
+            config.latent_dim, config.channels or 3, self._sides, config.generator_width, len(self.classes)
+        )
 
     def discriminator(self) -> nn.Module:
-        from multigan.modalities.image.networks import FullyConnectedDiscriminator
-        from multigan.networks.convolutional import ConvolutionalDiscriminator
-
         config = self.config
-        network = ConvolutionalDiscriminator if config.architecture == "dcgan" else FullyConnectedDiscriminator
-        return network(config.channels or 3, self._sides, config.discriminator_width, len(self.classes))
+        return self._networks()[1](config.channels or 3, self._sides, config.discriminator_width, len(self.classes))
+
+    def _networks(self) -> tuple[Callable[..., nn.Module], Callable[..., nn.Module]]:
+        """What builds the generator and the discriminator of the architecture."""
+        if self.config.architecture == "mlp":
+            from multigan.modalities.image.networks import FullyConnectedDiscriminator, FullyConnectedGenerator
+
+            return FullyConnectedGenerator, FullyConnectedDiscriminator
+        if self.config.architecture == "stylegan2":
+            from multigan.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+
+            return StyleGAN2Generator, StyleGAN2Discriminator
+        if self.config.architecture == "r3gan":
+            from multigan.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+
+            return R3GANGenerator, R3GANDiscriminator
+        from multigan.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
+
+        return ConvolutionalGenerator, ConvolutionalDiscriminator
 
     def augmentation(self) -> Augmentation | None:
         parts = list(self._augmentations())

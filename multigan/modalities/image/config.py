@@ -16,17 +16,17 @@ class ImageConfig(ClassConditionalConfig):
     """The pictures and the networks.
 
     Args:
-        resolution: Height and width in pixels: 32, say, or 64x96 (height x width). 16 to 512; for dcgan, sides that can
-            be halved until the shorter is 4 to 7.
+        resolution: Height and width in pixels: 32, say, or 64x96 (height x width). 16 to 512; for all but mlp, sides
+            that can be halved until the shorter is 4 to 7.
         fit: How pictures of another shape get that resolution: crop scales and takes the center, pad scales and adds
             white (transparency, with 4 channels), stretch changes the proportions.
-        architecture: mlp, fully connected networks (Goodfellow et al. 2014), or dcgan, convolutional ones
-            (Radford et al. 2016).
+        architecture: mlp, fully connected networks (Goodfellow et al. 2014); dcgan, convolutional ones (Radford et al.
+            2016); stylegan2 (Karras et al. 2020); or r3gan (Huang et al. 2024).
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a picture is generated from.
-        generator_width: dcgan, channels before the generator's last layer; mlp, units of its smallest hidden layer.
-        discriminator_width: dcgan, channels after the discriminator's first layer; mlp, units of its smallest
-            hidden layer.
+        generator_width: Channels before the generator's last layer, twice as many at half the side, 512 at most
+            (r3gan: a multiple of 8, 768 at most); mlp, units of its smallest hidden layer.
+        discriminator_width: The same for the discriminator, after its first layer.
         rotation: Augmentation of real and generated pictures for the discriminator: rotation by up to this many
             degrees.
         scaling: Augmentation: scaling up or down by up to this share.
@@ -44,7 +44,7 @@ class ImageConfig(ClassConditionalConfig):
 
     resolution: int | str = 32
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    architecture: Literal["mlp", "dcgan"] = "dcgan"
+    architecture: Literal["mlp", "dcgan", "stylegan2", "r3gan"] = "dcgan"
     latent_dim: int = 64
     generator_width: int = 64
     discriminator_width: int = 64
@@ -76,6 +76,8 @@ class ImageConfig(ClassConditionalConfig):
         for name in ("latent_dim", "generator_width", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
+            if self.architecture == "r3gan" and name.endswith("width") and getattr(self, name) % 8:
+                raise UserError(f"{name} is {getattr(self, name)}: expected a multiple of 8, with architecture r3gan")
         for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1), ("color", 1), ("cutout", 1)):
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
@@ -87,7 +89,7 @@ class ImageConfig(ClassConditionalConfig):
         if not all(SMALLEST <= side <= LARGEST for side in self.sides):
             raise UserError(f"resolution is {self.resolution}: expected sides of {SMALLEST} to {LARGEST} pixels")
         step = 1 << (min(self.sides) // BASE).bit_length() - 1
-        if self.architecture == "dcgan" and any(side % step for side in self.sides):
+        if self.architecture != "mlp" and any(side % step for side in self.sides):
             near = [max(round(side / step), BASE) * step for side in self.sides]
             raise UserError(
                 f"resolution is {self.resolution}: expected sides that can be halved until the shorter is 4 to 7, such "
