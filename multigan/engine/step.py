@@ -5,7 +5,7 @@ that the generator runs once. With several micro-batches they are generated agai
 many graphs would not fit in memory.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -152,17 +152,21 @@ class Game:
         metrics: Metrics = {}
         power_iteration_step(self.discriminator)
         for batch in self.no_sync_until_last(micro_batches, self.wrapped_discriminator):
-            real, fake = (
-                self.discriminator_input(batch.real, batch),
-                self.discriminator_input(batch.fake.detach(), batch),
-            )
+            real = self.discriminator_input(batch.real.detach(), batch)
+            fake = self.discriminator_input(batch.fake.detach(), batch)
+            # In full precision one forward serves the logits, R1 and R2.
+            shared = self.is_penalized(batch) and self.accelerator.mixed_precision == "no"
+            real.requires_grad_(shared and self.config.r1 > 0)
+            fake.requires_grad_(shared and self.config.r2 > 0)
             real_logits = self.wrapped_discriminator(real, *batch.discriminator_args)
             fake_logits = self.wrapped_discriminator(fake, *batch.discriminator_args)
             loss = self.config.objective.discriminator(real_logits, fake_logits)
-            penalty = self.penalty(real, fake, batch)
+            penalty = self.penalty(real, fake, batch, *((real_logits, fake_logits) if shared else ()))
             if self.stabilizers.lecam is not None:
                 penalty = penalty + self.stabilizers.lecam.loss(real_logits, fake_logits)
-            self.backward(loss + penalty, len(micro_batches))
+            # By the weights alone: samples that require a gradient for R1 and R2 would get one that nobody needs.
+            weights = [weight for weight in self.discriminator.parameters() if weight.requires_grad]
+            self.backward(loss + penalty, len(micro_batches), inputs=weights)
             add(
                 metrics,
                 len(micro_batches),
@@ -283,10 +287,25 @@ class Game:
         with self.accelerator.autocast():
             return full_precision(self.discriminator(samples, *batch.discriminator_args))
 
-    def penalty(self, real: Tensor, fake: Tensor, batch: MicroBatch) -> Tensor:
-        """The weighted sum of the penalties, a scalar, in full precision on the unwrapped discriminator."""
+    def is_penalized(self, batch: MicroBatch) -> bool:
+        """Whether the penalties are applied in the phase of this batch."""
+        return batch.number % self.config.penalty_every == 0
+
+    def penalty(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        batch: MicroBatch,
+        real_logits: Tensor | None = None,
+        fake_logits: Tensor | None = None,
+    ) -> Tensor:
+        """The weighted sum of the penalties, a scalar, in full precision.
+
+        Logits that are given have a graph back to the samples. Others are made by the unwrapped discriminator, as they
+        are for the samples that WGAN-GP mixes.
+        """
         config, total = self.config, real.new_zeros(())
-        if batch.number % config.penalty_every:
+        if not self.is_penalized(batch):
             return total
         with torch.autocast(real.device.type, enabled=False):
 
@@ -294,10 +313,15 @@ class Game:
                 logits: Tensor = self.discriminator(samples, *batch.discriminator_args)
                 return logits
 
-            if config.r1:
-                total = total + config.r1 * penalties.r1(discriminate, real)
-            if config.r2:
-                total = total + config.r2 * penalties.r2(discriminate, fake)
+            for weight, penalty, samples, logits in (
+                (config.r1, penalties.r1, real, real_logits),
+                (config.r2, penalties.r2, fake, fake_logits),
+            ):
+                if weight:
+                    if logits is None:
+                        samples = samples.detach().requires_grad_()
+                        logits = discriminate(samples)
+                    total = total + weight * penalty(logits, samples)
             if config.wgan_gp:
                 total = total + config.wgan_gp * penalties.wgan_gp(discriminate, real, fake, batch.mix)
         return config.penalty_every * total
@@ -318,14 +342,14 @@ class Game:
                 yield batch
         yield micro_batches[-1]
 
-    def backward(self, loss: Tensor, parts: int) -> None:
-        """Gradients of one micro-batch's loss.
+    def backward(self, loss: Tensor, parts: int, inputs: Sequence[Tensor] | None = None) -> None:
+        """Gradients of one micro-batch's loss, by all weights that it depends on or by ``inputs``.
 
         A loss that is not finite makes all gradients NaN, and once they are exchanged so they are on every process, so
         that all drop the step. Without that, an infinite loss may have a finite gradient, and one process alone would
         drop the step.
         """
-        self.accelerator.backward(loss * (1 + 0 * loss.detach()) / parts)
+        self.accelerator.backward(loss * (1 + 0 * loss.detach()) / parts, inputs=inputs)
 
     def update(self, player: str, network: nn.Module, optimizer: Any, damped: bool = True) -> Metrics:
         """Step one optimizer with the accumulated gradients; returns their norm before clipping.

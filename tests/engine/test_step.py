@@ -311,6 +311,36 @@ def test_short_gradients_are_left_as_they_are(accelerate):
     assert_same_weights(limited.discriminator, free.discriminator, tolerance=0)
 
 
+@pytest.mark.parametrize(
+    ("fields", "precision", "passes"),
+    [
+        ({}, "no", 3),  # real and fake for the discriminator, fake for the generator
+        ({"r1": 1.0, "r2": 1.0}, "no", 3),
+        ({"r1": 1.0, "wgan_gp": 1.0}, "no", 4),
+        ({"r1": 1.0}, "bf16", 4),
+        ({"r1": 1.0, "r2": 1.0}, "bf16", 5),
+        ({"r1": 1.0, "r2": 1.0, "penalty_every": 2}, "bf16", 3),  # in step 1
+    ],
+    ids=str,
+)
+def test_penalties_share_the_forward_pass_of_the_logits_in_full_precision(accelerate, fields, precision, passes):
+    game = build(accelerate(precision), **fields)
+    seen = []
+    with game.discriminator.register_forward_hook(lambda *call: seen.append(call)):
+        game.step(1)
+    assert len(seen) == passes
+
+
+def test_a_discriminator_with_frozen_weights_trains_the_others(accelerate):
+    game = build(accelerate(), r1=1.0)
+    frozen, *others = game.discriminator.parameters()
+    frozen.requires_grad_(False)
+    before = [weight.detach().clone() for weight in (frozen, *others)]
+    game.step(0)
+    assert torch.equal(frozen, before[0])
+    assert any(not torch.equal(*pair) for pair in zip(others, before[1:], strict=True))
+
+
 def test_a_penalty_of_weight_zero_is_not_computed(accelerate):
     assert build(accelerate()).step(0)["penalty"].item() == 0
 

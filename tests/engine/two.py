@@ -17,7 +17,7 @@ from test_step import BATCH, CPU, LATENT, build, sgd
 from torch import nn
 from torch.nn.functional import softplus
 
-from multigan.engine import distributed, launch, penalties
+from multigan.engine import distributed, launch
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.rng import BatchRandom
 from multigan.engine.step import Game, NetworkShell
@@ -46,37 +46,35 @@ class TwoBackwards(Game):
 class PenaltyOnItsOwn(Game):
     """The penalty is no part of the scalar that goes through the wrapper, and has a backward to itself."""
 
-    def penalty(self, real, fake, batch):
+    def penalty(self, real, fake, batch, *logits):
         self.__dict__["rest"] = super().penalty(real, fake, batch)
         return real.new_zeros(())
 
-    def backward(self, loss, parts):
-        super().backward(loss, parts)
+    def backward(self, loss, parts, inputs=None):
+        super().backward(loss, parts, inputs)
         if "rest" in self.__dict__:
-            super().backward(self.__dict__.pop("rest"), parts)
+            super().backward(self.__dict__.pop("rest"), parts, inputs)
 
 
-class PenaltyThroughTheWrapper(Game):
-    """The penalty is computed with the wrapped discriminator."""
+class PenaltyOfItsOwnForward(Game):
+    """The penalty does not share the forward pass of the logits, and takes the network itself."""
 
-    def penalty(self, real, fake, batch):
-        with torch.autocast("cpu", enabled=False):
-            discriminate = lambda samples: self.wrapped_discriminator(samples, batch.condition)  # noqa: E731
-            return self.config.r1 * penalties.r1(discriminate, real)
+    def penalty(self, real, fake, batch, *logits):
+        return super().penalty(real, fake, batch)
 
 
 class LossAsItIs(Game):
     """A loss that is not finite is taken back like any other."""
 
-    def backward(self, loss, parts):
-        self.accelerator.backward(loss / parts)
+    def backward(self, loss, parts, inputs=None):
+        self.accelerator.backward(loss / parts, inputs=inputs)
 
 
 class EachForItself(LossAsItIs):
     """Each process drops the updates for which its own loss is not finite."""
 
-    def backward(self, loss, parts):
-        super().backward(loss, parts)
+    def backward(self, loss, parts, inputs=None):
+        super().backward(loss, parts, inputs)
         self.__dict__["lost"] = not loss.isfinite()
 
     def update(self, player, network, optimizer):
@@ -164,13 +162,13 @@ def backwards(accelerator):
 
 
 def with_penalty(accelerator):
-    for name, kind in (("with", Game), ("on its own", PenaltyOnItsOwn), ("through", PenaltyThroughTheWrapper)):
+    for name, kind in (("with", Game), ("on its own", PenaltyOnItsOwn), ("apart", PenaltyOfItsOwnForward)):
         game = turned(build(accelerator, r1=0.5), kind)
         yield f"penalty, error {name}", error(build(accelerator, r1=0.5), game)
         yield f"penalty, drift {name}", drift(game)
     static = launch.start("none", Path())
     static.ddp_handler = dataclasses.replace(accelerator.ddp_handler, static_graph=True)
-    for name, kind in (("static", Game), ("static and through", PenaltyThroughTheWrapper)):
+    for name, kind in (("static", Game), ("static and apart", PenaltyOfItsOwnForward)):
         game = turned(build(static, r1=0.5), kind)
         yield f"penalty, error {name}", error(build(accelerator, r1=0.5), game)
         yield f"penalty, drift {name}", drift(game)

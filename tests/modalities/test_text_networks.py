@@ -386,8 +386,8 @@ def test_class_counts_once_it_is_learned(kind):
 def test_gradient_penalty_has_the_gradient_of_finite_differences(kind):
     network = discriminator(kind).double()
     samples = torch.cat([corners([[3, 1, 2, 4, 1, 2], [4, 2, 0, 0, 0, 0], [0] * 6]), random(2, 6, 5).softmax(2)])
-    samples = samples.double()
-    loss = r1(network, samples)
+    samples = samples.double().requires_grad_()
+    loss = r1(network(samples, None), samples)
     loss.backward()
     checked = 0
     for name, weight in network.named_parameters():
@@ -398,7 +398,7 @@ def test_gradient_penalty_has_the_gradient_of_finite_differences(kind):
         before, sides = flat[place].item(), []
         for side in (step, -step):
             flat[place] = before + side
-            sides.append(r1(network, samples).item())
+            sides.append(r1(network(samples, None), samples).item())
         flat[place] = before
         assert weight.grad.view(-1)[place].item() == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-4), name
         checked += 1
