@@ -77,8 +77,10 @@ class TrainingConfig:
         pretraining_learning_rate: Learning rate of the generator during pretraining.
         discriminator_learning_rate: Learning rate of the discriminator (Adam).
         betas: Decay rates of Adam's moment estimates.
-        learning_rate_schedule: How learning rates decay: constant, linear, or cosine.
-        learning_rate_steps: Adversarial steps over which they decay to 0; null with the constant schedule.
+        learning_rate_schedule: How learning rates decay: constant; linear or cosine, to 0; or late_linear, constant for
+            the first half and then linear to 2 %.
+        learning_rate_steps: Adversarial steps over which they decay; null is all steps of the run. An extended run
+            keeps those that it began with.
         learning_rate_warmup: Adversarial steps over which they first rise from 0.
         max_gradient_norm: Clip the norm of gradients at this value; null does not clip.
         ema_decay: Decay of the moving average of the generator, which is the one that is saved; from 0 to under 1.
@@ -131,7 +133,7 @@ class TrainingConfig:
     pretraining_learning_rate: float = 1e-3
     discriminator_learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.99)
-    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "late_linear"] = "constant"
     learning_rate_steps: int | None = None
     learning_rate_warmup: int = 0
     max_gradient_norm: float | None = None
@@ -167,8 +169,6 @@ class TrainingConfig:
             check(self, name, not isinstance(value, float) or math.isfinite(value), "a finite number")
         check(self, "seed", self.seed < 2**63, "less than 2^63")
         check(self, "batch_size", self.batch_size % self.micro_batches == 0, "a multiple of micro_batches")
-        penalized = self.r1 + self.r2 + self.wgan_gp > 0
-        check(self, "penalty_every", self.penalty_every == 1 or penalized, "1, or r1, r2 or wgan_gp with it")
         for name in ("label_smoothing", "label_smoothing_fake"):
             check(self, name, 0 <= getattr(self, name) < 0.5, "from 0 to under 0.5")
         with_targets = "non_saturating", "minimax", "least_squares"
@@ -176,10 +176,10 @@ class TrainingConfig:
         expected = f"one with targets to smooth ({', '.join(with_targets)}), or no label_smoothing"
         check(self, "objective", not smoothed or self.objective in with_targets, expected)
         check(self, "ada_target", self.ada_target is None or -1 < self.ada_target < 1, "between -1 and 1, or null")
-        falls = self.learning_rate_schedule != "constant"
-        steps = self.learning_rate_steps
-        expected = "how many steps the rates fall in" if falls else "null, with the constant schedule"
-        check(self, "learning_rate_steps", (steps is not None and steps >= 1) if falls else steps is None, expected)
+        if self.learning_rate_steps is not None:
+            falls = self.learning_rate_schedule != "constant"
+            expected = "at least 1" if falls else "null, with the constant schedule"
+            check(self, "learning_rate_steps", falls and self.learning_rate_steps >= 1, expected)
         check(self, "evaluate_samples", self.evaluate_samples >= 6, "at least 6, for 5 neighbours of each")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")

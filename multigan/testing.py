@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from multigan import TrainingConfig, configure, load, registry
-from multigan.config import plain
+from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
 from multigan.generation.generator import TrainedGenerator
 from multigan.modality import Modality
@@ -221,6 +221,7 @@ def first_rows(data: Cached, count: int) -> Tensor:
 def train_whole_and_in_parts(config: TrainingConfig, room: Path) -> tuple[Path, Path]:
     """The folders of one run done at once, and of the same stopped at its first checkpoint and resumed."""
     whole = run.train(dataclasses.replace(config, output=str(room / "whole")))
+    config = dataclasses.replace(config, learning_rate_steps=read(whole, config.modality).learning_rate_steps)
     few = max(config.checkpoint_every - config.pretraining_steps, 0)
     part = run.train(dataclasses.replace(config, output=str(room / "part"), steps=few))
     run.train(dataclasses.replace(config, resume=str(part)))

@@ -114,7 +114,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 MODELS = st.builds(
     ImageConfig,
     resolution=st.sampled_from([16, 32, 64, 256, "32", "48x80"]),
-    architecture=st.sampled_from(["mlp", "dcgan"]),
+    architecture=st.sampled_from(["mlp", "dcgan", "styled"]),
     conditional=st.booleans(),
     latent_dim=st.integers(1, 1000),
     rotation=st.floats(0, 180),
@@ -346,7 +346,7 @@ def test_configuration_does_not_change():
 
 def test_plain_values_are_what_yaml_and_json_hold():
     values = config.plain(configure("image", model={"classes": ("a", "b")}))
-    assert values["betas"] == [0.5, 0.99] and values["model"]["classes"] == ["a", "b"]
+    assert values["betas"] == [0.0, 0.99] and values["model"]["classes"] == ["a", "b"]
     assert yaml.safe_load(yaml.safe_dump(values)) == values
     assert config.flatten({"a": {"b": {"c": 1}, "d": 2}, "e": 3}) == {"a.b.c": 1, "a.d": 2, "e": 3}
 

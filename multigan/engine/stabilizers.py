@@ -17,7 +17,8 @@ from multigan.engine.path_length import PathLength
 from multigan.errors import UserError
 
 Mean = Callable[[Tensor], Tensor]  # of a tensor over the processes
-Schedule: TypeAlias = Literal["constant", "linear", "cosine"]
+Schedule: TypeAlias = Literal["constant", "linear", "cosine", "late_linear"]
+LAST_RATE = 0.02  # of the rate at first, at the end of late_linear
 
 ADAPT_EVERY = 4  # discriminator phases between two moves of the probability, as in Karras et al. 2020
 LECAM_DECAY = 0.99
@@ -200,11 +201,16 @@ def noise_at(step: int, first: float, steps: int) -> float:
 
 
 def rate_at(step: int, schedule: Schedule, steps: int, warmup: int) -> float:
-    """The factor of a learning rate: linear to 1 during the warm-up, then to 0 at ``steps`` by the schedule."""
+    """The factor of a learning rate: linear to 1 during the warm-up, falling until ``steps`` by the schedule."""
     rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    share = min(1.0, step / steps) if schedule != "constant" else 0.0
-    falling = 1 - share if schedule == "linear" else (1 + math.cos(math.pi * share)) / 2
-    return rising * (falling if schedule != "constant" else 1.0)
+    share = min(1.0, step / steps)
+    falling = {
+        "constant": 1.0,
+        "linear": 1 - share,
+        "cosine": (1 + math.cos(math.pi * share)) / 2,
+        "late_linear": 1 - (1 - LAST_RATE) * max(0.0, 2 * share - 1),
+    }
+    return rising * falling[schedule]
 
 
 # --- spectral normalisation ---

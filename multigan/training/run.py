@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import shlex
 import sys
@@ -60,6 +61,9 @@ class Run:
 
     def __init__(self, training: TrainingConfig) -> None:
         launch.check_launch(training.timeout)
+        if training.learning_rate_schedule != "constant" and training.learning_rate_steps is None:
+            # An extended run must not go back to high rates, so it keeps these.
+            training = dataclasses.replace(training, learning_rate_steps=max(training.steps, 1))
         self.training = training
         self.folder, resume, self.restarted = run_folder.resolve(training)
         self.accelerator = launch.start(training.tracker, self.folder)
@@ -103,7 +107,13 @@ class Run:
             self.release()
             raise
         self.accelerator.print(f"resuming {self.folder} after step {self.state.step}")
-        if self.training.streaming:
+        training = self.training
+        if training.learning_rate_steps is not None and training.steps > training.learning_rate_steps:
+            self.accelerator.print(
+                f"note: the learning rates have fallen by step {training.learning_rate_steps}, and stay so; "
+                f"--learning_rate_steps {training.steps} lets them fall until step {training.steps}"
+            )
+        if training.streaming:
             self.accelerator.print("note: a streamed dataset starts over, so this resume is not exact")
         if not changed:
             return []

@@ -282,6 +282,7 @@ def test_noise_is_added_to_what_the_discriminator_sees(accelerate, micro_batches
         ("cosine", 0, {0: 1, 5: 0.5, 10: 0, 20: 0}),
         # (1 + cos 60 degrees) / 2 is 3/4 in a third of the steps; of twelve, that is the fourth.
         ("cosine", 5, {0: 0.2}),
+        ("late_linear", 0, {0: 1, 4: 1, 5: 1, 6: 1 - 0.98 / 5, 9: 1 - 0.98 * 4 / 5, 10: 0.02, 30: 0.02}),
     ],
 )
 def test_learning_rates_by_hand(schedule, warmup, expected):

@@ -521,7 +521,7 @@ def test_the_split_to_hold_it_against_can_be_named(tmp_path):
 
 
 def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path):
-    part = run.train(tiny(tmp_path / "run", steps=4))
+    part = run.train(tiny(tmp_path / "run", steps=4, learning_rate_steps=6))
     run.train(dataclasses.replace(config.read(part), resume=str(part), output=None, steps=6))
     assert lines(part) == lines(whole)
     assert report.read(part) == report.read(whole)

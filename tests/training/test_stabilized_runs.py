@@ -169,6 +169,22 @@ def test_a_schedule_begins_with_the_game_and_not_with_the_warm_up(tmp_path):
         started.release()
 
 
+def test_rates_fall_over_the_steps_of_the_run_and_an_extended_run_keeps_to_them(tmp_path, capsys):
+    falling = {"learning_rate_schedule": "late_linear", "discriminator_learning_rate": 1e-3}
+    folder = run.train(tiny(tmp_path / "run", steps=4, **falling))
+    training = config.read(folder)
+    assert training.learning_rate_steps == 4
+    capsys.readouterr()
+    started = run.Run(dataclasses.replace(training, resume=str(folder), steps=8))
+    assert "the learning rates have fallen by step 4" in capsys.readouterr().out
+    try:
+        # Constant for 2 steps, then 1 - 0.98 / 2 and 0.02, which stays.
+        expected = {0: 1e-3, 2: 1e-3, 3: 0.51e-3, 4: 0.02e-3, 7: 0.02e-3}
+        assert {number: rates(started, number)[1] for number in expected} == pytest.approx(expected)
+    finally:
+        started.release()
+
+
 LOUD = {"instance_noise": 1e5, "instance_noise_steps": 4}
 
 
@@ -251,16 +267,18 @@ def test_spectral_norm_switched_at_a_resume_is_refused_in_one_line(tmp_path, bef
         ({"instance_noise_steps": 0}, "instance_noise_steps is 0: expected at least 1"),
         ({"ada_target": 2.0}, "ada_target is 2.0: expected between -1 and 1, or null"),
         ({"ada_samples": 0}, "ada_samples is 0: expected at least 1"),
-        ({"learning_rate_schedule": "linear"}, "learning_rate_steps is None: expected how many steps"),
         (
             {"learning_rate_schedule": "cosine", "learning_rate_steps": 0},
-            "learning_rate_steps is 0: expected how many steps",
+            "learning_rate_steps is 0: expected at least 1",
         ),
-        ({"learning_rate_steps": 5}, "learning_rate_steps is 5: expected null, with the constant schedule"),
+        (
+            {"learning_rate_schedule": "constant", "learning_rate_steps": 5},
+            "learning_rate_steps is 5: expected null, with the constant schedule",
+        ),
         ({"learning_rate_warmup": -1}, "learning_rate_warmup is -1: expected 0 or more"),
         (
             {"learning_rate_schedule": "steep"},
-            "learning_rate_schedule is 'steep': expected one of constant, linear, cosine",
+            "learning_rate_schedule is 'steep': expected one of constant, linear, cosine, late_linear",
         ),
         ({"spectral_norm": 1}, "spectral_norm is 1: expected true or false"),
     ],
