@@ -3,8 +3,9 @@
     accelerate launch recipes/image_dcgan.py
 
 Trains convolutional networks (Radford et al. 2016) on the 1,797 digits that come with scikit-learn, scaled to 32 x 32,
-with the non-saturating loss and the R1 penalty. Takes three minutes on one core: strokes after 500 of the 2,000 steps,
-and most digits readable at the end. The pictures are in the run folder's samples/.
+with the settings that `multigan train image` has by default: the relativistic loss with both gradient penalties, high
+learning rates without momentum, which fall in the second half. Takes three minutes on one core: readable digits after
+the first, most of them well-formed at the end. The pictures are in the run folder's samples/.
 
     accelerate launch recipes/image_dcgan.py --dataset FOLDER_OF_PICTURES --model.resolution 64 --steps 20000
     multigan generate --modality image -n 16
@@ -15,13 +16,9 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "image",
-    steps=2000,
-    batch_size=64,
-    objective="non_saturating",
-    r1=0.3,
-    r2=0.0,
-    generator_learning_rate=5e-4,
-    discriminator_learning_rate=5e-4,
+    steps=4500,
+    sample_every=500,
+    checkpoint_every=1500,
     model={"architecture": "dcgan", "generator_width": 32, "discriminator_width": 32},
 )
 

@@ -31,8 +31,8 @@ PREVIEWED = 100  # samples in the picture of what was made
 @click.option(
     "--truncation",
     type=float,
-    help="Draw the noise within this many standard deviations, or, with stylegan2, keep this share of the distance to "
-    "the mean style: less variety, more typical samples.",
+    help="Draw the noise within this many standard deviations, or, with styled and stylegan2, keep this share of the "
+    "distance to the mean style: less variety, more typical samples.",
 )
 @click.option("--interpolate", is_flag=True, help="Interpolate in n steps from sample 0 to sample 1.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder. [default: the next under generated/]")

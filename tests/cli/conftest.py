@@ -22,6 +22,7 @@ def trained(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     model = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4, "conditional": True}
+    model |= {"architecture": "dcgan"}
     return run.train(
         configure("image", model=model, steps=2, batch_size=16, log_every=1, tracker="none", output=str(folder))
     )

@@ -84,7 +84,7 @@ def test_a_folder_that_is_taken_is_to_be_resumed_where_it_can_be(train, command,
         (["--steps", "x"], "steps"),
         (["--steps"], "steps"),
         (["--model.resolution", 17], "resolution is 17"),
-        (["--batch_size", 40], "multiple of 16"),
+        (["--batch_size", 40, "--model.architecture", "dcgan"], "multiple of 16"),
         (["--tracker", "papyrus"], "papyrus"),
         (["--dataset", "nobody/nothing"], "nobody/nothing"),
         (["--resume", "nowhere"], "--resume takes a run folder, and there is no folder nowhere"),
@@ -156,6 +156,7 @@ def test_unknown_modality_lists_those_installed(command):
 def test_as_a_process_of_its_own(tmp_path):
     # What users run: no stack of Python, no noise of libraries, the exit code for their scripts.
     arguments = ["-m", "multigan", "train", "image", "--output", "run", "--batch_size", "40"]
+    arguments += ["--model.architecture", "dcgan"]
     found = subprocess.run(
         [sys.executable, *arguments],
         cwd=tmp_path,

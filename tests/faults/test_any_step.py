@@ -94,6 +94,7 @@ def test_pictures(tmp_path_factory, pictures, stops, fields):
         discriminator_steps=2,
         ema_decay=0.9,
         model={
+            "architecture": "dcgan",
             "resolution": 16,
             "generator_width": 4,
             "discriminator_width": 4,

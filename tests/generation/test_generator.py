@@ -33,6 +33,7 @@ def make(seed=0, name="image", **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = modality.generator()
+        channels_last(network)  # as a run's is
         network(torch.randn(16, modality.config.latent_dim), torch.arange(16) % 3)  # running statistics of its own
     return TrainedGenerator(name, modality, network.eval().requires_grad_(False), {"name": "tiny", "steps": 3})
 

@@ -5,17 +5,18 @@ import pytest
 from multigan.testing import ModalityConformance
 
 SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 8, "rotation": 10.0, "shift": 0.1}
+DCGAN = {**SMALL, "architecture": "dcgan"}
 
 
 class TestDCGAN(ModalityConformance):
     modality = "image"
-    model = SMALL
+    model = DCGAN
     training = {"r1": 1.0, "discriminator_steps": 2}
 
 
 class TestConditionalDCGAN(ModalityConformance):
     modality = "image"
-    model = {**SMALL, "conditional": True}
+    model = {**DCGAN, "conditional": True}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
 
     @pytest.mark.slow
@@ -25,8 +26,18 @@ class TestConditionalDCGAN(ModalityConformance):
 
 class TestSeveralClasses(ModalityConformance):
     modality = "image"
-    model = {**SMALL, "conditional": True, "combinations": ("1+2", "3")}
+    model = {**DCGAN, "conditional": True, "combinations": ("1+2", "3")}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
+
+
+class TestStyled(ModalityConformance):
+    modality = "image"
+    model = {**SMALL, "architecture": "styled", "conditional": True}
+    training = {"objective": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_every": 2}
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
 class TestFullyConnected(ModalityConformance):

@@ -46,6 +46,16 @@ def test_head_adds_the_projections_of_all_classes():
 KINDS = [
     Image(ImageConfig(conditional=True, classes=("a", "b", "c"), resolution=16, generator_width=4, channels=1)),
     Image(ImageConfig(conditional=True, classes=("a", "b", "c"), architecture="mlp", resolution=16, channels=1)),
+    Image(
+        ImageConfig(
+            conditional=True,
+            classes=("a", "b", "c"),
+            architecture="styled",
+            resolution=16,
+            generator_width=4,
+            channels=1,
+        )
+    ),
     Audio(
         AudioConfig(
             conditional=True, classes=("a", "b", "c"), length=4096, sampling_rate=8000, channels=1, generator_width=2
@@ -54,7 +64,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("modality", KINDS, ids=["dcgan", "mlp", "wavegan"])
+@pytest.mark.parametrize("modality", KINDS, ids=["dcgan", "mlp", "styled", "wavegan"])
 def test_networks_take_one_class_either_way(modality):
     generator, discriminator = modality.generator().eval(), modality.discriminator().eval()
     latent, numbers = torch.randn(3, modality.config.latent_dim), torch.tensor([2, 0, 1])

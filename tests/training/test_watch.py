@@ -33,7 +33,14 @@ def trained(tmp_path, **fields):
         # The generator runs after the discriminator's last mistake, all of it to the same place.
         (
             "collapse",
-            {"objective": "non_saturating", "generator_learning_rate": 0.02, "model": FULLY_CONNECTED, **UNPENALISED},
+            {
+                "objective": "non_saturating",
+                "generator_learning_rate": 0.02,
+                "discriminator_learning_rate": 2e-4,
+                "betas": (0.5, 0.99),
+                "model": FULLY_CONNECTED,
+                **UNPENALISED,
+            },
         ),
         # The generator does not move.
         ("discriminator has won", {"generator_learning_rate": 1e-8, "discriminator_learning_rate": 1e-3}),

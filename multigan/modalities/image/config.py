@@ -21,7 +21,8 @@ class ImageConfig(ClassConditionalConfig):
         fit: How pictures of another shape get that resolution: crop scales and takes the center, pad scales and adds
             white (transparency, with 4 channels), stretch changes the proportions.
         architecture: mlp, fully connected networks (Goodfellow et al. 2014); dcgan, convolutional ones (Radford et al.
-            2016); stylegan2 (Karras et al. 2020); or r3gan (Huang et al. 2024).
+            2016); styled, dcgan with a generator whose layers are scaled and shifted by the latent; stylegan2 (Karras
+            et al. 2020); or r3gan (Huang et al. 2024).
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a picture is generated from.
         generator_width: Channels before the generator's last layer, twice as many at half the side, 512 at most
@@ -44,7 +45,7 @@ class ImageConfig(ClassConditionalConfig):
 
     resolution: int | str = 32
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    architecture: Literal["mlp", "dcgan", "stylegan2", "r3gan"] = "dcgan"
+    architecture: Literal["mlp", "dcgan", "styled", "stylegan2", "r3gan"] = "styled"
     latent_dim: int = 64
     generator_width: int = 64
     discriminator_width: int = 64
