@@ -317,8 +317,8 @@ def training(kind: str, output: Path) -> config.TrainingConfig:
     often = {"steps": 16, "log_every": 4, "sample_every": 100, "checkpoint_every": 100, "tracker": "none"}
     if kind == "ring":
         return configure(RING, output=str(output), batch_size=1024, model={"width": 16}, **often)
-    model = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "conditional": True}
-    model |= {"rotation": 20.0, "shift": 0.1}
+    model = {"architecture": "dcgan", "resolution": 16, "generator_width": 4, "discriminator_width": 4}
+    model |= {"conditional": True, "rotation": 20.0, "shift": 0.1}
     return configure("image", output=str(output), batch_size=64, discriminator_steps=2, model=model, **often)
 
 

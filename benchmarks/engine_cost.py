@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = {"resolution": 64, "generator_width": 64, "discriminator_width": 64}
+        model = {"architecture": "dcgan", "resolution": 64, "generator_width": 64, "discriminator_width": 64}
         rules = {"objective": "non_saturating", "r1": 0.0, "r2": 0.0, "batch_size": options.batch}
         run = Run(configure("image", output=f"{folder}/run", tracker="none", model=model, **rules))
         pictures = torch.from_numpy(cached(run.modality.builtin_datasets["digits"](), run.modality, False).real[:])

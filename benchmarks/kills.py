@@ -60,6 +60,7 @@ def main() -> None:
             tracker="none",
             seed=options.seed,
             model={
+                "architecture": "dcgan",  # with statistics of batches, which a checkpoint must have too
                 "resolution": 16,
                 "generator_width": 4,
                 "discriminator_width": 4,

@@ -31,7 +31,7 @@ def main() -> None:
     launch.check_launch(600)
     with tempfile.TemporaryDirectory() as own:
         (folder,) = broadcast_object_list([own])
-        model = {"resolution": 64, "generator_width": 64, "discriminator_width": 64}
+        model = {"architecture": "dcgan", "resolution": 64, "generator_width": 64, "discriminator_width": 64}
         rules = {"objective": "non_saturating", "r1": 0.0, "r2": 0.0, "batch_size": options.batch}
         run = Run(configure("image", output=str(Path(folder) / "run"), tracker="none", model=model, **rules))
         count = iter(range(10**9))
