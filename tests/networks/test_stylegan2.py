@@ -41,7 +41,7 @@ def small(classes=0, sides=(16, 16), channels=1):
 
 # --- as published ---
 
-# Totals that stylegan2-ada-pytorch prints at 1024 x 1024 with its configuration auto: 28,794,124, with 2 mapping layers,
+# Totals that stylegan2-ada-pytorch prints at 1024 x 1024 (configuration auto): 28,794,124, with 2 mapping layers,
 # and 29,012,513. Configuration F has 8 mapping layers: 6 more of 512 x 512 + 512.
 OF_GENERATOR, OF_DISCRIMINATOR = 28_794_124 + 6 * (512 * 512 + 512), 29_012_513
 
