@@ -28,7 +28,7 @@ def count(network):
 
 
 # The presets of train.py in brownvc/R3GAN: side, width, channels by side, classes. The totals are what its
-# R3GAN/Networks.py has for them, counted by building its networks; CIFAR-10 with classes is the 20.78 M of the paper.
+# R3GAN/Networks.py has for them, counted by building its networks.
 PUBLISHED = {
     "CIFAR-10, classes": (32, 768, [768] * 4, 10, 20_781_952, 21_280_512),
     "CIFAR-10": (32, 768, [768] * 4, 0, 20_732_160, 20_683_776),
