@@ -13,6 +13,7 @@ PATIENCE = 240  # seconds for anything at all
 TINY = [
     *("--model.resolution", "16", "--model.generator_width", "4", "--model.discriminator_width", "4"),
     *("--model.latent_dim", "4", "--batch_size", "32", "--log_every", "1", "--tracker", "none"),
+    *("--learning_rate_schedule", "constant"),  # the same for any number of steps
 ]
 
 
