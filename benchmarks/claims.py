@@ -48,6 +48,8 @@ ROOT = Path(__file__).parents[1]
 STEPS, STOP = 10, 5
 BATCH, LATENT, SIDE, WIDTH, CLASSES = 16, 4, 4, 8, 3
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
+# Of a recipe's first step: Adam's is of full size even where a gradient is nothing but rounding.
+FIRST_STEP_IN_FLOAT32 = 1e-4
 PENALTIES: dict[str, dict[str, float]] = {
     "no penalty": {},
     "r1": {"r1": 0.5},
@@ -216,7 +218,9 @@ def rows_of_games(one: list[tuple[str, str, Vectors]], two: Vectors) -> Iterator
         gaps.setdefault((name, dtype), []).append(difference(vectors, other))
     for (name, dtype), found in gaps.items():
         number = f", {len(found)} games" if len(found) > 1 else ""
-        yield Row("two processes are one", f"{name}, {dtype}{number}", worst(found), LIMITS[dtype])
+        of_recipe = name.startswith("recipe") and dtype == "float32"
+        limit = FIRST_STEP_IN_FLOAT32 if of_recipe else LIMITS[dtype]
+        yield Row("two processes are one", f"{name}, {dtype}{number}", worst(found), limit)
 
 
 # --- micro-batches and precision, in one process ---
