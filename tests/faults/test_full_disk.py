@@ -89,6 +89,7 @@ def disk(tmp_path):
 def whole(tmp_path_factory):
     """The run that nothing happens to: four steps, a checkpoint after each."""
     fields = {"steps": 4, "batch_size": 32, "log_every": 1, "checkpoint_every": 1, "tracker": "none"}
+    fields["learning_rate_schedule"] = "constant"
     model = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "latent_dim": 4}
     return run.train(configure("image", output=str(tmp_path_factory.mktemp("whole") / "run"), model=model, **fields))
 
