@@ -168,8 +168,8 @@ def class_names(dataset: AnyDataset, column: str | None, several: bool = False) 
         return (class_name(column) or column,)
     if feature is not None:
         return tuple(dict.fromkeys(name for name in map(class_name, feature.names) if name and name in names))
-    numbers = [cell for cell in cells if not isinstance(cell, str)]
-    if not all(isinstance(cell, int | float) and cell >= 0 and cell % 1 == 0 for cell in numbers):
+    others = [cell for cell in cells if not isinstance(cell, str)]
+    if not all(isinstance(cell, int | float) and cell >= 0 and cell % 1 == 0 for cell in others):
         shown = sorted(cells, key=str)[:3]
         raise UserError(f"column {column!r} holds {shown}: expected names, or whole numbers from 0")
     if len(names) > MOST_CLASSES:

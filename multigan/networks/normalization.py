@@ -1,10 +1,16 @@
-"""Batch normalisation whose result does not depend on the number of processes."""
+"""Normalisation and running means whose result does not depend on the number of processes."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 GROUP = 16
+TINY = 1e-8  # added to a mean square
+
+
+def divided_by_rms(values: Tensor) -> Tensor:
+    """Each sample divided by its root mean square: ``(B, *S) -> (B, *S)``."""
+    return values * (values.square().mean(tuple(range(1, values.dim())), keepdim=True) + TINY).rsqrt()
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):

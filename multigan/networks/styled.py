@@ -16,14 +16,9 @@ from torch import Tensor, nn
 from multigan.networks.activations import LEAK, leaky_relu
 from multigan.networks.convolutional import channels_by_side, first_sides, up
 from multigan.networks.embedding import ClassEmbedding
+from multigan.networks.normalization import divided_by_rms
 
-SMALLEST_SQUARE = 1e-8
 MEAN_OF = 256  # latents from which a mean w is taken
-
-
-def divided_by_rms(values: Tensor) -> Tensor:
-    """Each sample divided by its root mean square: ``(B, *S) -> (B, *S)``."""
-    return values * (values.square().mean(tuple(range(1, values.dim())), keepdim=True) + SMALLEST_SQUARE).rsqrt()
 
 
 class Style(nn.Module):
@@ -83,7 +78,9 @@ class StyledGenerator(nn.Module):
         if condition is None:
             mean = self.map(some, None).mean(0)
         else:
-            mean = torch.stack([self.map(some, one.expand(MEAN_OF, *one.shape)).mean(0) for one in condition])
+            kinds, kind = torch.unique(condition, dim=0, return_inverse=True)
+            means = [self.map(some, one.expand(MEAN_OF, *one.shape)).mean(0) for one in kinds]
+            mean = torch.stack(means)[kind]
         return mean.lerp(w, share)
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ from multigan.networks import keyed_noise
 from multigan.networks.activations import leaky_relu
 from multigan.networks.convolutional import MOST_CHANNELS, first_sides, levels
 from multigan.networks.embedding import ClassEmbedding
-from multigan.networks.normalization import RunningMean
+from multigan.networks.normalization import RunningMean, divided_by_rms
 from multigan.networks.resampling import Blur, Downsample, Upsample
 
 GAIN = math.sqrt(2)  # after each leaky ReLU, whose output has about half of the variance
@@ -46,11 +46,6 @@ def channels_by_side(sides: tuple[int, int], width: int) -> list[int]:
 def activate(samples: Tensor) -> Tensor:
     """Leaky ReLU that keeps the scale."""
     return leaky_relu(samples) * GAIN
-
-
-def unit_length(features: Tensor) -> Tensor:
-    """``(B, features)`` -> the same directions, each with a mean square of 1."""
-    return features * (features.square().mean(1, keepdim=True) + TINY).rsqrt()
 
 
 class EqualLinear(nn.Module):
@@ -162,9 +157,9 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(EqualLinear(*pair, rate=MAPPING_RATE) for pair in pairwise(widths))
 
     def forward(self, latent: Tensor | None, condition: Tensor | None) -> Tensor:
-        parts = [] if latent is None else [unit_length(latent)]
+        parts = [] if latent is None else [divided_by_rms(latent)]
         if self.embedding is not None:
-            parts.append(unit_length(self.embedding(condition)))
+            parts.append(divided_by_rms(self.embedding(condition)))
         hidden = torch.cat(parts, 1)
         for layer in self.layers:
             hidden = activate(layer(hidden))

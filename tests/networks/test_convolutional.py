@@ -13,13 +13,6 @@ from multigan.networks.convolutional import (
 SIDES = [8, 16, 32, 64, 128, 256]
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
 @pytest.mark.parametrize(
     ("side", "width", "expected"),
     [(8, 64, [64]), (16, 64, [128, 64]), (64, 64, [512, 256, 128, 64]), (256, 64, [512, 512, 512, 256, 128, 64])],

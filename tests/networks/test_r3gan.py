@@ -16,13 +16,6 @@ from multigan.networks.r3gan import (
 )
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
 def count(network):
     return sum(weight.numel() for weight in network.parameters())
 

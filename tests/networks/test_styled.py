@@ -5,14 +5,8 @@ import math
 import pytest
 import torch
 
-from multigan.networks.styled import Style, StyledGenerator, divided_by_rms
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+from multigan.networks.normalization import divided_by_rms
+from multigan.networks.styled import Style, StyledGenerator
 
 
 def test_a_sample_is_divided_by_its_own_root_mean_square():
