@@ -9,10 +9,11 @@ learn in the same time.
 import argparse
 import contextlib
 import io
+import statistics
 import tempfile
 import typing
 
-from interleaved import medians
+from interleaved import ratio, timed
 
 from multigan import configure
 from multigan.modalities.image import ImageConfig
@@ -49,12 +50,13 @@ def main() -> None:
             for _ in range(STEPS):
                 runs[name].play(next(counts[name]))
 
-        times = medians({name: lambda name=name: play(name) for name in names}, options.rounds)
+        times = timed({name: lambda name=name: play(name) for name in names}, options.rounds)
     print(f"one step at 32 x 32, width {options.width}, batch {options.batch}\n")
     print("| | generator, weights | discriminator, weights | milliseconds | ratio |\n|---|---|---|---|---|")
     for name, seconds in times.items():
+        milliseconds = statistics.median(seconds) / STEPS * 1000
         sizes = [sum(weight.numel() for weight in part.parameters()) for part in runs[name].game.networks().values()]
-        print(f"| {name} | {sizes[0]:,} | {sizes[1]:,} | {seconds / STEPS * 1000:.0f} | {seconds / times[BASE]:.2f} |")
+        print(f"| {name} | {sizes[0]:,} | {sizes[1]:,} | {milliseconds:.0f} | {ratio(times, name, BASE)} |")
 
 
 if __name__ == "__main__":

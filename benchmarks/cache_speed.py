@@ -8,11 +8,12 @@ Beside it: opening and decoding the same pictures as PNG, as a dataset transform
 import io
 import tempfile
 from pathlib import Path
+from statistics import median
 
 import numpy
 import PIL.Image
 import torch
-from interleaved import medians
+from interleaved import timed
 
 from multigan.data.batches import from_cache
 from multigan.data.cache import Cached
@@ -50,11 +51,11 @@ def main() -> None:
             for value in encoded:
                 numpy.asarray(PIL.Image.open(io.BytesIO(value)))
 
-        times = medians({"rows": rows, "batches": batches, "decode": decoded}, rounds=10)
+        times = timed({"rows": rows, "batches": batches, "decode": decoded}, rounds=10)
     print("| | pictures a second |\n|---|---|")
-    print(f"| rows of the cache, as stored | {BATCH * BATCHES / times['rows']:,.0f} |")
-    print(f"| batches as the engine gets them, normalised floats | {BATCH * BATCHES / times['batches']:,.0f} |")
-    print(f"| PNG decoded each time | {len(encoded) / times['decode']:,.0f} |")
+    print(f"| rows of the cache, as stored | {BATCH * BATCHES / median(times['rows']):,.0f} |")
+    print(f"| batches as the engine gets them, normalised floats | {BATCH * BATCHES / median(times['batches']):,.0f} |")
+    print(f"| PNG decoded each time | {len(encoded) / median(times['decode']):,.0f} |")
 
 
 if __name__ == "__main__":

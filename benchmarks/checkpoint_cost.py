@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from interleaved import medians, table
+from interleaved import table, timed
 from safetensors.torch import save
 
 from multigan import configure
@@ -50,7 +50,7 @@ def main() -> None:
             "a checkpoint": lambda: checkpoint.save(Path(room) / "checkpoints", 1, tensors, values),
             "training stands still": run.state.tensors,
         }
-        times = medians(ways, options.rounds)
+        times = timed(ways, options.rounds)
     title = f"a checkpoint of networks with {parameters / 1e6:.0f} million parameters, {size / 1e6:.0f} MB"
     table(title, times, "its bytes alone")
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 
 import torch
-from interleaved import medians, table
+from interleaved import ratio, table, timed
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -86,9 +86,9 @@ def main() -> None:
             "bare": by_hand[0],
             "textbook": by_hand[1],
         }
-        times = medians(ways, options.rounds)
+        times = timed(ways, options.rounds)
     table(f"one step, DCGAN at 64 x 64, batch {options.batch}", times, "bare")
-    print(f"\nthe engine is {times['textbook'] / times['engine']:.2f} times as fast as the textbook loop")
+    print(f"\nthe engine is {ratio(times, 'textbook', 'engine')} times as fast as the textbook loop")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from interleaved import medians, table
+from interleaved import table, timed
 
 from multigan import TrainedGenerator
 from multigan.modalities.image import Image, ImageConfig
@@ -42,7 +42,7 @@ def main() -> None:
                 sample = network(torch.randn(1, 64), None)
                 modality.to_outputs(sample)[0].save(f"{folder}/{number}.png")
 
-    times = medians({"batched": batched, "one at a time": one_at_a_time}, options.rounds)
+    times = timed({"batched": batched, "one at a time": one_at_a_time}, options.rounds)
     table(f"{options.count} pictures of 64 x 64 to PNG", times, "batched")
     if options.flat:
         before = megabytes()

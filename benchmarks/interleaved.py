@@ -4,15 +4,15 @@ import statistics
 import time
 from collections.abc import Callable
 
+Times = dict[str, list[float]]
 
-def medians(
-    ways: dict[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None
-) -> dict[str, float]:
-    """The median seconds of each way over as many rounds; one more round before them warms up.
+
+def timed(ways: dict[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None) -> Times:
+    """The seconds of each way in each round; one more round before them warms up.
 
     ``before`` is done before each, and not timed: several processes wait there for one another.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: Times = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
             before()
@@ -20,11 +20,20 @@ def medians(
             way()
             if number:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
 
 
-def table(title: str, times: dict[str, float], base: str) -> None:
-    """Print the ratios to one of the ways."""
-    print(f"\n{title}\n\n| | milliseconds | ratio |\n|---|---|---|")
-    for name, value in times.items():
-        print(f"| {name} | {value * 1000:.1f} | {value / times[base]:.2f} |")
+def ratio(times: Times, one: str, other: str) -> str:
+    """The time of one way over another's in the same round: the median, and the quartiles of the rounds."""
+    ratios = [a / b for a, b in zip(times[one], times[other], strict=True)]
+    if one == other or len(ratios) < 2:
+        return f"{statistics.median(ratios):.2f}"
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def table(title: str, times: Times, base: str) -> None:
+    """Print the medians, and the ratios to one of the ways with their spread."""
+    print(f"\n{title}\n\n| | milliseconds | ratio (quartiles) |\n|---|---|---|")
+    for name, values in times.items():
+        print(f"| {name} | {statistics.median(values) * 1000:.1f} | {ratio(times, name, base)} |")

@@ -12,10 +12,11 @@ import argparse
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from statistics import median
 
 import torch
 from accelerate.utils import broadcast_object_list
-from interleaved import medians, table
+from interleaved import table, timed
 
 from multigan import configure
 from multigan.engine import distributed, launch
@@ -58,10 +59,10 @@ def main() -> None:
             "exchanging as many numbers, alone": lambda: torch.distributed.all_reduce(as_many),
             "comparing the weights": compare,
         }
-        times = medians(ways, options.rounds, run.accelerator.wait_for_everyone)
+        times = timed(ways, options.rounds, run.accelerator.wait_for_everyone)
         if run.accelerator.is_main_process:
             table(f"one step, DCGAN at 64 x 64, batch {options.batch}, 2 processes", times, "each for itself")
-            share = times["comparing the weights"] / (run.training.log_every * times["as one"])
+            share = median(times["comparing the weights"]) / (run.training.log_every * median(times["as one"]))
             print(f"\ncomparing the weights each {run.training.log_every} steps costs {share:.4%} of the time")
         run.stop_signal.collect()
 

@@ -12,10 +12,11 @@ import resource
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy
 import torch
-from interleaved import medians
+from interleaved import ratio, timed
 
 from multigan import TrainedGenerator
 from multigan.data.batches import from_cache
@@ -57,10 +58,10 @@ def read(modality: Audio) -> None:
             for number in range(BATCHES):
                 modality.to_sample(batch(number, slice(0, BATCH))[0])
 
-        times = medians({"pieces": pieces, "batches": batches}, rounds=10)
+        times = timed({"pieces": pieces, "batches": batches}, rounds=10)
     print("| | pieces a second |\n|---|---|")
-    print(f"| random pieces of the cache, as stored | {BATCH * BATCHES / times['pieces']:,.0f} |")
-    print(f"| batches as the engine gets them, floats | {BATCH * BATCHES / times['batches']:,.0f} |")
+    print(f"| random pieces of the cache, as stored | {BATCH * BATCHES / median(times['pieces']):,.0f} |")
+    print(f"| batches as the engine gets them, floats | {BATCH * BATCHES / median(times['batches']):,.0f} |")
 
 
 def generate(modality: Audio, count: int) -> None:
@@ -79,10 +80,10 @@ def generate(modality: Audio, count: int) -> None:
             for start in range(0, part, GENERATED):
                 network(torch.randn(min(GENERATED, part - start), 100), None)
 
-    times = medians({"written": written, "bare": bare}, rounds=3)
+    times = timed({"written": written, "bare": bare}, rounds=3)
     written(count)
-    share = times["bare"] / times["written"]
-    print(f"\n{modality.config.architecture}, {part:,} clips to WAV: {share:.2f} of the bare forward's rate")
+    share = ratio(times, "bare", "written")
+    print(f"\n{modality.config.architecture}, {part:,} clips to WAV: {share} of the bare forward's rate")
     print(f"most memory: {memory[0]:.0f} MB after {part:,} clips, {memory[-1]:.0f} MB after {count:,}")
 
 

@@ -19,11 +19,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import datasets
 import numpy
 import torch
-from interleaved import medians, table
+from interleaved import ratio, table, timed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
@@ -189,15 +190,15 @@ def main() -> None:
             step()  # the optimizers' moments are made in the first
             print(f"most memory of a step, {options.only}: {most(step) / COPY:.1f} times a batch on the simplex")
             return
-        times = medians({name: make() for name, make in steps.items()}, options.rounds)
+        times = timed({name: make() for name, make in steps.items()}, options.rounds)
         table(f"one step of the generator and {CRITIC_STEPS} of the discriminator", times, "ports")
-        print(f"\nthe engine is {times['ports'] / times['engine, soft']:.2f} times as fast as the ports, and")
-        print(f"{times['ports'] / times['engine, straight-through']:.2f} times straight through\n")
-        times = medians({"engine": pretraining(folder), "bare nn.LSTM": bare_pretraining(tokens)}, 3 * options.rounds)
+        print(f"\nthe engine is {ratio(times, 'ports', 'engine, soft')} times as fast as the ports, and")
+        print(f"{ratio(times, 'ports', 'engine, straight-through')} times straight through\n")
+        times = timed({"engine": pretraining(folder), "bare nn.LSTM": bare_pretraining(tokens)}, 3 * options.rounds)
         table("a step of the warm-up", times, "bare nn.LSTM")
-        rate = {name: BATCH * LENGTH / seconds for name, seconds in times.items()}
         print(
-            f"\n{rate['engine']:,.0f} tokens a second, {rate['engine'] / rate['bare nn.LSTM']:.2f} of the bare loop's\n"
+            f"\n{BATCH * LENGTH / median(times['engine']):,.0f} tokens a second, "
+            f"{ratio(times, 'bare nn.LSTM', 'engine')} of the bare loop's\n"
         )
     for name in steps:
         print(

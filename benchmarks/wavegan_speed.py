@@ -20,7 +20,7 @@ from itertools import pairwise
 import datasets
 import numpy
 import torch
-from interleaved import medians, table
+from interleaved import ratio, table, timed
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, pad
 
@@ -187,11 +187,11 @@ def main() -> None:
                 "bare": bare(waves, critic_steps),
                 "ports": ports(waves, critic_steps),
             }
-            times = medians(steps, options.rounds)
+            times = timed(steps, options.rounds)
             table(f"one step, {critic_steps} of the critic", times, "bare")
-            print(f"\nthe engine is {times['ports'] / times['engine']:.2f} times as fast as the ports' step")
+            print(f"\nthe engine is {ratio(times, 'ports', 'engine')} times as fast as the ports' step")
     ways = {"without phase shuffle": critic_step(False), "with it": critic_step(True)}
-    table("the critic's step alone", medians(ways, 3 * options.rounds), "without phase shuffle")
+    table("the critic's step alone", timed(ways, 3 * options.rounds), "without phase shuffle")
 
 
 if __name__ == "__main__":
