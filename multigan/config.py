@@ -82,6 +82,8 @@ class TrainingConfig:
         learning_rate_steps: Adversarial steps over which they decay; null is all steps of the run. An extended run
             keeps those that it began with.
         learning_rate_warmup: Adversarial steps over which they first rise from 0.
+        burn_in_steps: Adversarial steps of R3GAN's burn-in: along a cosine, learning rates fall to a quarter, penalties
+            to a tenth, the second beta goes from 0.9 to its value, and the average's half-life rises from 0; 0 is none.
         max_gradient_norm: Clip the norm of gradients at this value; null does not clip.
         ema_decay: Decay of the moving average of the generator, which is the one that is saved; from 0 to under 1.
         model: The modality's own configuration.
@@ -136,6 +138,7 @@ class TrainingConfig:
     learning_rate_schedule: Literal["constant", "linear", "cosine", "late_linear"] = "constant"
     learning_rate_steps: int | None = None
     learning_rate_warmup: int = 0
+    burn_in_steps: int = 0
     max_gradient_norm: float | None = None
     ema_decay: float = 0.999
     model: Any = None
@@ -160,6 +163,7 @@ class TrainingConfig:
             "historical_averaging",
             "instance_noise",
             "learning_rate_warmup",
+            "burn_in_steps",
         ):
             check(self, name, getattr(self, name) >= 0, "0 or more")
         check(self, "steps", self.steps + self.pretraining_steps >= 1, "at least 1, or some pretraining_steps")
@@ -180,6 +184,8 @@ class TrainingConfig:
             falls = self.learning_rate_schedule != "constant"
             expected = "at least 1" if falls else "null, with the constant schedule"
             check(self, "learning_rate_steps", falls and self.learning_rate_steps >= 1, expected)
+        twice = self.burn_in_steps and self.learning_rate_schedule != "constant"
+        check(self, "learning_rate_schedule", not twice, "constant, as burn_in_steps lower the rates themselves")
         check(self, "evaluate_samples", self.evaluate_samples >= 6, "at least 6, for 5 neighbours of each")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")

@@ -145,6 +145,7 @@ class StabilizerState:
         adaptive: Of the augmentation.
         path_length: Of the generator.
         noise: The standard deviation of the instance noise as it now is, a function of the step.
+        penalty: The factor of the penalties' weights as it now is, a function of the step.
     """
 
     histories: dict[str, HistoricalAverage] = field(default_factory=dict)
@@ -152,6 +153,7 @@ class StabilizerState:
     adaptive: AdaptiveAugmentation | None = None
     path_length: PathLength | None = None
     noise: float = 0.0
+    penalty: float = 1.0
 
     def begin(self, players: dict[str, nn.Module]) -> None:
         """Start the averages of the weights from the current weights."""

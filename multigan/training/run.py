@@ -18,6 +18,7 @@ from multigan import config, registry
 from multigan.config import TrainingConfig
 from multigan.data.batches import Batches
 from multigan.engine import distributed, health, launch, loop
+from multigan.engine.burn_in import burn_in
 from multigan.engine.ema import update_average
 from multigan.engine.stabilizers import noise_at, rate_at
 from multigan.engine.state import State
@@ -239,13 +240,16 @@ class Run:
             training.learning_rate_steps or 1,
             training.learning_rate_warmup,
         )
-        rate = share * training.generator_learning_rate
-        set_rate(game.generator_optimizer, training.pretraining_learning_rate if pretraining_loss else rate)
-        set_rate(game.discriminator_optimizer, share * training.discriminator_learning_rate)
+        now = burn_in(played, training.burn_in_steps, training.betas[1], training.ema_decay)
+        betas = training.betas[0], now.second_beta
+        rate = share * now.rate * training.generator_learning_rate
+        set_adam(game.generator_optimizer, training.pretraining_learning_rate if pretraining_loss else rate, betas)
+        set_adam(game.discriminator_optimizer, share * now.rate * training.discriminator_learning_rate, betas)
+        game.stabilizers.penalty = now.penalty
         game.stabilizers.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
         draw = number + state.rollbacks * ROLLBACK_OFFSET
         metrics = game.pretrain(draw, pretraining_loss) if pretraining_loss else game.step(draw)
-        update_average(state.average, game.generator, training.ema_decay, number)
+        update_average(state.average, game.generator, now.ema_decay, number)
         state.step = number + 1
         return state.health.count(metrics)
 
@@ -314,6 +318,6 @@ class Run:
             print(f"the best:   {command}/best (step {self.state.best[0]})")
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_adam(optimizer: torch.optim.Optimizer, rate: float, betas: tuple[float, float]) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"], group["betas"] = rate, betas

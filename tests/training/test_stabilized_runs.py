@@ -90,6 +90,30 @@ def metrics(folder):
 # --- all of them ---
 
 
+def test_a_burn_in_resumes_exactly_and_changes_rates_betas_penalties_and_the_average(tmp_path):
+    training = tiny(learning_rate_schedule="constant", betas=(0.0, 0.99), penalty_every=1, steps=4, burn_in_steps=4)
+    whole = train(dataclasses.replace(training, output=str(tmp_path / "whole")))
+    part = train(dataclasses.replace(training, output=str(tmp_path / "part"), steps=2))
+    resumed(part, steps=4)
+    testing.assert_same_run(whole, part)
+    started = run.Run(dataclasses.replace(config.read(whole), resume=str(whole), steps=8))
+    try:
+        # Half of the way after half of the steps; the same batch has a penalty by its factor.
+        assert rates(started, 2) == pytest.approx([1e-3 * 0.625] * 2)
+        assert started.game.discriminator_optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.945))
+        batch = started.game.make_micro_batches(0, graph=False)[0]
+        found = []
+        for factor in (1.0, 0.55):
+            started.game.stabilizers.penalty = factor
+            found.append(started.game.penalty(batch.real, batch.fake, batch).item())
+        assert found[0] > 0 and found[1] == pytest.approx(0.55 * found[0])
+        rates(started, 0)
+        for one, other in zip(started.game.generator.parameters(), started.state.average.parameters(), strict=True):
+            assert torch.equal(one, other)
+    finally:
+        started.release()
+
+
 @pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_with_all_on_a_resumed_run_is_the_uninterrupted_one(tmp_path, micro_batches):
     training = tiny(**ALL, micro_batches=micro_batches, discriminator_steps=2)
@@ -276,6 +300,10 @@ def test_spectral_norm_switched_at_a_resume_is_refused_in_one_line(tmp_path, bef
             "learning_rate_steps is 5: expected null, with the constant schedule",
         ),
         ({"learning_rate_warmup": -1}, "learning_rate_warmup is -1: expected 0 or more"),
+        (
+            {"learning_rate_schedule": "cosine", "burn_in_steps": 5},
+            "learning_rate_schedule is cosine: expected constant, as burn_in_steps lower the rates themselves",
+        ),
         (
             {"learning_rate_schedule": "steep"},
             "learning_rate_schedule is 'steep': expected one of constant, linear, cosine, late_linear",
