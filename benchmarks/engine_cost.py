@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import numpy
 import torch
 from interleaved import ratio, table, timed
 from torch import Tensor, nn
@@ -132,7 +133,8 @@ def main() -> None:
             run = Run(
                 configure("image", output=output, tracker="none", model=model, batch_size=options.batch, **settings)
             )
-            pictures = torch.from_numpy(cached(run.modality.builtin_datasets["digits"](), run.modality, False).real[:])
+            data = cached(run.modality.builtin_datasets["digits"](), run.modality, skip_corrupt=False)
+            pictures = torch.from_numpy(numpy.array(data.real))
             count = iter(range(10**9))
             ways = {
                 "engine": four(lambda _, run=run, count=count: run.state.meter.add(run.play(next(count))), False),
