@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 uv run benchmarks/evaluation_speed.py [--count 50000] [--neighbours 50000]
 
 Pictures are of noise, 32 x 32, from a cache as any dataset is; the features are the 128 of the modality's network. The
-bare rate is the same network over the same pictures in memory, nothing else. Neighbours are precision, recall, density
+bare rate is the same network over as many of the same pictures in memory, nothing else. Each rate is the samples that
+came out, divided by the time, and the ways are taken in turns. Neighbours are precision, recall, density
 and coverage of two clouds in 128 dimensions. Training is 40 steps with two evaluations of 1,000 samples and with four:
 what the two more take by the clock, and what the run says that they took.
 """
@@ -12,14 +13,16 @@ import argparse
 import contextlib
 import io
 import json
-import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import datasets
 import numpy
 import torch
+from interleaved import ratio, timed
 from PIL import Image as Picture
 
 from multigan import TrainedGenerator, configure
@@ -47,20 +50,11 @@ def noise() -> datasets.Dataset:
     return datasets.Dataset.from_dict({"image": pictures, "label": [str(i % 10) for i in range(2000)]})
 
 
-def timed(what: str, count: int, work: object) -> float:
-    began = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    rate = count / (time.perf_counter() - began)
-    print(f"| {what} | {rate:,.0f} | {memory():,.0f} |", flush=True)
-    return rate
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=50_000, help="samples whose features are taken")
     parser.add_argument("--neighbours", type=int, default=50_000, help="points in each cloud")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     Image.builtin_datasets = {"noise": noise}
     modality = Image(ImageConfig(conditional=True))
@@ -71,40 +65,49 @@ def main() -> None:
     numbers = numpy.arange(options.count) % len(data)
     batch = modality.to_sample(Rows(data, numbers).encoded(0, BATCH)).to(evaluator.extractor.device)
     generator.network.to(evaluator.extractor.device)
-    extract = evaluator.space.extract
-    print(f"| {options.count:,} samples | a second | most memory, MB |\n|---|---|---|")
+    done: dict[str, int] = {}
 
-    def bare() -> None:
+    def bare() -> int:
         with torch.no_grad():
-            for _ in range(options.count // BATCH):
-                extract(batch)
+            return sum(
+                len(evaluator.space.extract(batch[: options.count - start])) for start in range(0, options.count, BATCH)
+            )
 
-    def made() -> None:
-        with torch.no_grad():
-            for _ in generator.batches(options.count, 0):
-                pass
+    def real(count: int) -> int:
+        return len(evaluator.extractor.real(evaluator.space, Rows(data, numbers[:count]), "real").features)
 
-    rows = {count: Rows(data, numbers[:count]) for count in (options.count // 10, options.count)}
-    first = options.count // 10
-    timed(f"features of {first:,} real", first, lambda: evaluator.extractor.real(evaluator.space, rows[first], "real"))
-    ratios = []
-    for _ in range(3):  # in turn, for a machine is not as fast all the time
-        network = timed("the bare feature network", options.count, bare)
-        real = f"features of {options.count:,} real"
-        ratios.append(
-            timed(real, options.count, lambda: evaluator.extractor.real(evaluator.space, rows[options.count], "real"))
-            / network
-        )
-    generating = timed("the bare generator", options.count, made)
-    evaluator.pair = evaluator.pair._replace(held_out=rows[options.count])
+    def counted(name: str, work: Callable[[], int]) -> Callable[[], None]:
+        def call() -> None:
+            done[name] = work()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+
+        return call
+
+    evaluator.pair = evaluator.pair._replace(held_out=Rows(data, numbers))
     evaluator.count = options.count
-    both = timed("generated, and their features", options.count, lambda: evaluator.generated(generator))
-    print(f"\nreal: {statistics.median(ratios):.2f} of the bare feature network, the median of three")
-    one_after_other = 1 / (1 / network + 1 / generating)
-    print(
-        f"generated: {both / min(network, generating):.2f} of the slower of both, "
-        f"{both / one_after_other:.2f} of one after other"
-    )
+    network, generated, both = "the bare feature network", "the bare generator", "generated, and their features"
+    ways = {
+        network: bare,
+        "features of real": lambda: real(options.count),
+        generated: lambda: sum(map(len, generator.batches(options.count, 0))),
+        both: lambda: len(evaluator.generated(generator).features),
+    }
+    first = options.count // 10
+    real(first)
+    print(f"most memory: {memory():,.0f} MB after the features of {first:,} real", end=", ", flush=True)
+    real(options.count)
+    print(f"{memory():,.0f} MB of {options.count:,}")
+    times = timed({name: counted(name, work) for name, work in ways.items()}, options.rounds)
+    each = {name: [second / done[name] for second in seconds] for name, seconds in times.items()}
+    each["the slower of both alone"] = list(map(max, each[network], each[generated]))
+    each["one after the other"] = [sum(pair) for pair in zip(each[network], each[generated], strict=True)]
+    print("\n| | samples | a second |\n|---|---|---|")
+    for name, count in done.items():
+        print(f"| {name} | {count:,} | {1 / median(each[name]):,.0f} |")
+    print(f"\nreal: {ratio(each, network, 'features of real')} of the rate of the bare feature network (quartiles)")
+    print(f"generated: {ratio(each, 'the slower of both alone', both)} of the slower of both alone,", end=" ")
+    print(f"{ratio(each, 'one after the other', both)} of one after the other", flush=True)
     clouds = [torch.randn(options.neighbours, DIMENSIONS, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     print(f"\n| two clouds of {options.neighbours:,} | seconds | most memory, MB |\n|---|---|---|")
     for name, work in (("precision, recall, density, coverage", neighbours), ("Frechet distance", frechet_distance)):

@@ -7,9 +7,11 @@ A vocabulary of 5,000, sentences of 20 tokens, batches of 64, all in turn:
 - one step of the generator (a relational memory of 512 units) and five of the discriminator: the engine, with its
   cache, noise by latent, moving average and metrics, against the way of the public RelGAN port: uniform noise and
   projection by token with autograd's own gradients, one-hot products for real words, the generator's graph kept and
-  gone back through in the discriminator's phase, 300 filters of one channel over each of 64 embeddings (ours has 256 of
-  each width over four embeddings of 64 numbers: a smaller network, which is most of the difference);
-- a step of the warm-up, an LSTM of 512 units, against a bare loop over nn.LSTM;
+  gone back through in the discriminator's phase. The port's way runs twice: with the port's discriminator (300 filters
+  of one channel over each of 64 embeddings), which is much larger than ours, and with ours (256 filters of each width
+  over four embeddings of 64 numbers), so that nothing but the way differs. The engine has R1 and R2 in each step, as
+  text trains by default, and once none, as the port has none;
+- a step of pretraining, an LSTM of 512 units, against a bare loop over nn.LSTM;
 - and memory: what a step takes at most, and what generating many sentences does.
 """
 
@@ -17,6 +19,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -24,16 +27,17 @@ from statistics import median
 import datasets
 import numpy
 import torch
-from interleaved import ratio, table, timed
+from interleaved import flops, ratio, table, timed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
 from multigan import TrainedGenerator, configure
 from multigan.modalities.text import Text
+from multigan.modalities.text.discriminators import ConvolutionalTextDiscriminator
 from multigan.modalities.text.generators import RelationalGenerator
 from multigan.training.run import Run
 
-VOCABULARY, LENGTH, BATCH, WIDTH, CRITIC_STEPS = 5000, 20, 64, 128, 5
+VOCABULARY, LENGTH, BATCH, WIDTH, FILTERS, CRITIC_STEPS = 5000, 20, 64, 128, 256, 5
 COPY = BATCH * LENGTH * VOCABULARY * 4 / 1e6  # megabytes of one tensor of a batch
 
 
@@ -69,9 +73,12 @@ def port_sentences(generator: RelationalGenerator) -> Tensor:
     return torch.stack(tokens, 1)
 
 
-def ports(tokens: Tensor) -> Callable[[], None]:
+def our_discriminator() -> nn.Module:
+    return ConvolutionalTextDiscriminator(VOCABULARY, FILTERS, representations=4, classes=0, end=0)
+
+
+def ports(tokens: Tensor, critic: nn.Module) -> Callable[[], None]:
     generator = RelationalGenerator(VOCABULARY, WIDTH, 0, length=LENGTH, begin=0, end=0, estimator="soft")
-    critic = PortDiscriminator()
     optimizers = [torch.optim.Adam(network.parameters(), 1e-4) for network in (generator, critic)]
 
     def batch() -> Tensor:
@@ -97,15 +104,15 @@ def wired(folder: str, **settings: object) -> Run:
     )
 
 
-def engine(folder: str, estimator: str) -> Callable[[], object]:
-    model = {"architecture": "relational", "estimator": estimator, "discriminator_width": 256}
-    run = wired(f"{folder}/{estimator}", model=model, discriminator_steps=CRITIC_STEPS)
+def engine(folder: str, estimator: str, **penalties: float) -> Callable[[], object]:
+    model = {"architecture": "relational", "estimator": estimator, "discriminator_width": FILTERS}
+    run = wired(f"{folder}/{estimator}{len(penalties)}", model=model, discriminator_steps=CRITIC_STEPS, **penalties)
     count = iter(range(10**9))
     return lambda: run.state.meter.add(run.play(next(count)))
 
 
 def pretraining(folder: str) -> Callable[[], object]:
-    run = wired(f"{folder}/warmup", model={}, pretraining_steps=10**6)
+    run = wired(f"{folder}/pretraining", model={}, pretraining_steps=10**6)
     count = iter(range(10**9))
     return lambda: run.state.meter.add(run.play(next(count)))
 
@@ -171,6 +178,16 @@ def generated(count: int) -> None:
     print("most memory, generating:", ", ".join(found))
 
 
+def sizes() -> None:
+    """Print how large the two discriminators are."""
+    sentences = torch.rand(BATCH, LENGTH, VOCABULARY).softmax(2)
+    print("| discriminator | parameters | GFLOP for a batch, forward |\n|---|---|---|")
+    for name, network in (("ports", PortDiscriminator()), ("ours", our_discriminator())):
+        count = sum(weight.numel() for weight in network.parameters())
+        operations = flops(lambda network=network: network(sentences))
+        print(f"| {name} | {count:,} | {operations / 1e9:.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -183,19 +200,28 @@ def main() -> None:
         steps = {
             "engine, straight-through": lambda: engine(folder, "straight_through"),
             "engine, soft": lambda: engine(folder, "soft"),
-            "ports": lambda: ports(tokens),
+            "engine, soft, no penalties": lambda: engine(folder, "soft", r1=0.0, r2=0.0),
+            "ports": lambda: ports(tokens, PortDiscriminator()),
+            "ports, our discriminator": lambda: ports(tokens, our_discriminator()),
         }
         if options.only:  # in a process of its own, for its memory
             step = steps[options.only]()
             step()  # the optimizers' moments are made in the first
             print(f"most memory of a step, {options.only}: {most(step) / COPY:.1f} times a batch on the simplex")
             return
-        times = timed({name: make() for name, make in steps.items()}, options.rounds)
+        sizes()
+        times = timed({name: make() for name, make in steps.items()}, options.rounds, clock=time.process_time)
         table(f"one step of the generator and {CRITIC_STEPS} of the discriminator", times, "ports")
-        print(f"\nthe engine is {ratio(times, 'ports', 'engine, soft')} times as fast as the ports, and")
-        print(f"{ratio(times, 'ports', 'engine, straight-through')} times straight through\n")
-        times = timed({"engine": pretraining(folder), "bare nn.LSTM": bare_pretraining(tokens)}, 3 * options.rounds)
-        table("a step of the warm-up", times, "bare nn.LSTM")
+        print()
+        for name in [name for name in steps if name.startswith("engine")]:
+            ratios = ratio(times, "ports, our discriminator", name), ratio(times, "ports", name)
+            print(f"{name}: {ratios[0]} times as fast as the ports with our discriminator, {ratios[1]} with theirs")
+        times = timed(
+            {"engine": pretraining(folder), "bare nn.LSTM": bare_pretraining(tokens)},
+            3 * options.rounds,
+            clock=time.process_time,
+        )
+        table("a step of pretraining", times, "bare nn.LSTM")
         print(
             f"\n{BATCH * LENGTH / median(times['engine']):,.0f} tokens a second, "
             f"{ratio(times, 'bare nn.LSTM', 'engine')} of the bare loop's\n"
