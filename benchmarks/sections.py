@@ -87,7 +87,7 @@ def measured(section: Section, options: Any, out: Path, name: str) -> dict[str, 
 
 def record(rows: Callable[[Any], Iterator[Row]], options: Any, file: Path, log: Path) -> None:
     """Write the rows of a section into a file, one a line, and what it prints into another."""
-    os.setsid()
+    os.setpgrp()  # so that all that it starts can be ended with it
     printed = log.open("a")
     for stream in (sys.stdout, sys.stderr):
         os.dup2(printed.fileno(), stream.fileno())
