@@ -1,14 +1,18 @@
-"""Training speed on a GPU by precision, and what changes when a run moves from the CPU to CUDA.
+"""What multigan does on a GPU: precision, speed, agreement with the CPU, modes found, CIFAR-10.
 
-    uv run benchmarks/gpu.py [--json FILE] [--only speed size claims stabilizers penalties generation evaluation launch]
+    uv run benchmarks/gpu.py [--mnist FOLDER] [--cifar FOLDER] [--out FOLDER] [--only SECTION ...]
 
-Prints Markdown tables and needs one CUDA device and about six minutes. The timed sections run alone, each precision in
-its own process; the others share the device, because only their results matter. A failure takes up one cell of a table,
-and its traceback goes into the JSON file. `--device cpu --steps 4` tries the script on a machine without a GPU.
+Prints a Markdown table for each section and needs one CUDA device and less than 8 minutes (with 16 cores): each section
+has a budget, after which it is stopped. Those about speed run first, one at a time; the others share the device,
+because only their results matter. A section that fails, or one row of it, loses nothing else. The folder gets
+results.json, written after each section, and log.txt. Both datasets are folders of Parquet files; docs/gpu.md says how
+to make them small enough to carry. This tries all of it on a machine without a GPU, in some minutes:
 
-float32 means what PyTorch does by default: TF32 in cuDNN (convolutions and LSTMs), full float32 in matrix products.
-"strict" is float32 with TF32 off. "deterministic" is float32 with PyTorch's deterministic algorithms. Differences are
-|a - b| / |a|, Euclidean, over all weights or samples together.
+    uv run benchmarks/gpu.py --cpu --steps 5 --seconds 5 --width 16 --samples 200
+
+Precisions: fp32 is without TF32 anywhere; tf32 is float32 with TF32 in convolutions, LSTMs and matrix products; bf16
+and fp16 are mixed precision, with TF32 in what stays float32. Differences are |a - b| / |a|, Euclidean, over all
+weights or samples together.
 """
 
 import argparse
@@ -21,49 +25,37 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy
 import torch
+from engine_cost import bare, textbook
+from interleaved import ratio, timed
+from sections import Row, Section, attempts, run
+from stacked_modes import forget_launch, train_for
+from stacked_modes import rows as stacked_modes
+from torch import nn
 
 import multigan
+from multigan.data.cache import cached
+from multigan.evaluation.evaluator import Evaluator
+from multigan.training.run import Run
 
 ROOT = Path(__file__).parents[1]
-RECIPES = (
-    "image_gan",
-    "image_dcgan",
-    "image_cgan",
-    "audio_specgan",
-    "audio_cwavegan",
-    "audio_wavegan",
-    "text_gumbel",
-    "text_mle",
-)
-CHEAPEST = ("image_gan", "image_dcgan")  # these are timed on the CPU as well
-CLAIMED = ("image_dcgan", "image_cgan", "audio_specgan", "audio_cwavegan", "text_gumbel")
-PENALIZED = ("image_dcgan", "image_cgan", "audio_specgan", "audio_cwavegan", "audio_wavegan", "text_gumbel")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+KINDS = ("fp32, deterministic", "tf32", "bf16", "fp16")  # of a comparison
 STARTERS = ("image", "audio", "text")
-WAYS: dict[str, dict[str, str]] = {
-    "cpu": {"ACCELERATE_USE_CPU": "true"},
-    "float32": {"ACCELERATE_MIXED_PRECISION": "no"},
-    "bf16": {"ACCELERATE_MIXED_PRECISION": "bf16"},
-    "fp16": {"ACCELERATE_MIXED_PRECISION": "fp16"},
-    "strict": {"NVIDIA_TF32_OVERRIDE": "0"},
-    "deterministic": {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
-}
-PRECISIONS = ("float32", "bf16", "fp16")
-WINDOWS = 5  # lines of metrics in a timed phase; the first one is the warm-up
+COMPARED = ("image_cgan", "audio_specgan", "text_gumbel")
+SECOND_SPACE = ("precision", "recall", "coverage", "frechet_distance")
+WINDOWS = 5  # lines of metrics of a run that is timed; the first one is the warm-up
 NEVER = 10**6
-LONGEST = 300  # seconds for a command
-LOSSES = ("generator_loss", "discriminator_loss", "penalty", "pretraining_loss")
 EVERYTHING = {
     "objective": "non_saturating",
     "r1": 0.1,
@@ -82,39 +74,371 @@ EVERYTHING = {
     "learning_rate_schedule": "cosine",
     "learning_rate_steps": 1000,
     "learning_rate_warmup": 10,
-    "evaluate_samples": 200,
 }
 
-Result = dict[str, Any]
+
+# --- one run ---
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="a file for all results, tracebacks included")
-    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections to run")
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--steps", type=int, default=100, help="steps of each timed phase, a multiple of 5")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    options = parser.parse_args()
-    if options.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("no CUDA device here; --device cpu tries the script without one")
-    with tempfile.TemporaryDirectory() as room:
-        bench = Bench(Path(room), options)
-        bench.results["machine"] = machine()
-        print("\n".join(f"{key}: {value}" for key, value in bench.results["machine"].items()), flush=True)
-        failed = []
-        for name in options.only:
-            try:
-                SECTIONS[name](bench)
-            except Exception:  # the device may be rented: what the others find is not to be lost
-                traceback.print_exc()
-                failed.append(name)
-            bench.write()
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+def set_precision(precision: str, deterministic: bool = False) -> None:
+    """Let the next run of this process have this precision; "cpu" is float32 on the CPU."""
+    forget_launch()
+    os.environ["ACCELERATE_MIXED_PRECISION"] = precision if precision in ("bf16", "fp16") else "no"
+    os.environ["ACCELERATE_USE_CPU"] = str(precision == "cpu" or not torch.cuda.is_available()).lower()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision not in ("fp32", "cpu")
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
-def machine() -> Result:
+def recipe_config(name: str) -> multigan.TrainingConfig:
+    """The configuration in a recipe."""
+    config: multigan.TrainingConfig = runpy.run_path(str(ROOT / "recipes" / f"{name}.py"))["CONFIG"]
+    return config
+
+
+def train(recipe: str, model: dict[str, Any] | None = None, **fields: Any) -> tuple[Path, list[dict[str, Any]]]:
+    """Train a recipe with some settings changed; the run folder and the lines of metrics."""
+    config = recipe_config(recipe)
+    where = {} if "resume" in fields else {"output": tempfile.mkdtemp()}
+    rarely = {"sample_every": NEVER, "checkpoint_every": NEVER, "tracker": "none"}
+    folder = multigan.train(replace(config, model=replace(config.model, **(model or {})), **rarely, **where, **fields))
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return folder, [line for line in lines if "samples_per_second" in line]
+
+
+def pretrained(recipe: str, steps: int) -> dict[str, int]:
+    """Few steps of pretraining, for recipes that have it."""
+    return {"pretraining_steps": steps} if recipe.startswith("text") else {}
+
+
+def peak_memory() -> float | None:
+    """MiB of device memory since the last call."""
+    if not torch.cuda.is_available():
+        return None
+    peak = torch.cuda.max_memory_allocated() / 2**20
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return peak
+
+
+# --- the sections ---
+
+
+def precision(options: argparse.Namespace) -> Iterator[Row]:
+    """Recipes in each precision; a wide network, which keeps the device busy; and every stabiliser at once."""
+    steps = max(WINDOWS, options.steps)
+    few = max(WINDOWS, steps // 8)
+    wide = {"resolution": 64, "generator_width": options.width, "discriminator_width": options.width}
+    augmented = {"rotation": 10.0, "flip": True}
+    cases: dict[str, tuple[str, dict[str, Any]]] = {
+        "image_dcgan": ("image_dcgan", {"steps": steps}),
+        "image_cgan": ("image_cgan", {"steps": steps}),
+        "audio_specgan": ("audio_specgan", {"steps": steps}),
+        f"image_dcgan, 64 x 64, width {options.width}, batch {4 * options.width}": (
+            "image_dcgan",
+            {"steps": few, "batch_size": 4 * options.width, "model": wide},
+        ),
+        "image_cgan, every stabiliser": ("image_cgan", {"steps": few, "model": augmented, **EVERYTHING}),
+        "text_gumbel": ("text_gumbel", {"steps": steps}),
+    }
+
+    def one(recipe: str, fields: dict[str, Any], kind: str) -> Row:
+        set_precision(kind)
+        peak_memory()
+        window = fields["steps"] // WINDOWS
+        _, lines = train(recipe, log_every=window, **pretrained(recipe, window), **fields)
+        rates = [line["samples_per_second"] for line in lines[1 - WINDOWS :]]
+        batch = fields.get("batch_size", recipe_config(recipe).batch_size)
+        last = lines[-1]
+        return {
+            "steps": fields["steps"],
+            "generator loss": last["generator_loss"],
+            "discriminator loss": last["discriminator_loss"],
+            "updates dropped": sum(value for key, value in last.items() if key.endswith("_steps_dropped")),
+            "steps/s": statistics.median(rates) / batch,
+            "peak MiB": peak_memory(),
+        }
+
+    for name, (recipe, fields) in cases.items():
+        yield from attempts({f"{name}, {kind}": partial(one, recipe, fields, kind) for kind in PRECISIONS})
+
+
+def loop(options: argparse.Namespace) -> Iterator[Row]:
+    """The engine, and the loops of `engine_cost`."""
+    graph = "bare, the whole step a CUDA graph"  # last: if it fails, it may spoil the random numbers
+    return in_turns(options, ("textbook", "textbook, channels last", "engine", "bare", graph))
+
+
+def compiled(options: argparse.Namespace) -> Iterator[Row]:
+    """What torch.compile would give: the engine refuses it, as a compiled network cannot be differentiated twice."""
+    return in_turns(options, ("bare, generator compiled", "bare, both networks compiled"))
+
+
+def in_turns(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
+    """Some ways to take the same step, each in turns with the textbook loop."""
+    set_precision("tf32")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batch, width, repeats = options.width, max(1, options.width // 2), max(1, options.steps // 20)
+    model = {"architecture": "dcgan", "resolution": 64, "generator_width": width, "discriminator_width": width}
+    config = multigan.configure(
+        "image",
+        output=tempfile.mkdtemp(),
+        tracker="none",
+        model=model,
+        batch_size=batch,
+        objective="non_saturating",
+        r1=0.0,
+        r2=0.0,
+    )
+    engine = Run(config)
+    digits = cached(engine.modality.builtin_datasets["digits"](), engine.modality, False).real
+    pictures = torch.from_numpy(numpy.array(digits)).to(device)
+    numbers = iter(range(10**9))
+
+    def by_hand(make: Callable[..., Callable[[], None]], prepare: Callable[..., object]) -> Callable[[], None]:
+        networks = engine.modality.generator().to(device), engine.modality.discriminator().to(device)
+        prepare(*networks)
+        with torch.device(device):
+            step = make(*networks, pictures, batch)
+
+        def on_device() -> None:
+            with torch.device(device):  # where the loops make their random numbers
+                step()
+
+        return on_device
+
+    def graphed() -> Callable[[], None]:
+        """The whole step of the bare loop, captured and replayed as one CUDA graph."""
+        with mock.patch("torch.optim.Adam", partial(torch.optim.Adam, capturable=True)):
+            step = by_hand(bare, nothing)
+        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                step()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            step()
+
+        def replay(step: Callable[[], None] = step) -> None:  # which is kept: the graph uses its tensors
+            graph.replay()
+
+        return replay
+
+    def nothing(*networks: nn.Module) -> None:
+        pass
+
+    def channels_last(*networks: nn.Module) -> None:
+        for network in networks:
+            network.to(memory_format=torch.channels_last)
+
+    def compile(*networks: nn.Module) -> None:
+        for network in networks:
+            network.compile()
+
+    def one(make: Callable[[], Callable[[], object]]) -> Row:
+        step = make()
+
+        def several(step: Callable[[], object]) -> None:
+            for _ in range(repeats):
+                step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        several(step)  # it may compile
+        ways = {"textbook": partial(several, base), "this": partial(several, step)}
+        times = timed(ways, max(2, min(8, options.steps // 20)))
+        rate = repeats / statistics.median(times["this"])
+        return {"steps/s": rate, "times as fast (quartiles)": ratio(times, "textbook", "this")}
+
+    base = by_hand(textbook, nothing)
+    ways: dict[str, Callable[[], Callable[[], object]]] = {
+        "textbook": lambda: base,
+        "textbook, channels last": lambda: by_hand(textbook, channels_last),
+        "engine": lambda: lambda: engine.state.meter.add(engine.play(next(numbers))),
+        "bare": lambda: by_hand(bare, nothing),
+        "bare, generator compiled": lambda: by_hand(bare, lambda generator, _: compile(generator)),
+        "bare, both networks compiled": lambda: by_hand(bare, compile),
+        "bare, the whole step a CUDA graph": graphed,
+    }
+    yield from attempts({name: partial(one, ways[name]) for name in names})
+
+
+def agreement(options: argparse.Namespace) -> Iterator[Row]:
+    """Runs that are equal on a CPU: what differs on the device, and how far it is from the CPU."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # for deterministic algorithms
+    half = max(1, options.steps // 16)
+
+    def short(recipe: str, **fields: Any) -> tuple[Path, list[dict[str, Any]]]:
+        # A schedule depends on the number of steps, and the run that is stopped has fewer.
+        return train(recipe, log_every=1, learning_rate_schedule="constant", **pretrained(recipe, 1), **fields)
+
+    @cache
+    def on_cpu(recipe: str) -> tuple[Path, list[dict[str, Any]]]:
+        set_precision("cpu")
+        return short(recipe, steps=2)
+
+    def one(recipe: str, kind: str) -> Row:
+        cpu, cpu_lines = on_cpu(recipe)
+        set_precision(kind.partition(",")[0], deterministic="deterministic" in kind)
+        two, lines = short(recipe, steps=2)
+        row: Row = {
+            "penalty of the first step, to the CPU's": abs(penalty(lines) / penalty(cpu_lines) - 1),
+            "weights after 2 steps, to the CPU's": difference(cpu, two),
+            "to two micro-batches'": difference(two, short(recipe, steps=2, micro_batches=2)[0]),
+        }
+        if kind in KINDS[:2]:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                whole, again = (short(recipe, steps=2 * half)[0] for _ in range(2))
+            stopped, _ = short(recipe, steps=half)
+            short(recipe, steps=2 * half, resume=str(stopped))
+            row[f"after {2 * half} steps, the same again"] = difference(whole, again)
+            row["stopped and resumed"] = difference(whole, stopped)
+            words = {str(one.message).partition(" does not have a deterministic")[0] for one in caught}
+            row["not deterministic"] = ", ".join(sorted(word for word in words if " " not in word))
+        return row
+
+    for recipe in COMPARED:
+        yield from attempts({f"{recipe}, {kind}": partial(one, recipe, kind) for kind in KINDS})
+
+
+def generation(options: argparse.Namespace) -> Iterator[Row]:
+    """The same samples of the starter models on the device and on the CPU."""
+
+    def samples(starter: str, kind: str) -> torch.Tensor:
+        set_precision(kind)
+        generator = multigan.load(f"starter/{starter}")
+        if kind != "cpu" and torch.cuda.is_available():
+            generator.network.to("cuda")
+        return torch.cat(list(generator.batches(64)))
+
+    def one(starter: str, kind: str) -> Row:
+        cpu, device = samples(starter, "cpu"), samples(starter, kind)
+        same = (cpu == device).flatten(1).all(1).sum().item()
+        return {"difference": relative([cpu], [device]), "samples bit-identical, of 64": same}
+
+    cases = {f"starter/{name}, {kind}": partial(one, name, kind) for name in STARTERS for kind in ("fp32", "tf32")}
+    yield from attempts(cases)
+
+
+def evaluation(options: argparse.Namespace) -> Iterator[Row]:
+    """`multigan evaluate` of the image starter model on the CPU and, with the same classifier, on the device."""
+    by_kind = {kind: evaluate("starter/image", "digits", kind, min(options.samples, 800)) for kind in ("cpu", "tf32")}
+    cpu, device = by_kind.values()
+    yield from (
+        {"": one["metric"], "CPU": one["generated"], "device": other["generated"]}
+        for one, other in zip(cpu, device, strict=True)
+    )
+
+
+def modes(options: argparse.Namespace) -> Iterator[Row]:
+    """Modes among generated stacked digits."""
+    return stacked_modes(argparse.Namespace(**{**vars(options), "width": options.width // 2}))
+
+
+def cifar(options: argparse.Namespace) -> Iterator[Row]:
+    """image_cgan's networks on CIFAR-10, trained for some time and evaluated in our feature spaces."""
+    if not options.cifar:
+        yield {"": "no --cifar FOLDER was given"}
+        return
+    set_precision("tf32")
+    width, batch = options.width // 2, options.width
+    model = {"architecture": "styled", "conditional": True, "flip": True, "latent_dim": 128}
+    model |= {"generator_width": width, "discriminator_width": width}
+    config = multigan.configure(
+        "image",
+        dataset=options.cifar,
+        output=tempfile.mkdtemp(),
+        tracker="none",
+        steps=10**6,
+        batch_size=batch,
+        sample_every=NEVER,
+        checkpoint_every=NEVER,
+        learning_rate_schedule="constant",
+        model=model,
+    )
+    folder, steps = train_for(options.seconds, config)
+    yield {"metric": f"steps of {batch}", "generated": steps}
+    yield from evaluate(str(folder), options.cifar, "tf32", min(options.samples, 10_000))
+
+
+def launch(options: argparse.Namespace) -> Iterator[Row]:
+    """The commands that people use."""
+    recipe, few = str(ROOT / "recipes" / "image_cgan.py"), ["--steps", "2"]
+    accelerate = [sys.executable, "-m", "accelerate.commands.launch"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    device = "cpu" if options.cpu else "cuda"
+    generate = [sys.executable, "-m", "multigan", "generate", "--model", "starter/image", "-n", "8", "--device", device]
+    commands = {
+        "accelerate launch": [*accelerate, recipe, *few],
+        "accelerate launch --mixed_precision bf16": [*accelerate, "--mixed_precision", "bf16", recipe, *few],
+        "accelerate launch --mixed_precision fp16": [*accelerate, "--mixed_precision", "fp16", recipe, *few],
+        "torchrun, one process (DDP)": [*torchrun, "1", recipe, *few],
+        "torchrun, two processes": [*torchrun, "2", recipe, *few],
+        f"multigan generate --device {device}": generate,
+    }
+    if options.cpu:
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+
+    def one(command: list[str]) -> Row:
+        start, where = time.perf_counter(), "--out" if "generate" in command else "--output"
+        done = subprocess.run([*command, where, tempfile.mkdtemp()], cwd=ROOT, capture_output=True, text=True)
+        print(done.stdout + done.stderr)
+        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        problem = next((line for line in said if line.startswith("multigan: error")), said[-1])[:200]
+        return {"result": problem if done.returncode else "works", "seconds": time.perf_counter() - start}
+
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
+        waiting = {name: pool.submit(one, command) for name, command in commands.items()}
+        yield from attempts({name: future.result for name, future in waiting.items()})
+
+
+# --- what they measure ---
+
+
+def penalty(lines: list[dict[str, Any]]) -> float:
+    """The penalty of the first adversarial step."""
+    return next(float(line["penalty"]) for line in lines if "penalty" in line)
+
+
+def difference(first: Path, second: Path) -> float:
+    """The relative difference of the weights of the generators of two runs."""
+    one, two = (multigan.load(folder).network.state_dict() for folder in (first, second))
+    names = [name for name, value in one.items() if value.is_floating_point()]
+    return relative([one[name] for name in names], [two[name] for name in names])
+
+
+def relative(one: Sequence[torch.Tensor], two: Sequence[torch.Tensor]) -> float:
+    """|a - b| / |a| over all tensors together."""
+    far = sum(float((a.double() - b.double()).square().sum()) for a, b in zip(one, two, strict=True))
+    return float((far / sum(float(a.double().square().sum()) for a in one)) ** 0.5)
+
+
+def evaluate(model: str, dataset: str, kind: str, count: int) -> list[Row]:
+    """The metrics of a model beside their baseline, and some of them in a second space."""
+    from accelerate import PartialState
+
+    from multigan.engine.launch import check_launch
+
+    set_precision(kind)
+    check_launch(600)
+    generator = multigan.load(model)
+    generator.network.to(PartialState().device)
+    evaluator = Evaluator.open(generator.modality, dataset, count=count)
+    found = evaluator.evaluate(generator, evaluator.generated(generator), quick=True)
+    rows: list[Row] = [
+        {"metric": name, "generated": value, "real": found.baseline.get(name)}
+        for name, value in found.generated.items()
+    ]
+    if second := evaluator.measure_second(generator):
+        for name in SECOND_SPACE:
+            rows.append(
+                {"metric": f"{name}, pixels", "generated": second["generated"][name], "real": second["baseline"][name]}
+            )
+    return rows
+
+
+def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     models = {line.partition(": ")[2] for line in lines if line.startswith("model name")}
@@ -126,483 +450,54 @@ def machine() -> Result:
         "cudnn": torch.backends.cudnn.version() if cards else None,
         "python": platform.python_version(),
         "multigan": multigan.__version__,
-        "cpu": f"{', '.join(models) or platform.machine()}, {torch.get_num_threads()} threads",
+        "cpu": f"{', '.join(models) or platform.machine()}, {os.cpu_count()} cores",
     }
 
 
-class Bench:
-    """What the sections share: the options, a folder for runs, and the results so far."""
-
-    def __init__(self, room: Path, options: argparse.Namespace) -> None:
-        self.room, self.options = room, options
-        self.results: dict[str, Any] = {}
-        self.count = 0
-
-    def folder(self) -> Path:
-        """A new name for a run folder."""
-        self.count += 1
-        return self.room / f"run-{self.count}"
-
-    def chosen(self, recipes: Iterable[str]) -> list[str]:
-        """Those of some recipes that were asked for."""
-        return [name for name in recipes if name in self.options.recipes]
-
-    def worker(self, way: str, threads: int | None = None) -> "Worker":
-        """A process for one way to train; on the CPU all of them, for a trial of this script."""
-        trial = WAYS["cpu"] if self.options.device == "cpu" else {}
-        limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
-        return Worker({**WAYS[way], **trial, **limit}, way == "deterministic", self.room / "log.txt")
-
-    def side_by_side(self, ways: Iterable[str], task: Callable[["Worker", str], Any]) -> dict[str, Any]:
-        """Call a task with a worker of each way, all at once; the results by way."""
-        ways = list(ways)
-        with ExitStack() as stack, ThreadPoolExecutor(len(ways)) as threads:
-            workers = [stack.enter_context(self.worker(way, threads=2)) for way in ways]
-            return dict(zip(ways, threads.map(task, workers, ways), strict=True))
-
-    def write(self) -> None:
-        if self.options.json:
-            self.options.json.write_text(json.dumps(self.results, indent=1) + "\n")
-
-
-class Worker:
-    """A process with the environment of one way to train, replaced after a failure: CUDA errors stay in a process."""
-
-    def __init__(self, environment: Mapping[str, str], deterministic: bool, log: Path) -> None:
-        self.settings = dict(environment), deterministic, log
-        self.pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown()
-
-    def __call__(self, task: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """Run a task in the process; what goes wrong is returned as ``error`` and ``traceback``."""
-        if self.pool is None:
-            self.pool = ProcessPoolExecutor(1, get_context("spawn"), prepare_process, self.settings)
-        try:
-            return self.pool.submit(task, *arguments, **named).result()
-        except Exception as error:
-            self.pool.shutdown()
-            self.pool = None
-            words = " ".join(str(error).split())[:200]
-            return {"error": f"{type(error).__name__}: {words}", "traceback": traceback.format_exc()}
-
-
-def prepare_process(environment: dict[str, str], deterministic: bool, log: Path) -> None:
-    """Set a worker up: its environment, and a file for what it prints."""
-    os.environ.update(environment)
-    sys.stdout = sys.stderr = log.open("a")
-    if "OMP_NUM_THREADS" in environment:
-        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
-    if deterministic:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-# --- what runs in the workers ---
-
-
-def train(
-    name: str, output: Path, resume: bool = False, model: Mapping[str, Any] | None = None, **fields: Any
-) -> Result:
-    """Train a recipe with some fields changed.
-
-    Returns:
-        The lines of metrics, the peak of memory in MiB, and the operations that PyTorch warned of as nondeterministic.
-    """
-    config = runpy.run_path(str(ROOT / "recipes" / f"{name}.py"))["CONFIG"]
-    place = {"resume": str(output)} if resume else {"output": str(output)}
-    config = replace(config, model=replace(config.model, **(model or {})), tracker="none", **place, **fields)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        multigan.train(config)
-    words = {str(one.message).partition(" does not have a deterministic")[0] for one in caught}
-    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    return {
-        "lines": [line for line in lines if "samples_per_second" in line],
-        "notes": [line["note"] for line in lines if "note" in line],
-        "batch_size": config.batch_size,
-        "memory": torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None,
-        "nondeterministic": sorted(word for word in words if len(word) < 60 and " " not in word),
-    }
-
-
-def samples(starter: str, device: str, count: int) -> Result:
-    """Samples of a starter model: as the network makes them, and as people get them (8-bit, 16-bit, sentences)."""
-    generator = multigan.load(f"starter/{starter}")
-    generator.network.to(device)
-    made = torch.cat(list(generator.batches(count)))
-    shown = generator.generate(count)
-    if starter == "audio":
-        shown = [numpy.round(numpy.asarray(one["array"]) * 32767).astype(numpy.int16) for one in shown]
-    elif starter == "image":
-        shown = [numpy.asarray(one) for one in shown]
-    return {"made": made.numpy(), "shown": shown}
-
-
-# --- what is compared ---
-
-
-def difference(first: Path, second: Path) -> float:
-    """|a - b| / |a| of the weights of the generators of two runs."""
-    one, two = (multigan.load(folder).network.state_dict() for folder in (first, second))
-    floats = [name for name, value in one.items() if value.is_floating_point()]
-    far = sum(float((one[name].double() - two[name].double()).square().sum()) for name in floats)
-    return float((far / sum(float(one[name].double().square().sum()) for name in floats)) ** 0.5)
-
-
-def compared(first: Path, second: Path, one: Result, two: Result) -> Result:
-    """How far two runs of the same steps are apart: their generators' weights, and whether all metrics are the same."""
-    timed = ("samples_per_second", "seconds")
-    metrics = [[{k: v for k, v in line.items() if k not in timed} for line in run["lines"]] for run in (one, two)]
-    return {"difference": difference(first, second), "same_metrics": metrics[0] == metrics[1]}
-
-
-def phases(name: str, steps: int) -> dict[str, int]:
-    """Fields for a run of ``steps`` steps in the phase that is timed, and as few as possible in the one before."""
-    window = max(1, steps // WINDOWS)
-    every = {"log_every": window, "sample_every": NEVER, "checkpoint_every": NEVER}
-    if name == "text_mle":
-        return {**every, "pretraining_steps": steps}
-    if name == "text_gumbel":
-        return {**every, "pretraining_steps": window, "steps": steps}
-    return {**every, "steps": steps}
-
-
-def rate(result: Result) -> float:
-    """Samples a second: the median over the lines of metrics of the timed phase but its first."""
-    return statistics.median(line["samples_per_second"] for line in result["lines"][1 - WINDOWS :])
-
-
-def finite(result: Result) -> bool:
-    """Whether every loss in every line is a number: a loss that never was one is null."""
-    return all(line[key] is not None for line in result["lines"] for key in LOSSES if key in line)
-
-
-def dropped(result: Result) -> int:
-    """Updates that were dropped because a gradient was not finite, of both networks."""
-    return sum(value for key, value in result["lines"][-1].items() if key.endswith("_steps_dropped"))
-
-
-# --- the sections ---
-
-
-def speed(bench: Bench) -> None:
-    """Every recipe in every precision."""
-    rows = bench.chosen(RECIPES)
-    found: dict[str, Any] = {name: {} for name in rows}
-    for way in (*PRECISIONS, "cpu"):
-        with bench.worker(way) as worker:
-            for name in rows if way != "cpu" else bench.chosen(CHEAPEST):
-                steps = bench.options.steps
-                found[name][way] = worker(train, name, bench.folder(), **phases(name, steps))
-    bench.results["speed"] = found
-    lines = []
-    for name, by_way in found.items():
-        base = by_way["float32"]
-        batch = base.get("batch_size", "")
-        lines.append([name, batch, *(with_ratio(by_way.get(way), base) for way in (*PRECISIONS, "cpu"))])
-    title = "samples a second (and relative to float32), the median of four windows of a run"
-    table(title, ["recipe", "batch", *PRECISIONS, "the same machine's CPU"], lines)
-    lines = [
-        [name, *(shown(by_way[way], health) for way in PRECISIONS), shown(by_way["float32"], memory)]
-        for name, by_way in found.items()
-    ]
-    table("losses and dropped updates of these runs", ["recipe", *PRECISIONS, "peak memory, float32"], lines)
-
-
-def size(bench: Bench) -> None:
-    """Where the device has something to do: a DCGAN at 64 x 64, by width and batch."""
-    settings = {"width 64, batch 128": (64, 128), "width 128, batch 512": (128, 512)}
-    ways = (*PRECISIONS, "strict")
-    found: dict[str, Any] = {title: {} for title in settings}
-    for way in ways:
-        with bench.worker(way) as worker:
-            for title, (width, batch) in settings.items():
-                model = {"resolution": 64, "generator_width": width, "discriminator_width": width}
-                fields = phases("image_dcgan", bench.options.steps)
-                found[title][way] = worker(
-                    train, "image_dcgan", bench.folder(), model=model, batch_size=batch, **fields
-                )
-    bench.results["size"] = found
-    lines = [
-        [title, *(f"{with_ratio(by_way[way], by_way['float32'])}; {shown(by_way[way], memory)}" for way in ways)]
-        for title, by_way in found.items()
-    ]
-    table("image_dcgan at resolution 64: samples a second (and relative to float32); peak memory", ["", *ways], lines)
-
-
-def claims(bench: Bench) -> None:
-    """Whether a seed repeats a run, a resumed run equals one that was never stopped, and how far the CPU's is."""
-    window = max(1, bench.options.steps // WINDOWS // 2)
-    steps, half = WINDOWS * window, 2 * window  # a line of metrics ends at the half
-    names = bench.chosen(CLAIMED)
-
-    def one_way(worker: Worker, way: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in names:
-            fields = phases(name, steps)
-            first, again, parts = bench.folder(), bench.folder(), bench.folder()
-            result = worker(train, name, first, **fields)
-            entry: dict[str, Any] = {"run": result, "folder": None if "error" in result else str(first)}
-            found[name] = entry
-            if way == "cpu":
-                continue
-            repeated = worker(train, name, again, **fields)
-            stopped = worker(train, name, parts, **{**fields, "steps": half})
-            resumed = stopped if "error" in stopped else worker(train, name, parts, resume=True, **fields)
-            for what, other, folder in (("repeat", repeated, again), ("resume", resumed, parts)):
-                bad = [one for one in (result, other) if "error" in one]
-                entry[what] = bad[0] if bad else compared(first, folder, result, other)
-        return found
-
-    ways = ("float32", "bf16", "fp16", "deterministic", "strict", "cpu")
-    found = bench.side_by_side(ways, one_way)
-    bench.results["claims"] = found
-    for what, title in (("repeat", "the same seed again"), ("resume", "stopped half-way and resumed")):
-        lines = []
-        for name in names:
-            lines.append([name, *(shown(found[way][name][what], verdict) for way in ways[:-1])])
-        table(f"{title}: difference of the weights after {steps} steps", ["recipe", *ways[:-1]], lines)
-    lines = [
-        [name, ", ".join(found["deterministic"][name]["run"].get("nondeterministic", [])) or "none"] for name in names
-    ]
-    table("operations with no deterministic version, as PyTorch warns of them", ["recipe", "operations"], lines)
-    lines = []
-    for name in names:
-        folders = {way: found[way][name].get("folder") for way in ways}
-        apart = {
-            way: f"{difference(Path(folders['cpu']), Path(folder)):.1e}" if folder and folders["cpu"] else "-"
-            for way, folder in folders.items()
-        }
-        lines.append([name, *(apart[way] for way in ways[:-1])])
-    table(f"the CPU's run with this seed: difference of the weights after {steps} steps", ["recipe", *ways[:-1]], lines)
-
-
-def stabilizers(bench: Bench) -> None:
-    """All stabilizers at once, evaluations in between, and micro-batches against whole batches."""
-    steps = WINDOWS * max(2, bench.options.steps // WINDOWS // 2)
-    fields = phases("image_cgan", steps)
-    folders = {way: (bench.folder(), bench.folder()) for way in ("float32", "bf16", "fp16", "strict")}
-
-    def one_way(worker: Worker, way: str) -> dict[str, Any]:
-        everything = {**fields, **EVERYTHING, "evaluate_every": steps // 2}
-        first, second = folders[way]
-        found: dict[str, Any] = {"everything": worker(train, "image_cgan", bench.folder(), **everything)}
-        found["whole"] = worker(train, "image_cgan", first, **{**fields, "steps": 2})
-        found["split"] = worker(train, "image_cgan", second, **{**fields, "steps": 2, "micro_batches": 4})
-        if not any("error" in found[one] for one in ("whole", "split")):
-            found["apart"] = difference(first, second)
-        return found
-
-    found = bench.side_by_side(folders, one_way)
-    bench.results["stabilizers"] = found
-    lines = [
-        [way, shown(one["everything"], health), f"{one['apart']:.1e}" if "apart" in one else "failed"]
-        for way, one in found.items()
-    ]
-    heads = ["", f"all stabilizers, {steps} steps with two evaluations", "four micro-batches against one, two steps"]
-    table("image_cgan with every stabilizer", heads, lines)
-
-
-def penalties(bench: Bench) -> None:
-    """The penalties of the first step, where the weights are still the same."""
-    names = bench.chosen(PENALIZED)
-
-    def one_way(worker: Worker, way: str) -> dict[str, Any]:
-        fields = {"steps": 1, "pretraining_steps": 0, "log_every": 1}
-        return {name: worker(train, name, bench.folder(), **fields) for name in names}
-
-    ways = ("cpu", "strict", *PRECISIONS)
-    found = bench.side_by_side(ways, one_way)
-    bench.results["penalties"] = found
-    lines = []
-    for name in names:
-        cpu = found["cpu"][name]
-        true = None if "error" in cpu else cpu["lines"][0]["penalty"]
-
-        def apart(result: Result, true: float | None = true) -> str:
-            value = result["lines"][0]["penalty"]
-            return f"{value:.6g}" if true is None else f"{value:.6g} ({abs(value - true) / abs(true):.1e})"
-
-        lines.append([name, *(shown(found[way][name], apart) for way in ways)])
-    table("penalty at the first step (and its relative distance from the CPU's)", ["recipe", *ways], lines)
-
-
-def generation(bench: Bench) -> None:
-    """The same samples of the starter models on the CPU and on CUDA."""
-    device, count = bench.options.device, 64
-
-    def one_way(worker: Worker, way: str) -> dict[str, Any]:
-        place = "cpu" if way == "cpu" else device
-        return {name: worker(samples, name, place, count) for name in STARTERS}
-
-    found = bench.side_by_side(("cpu", "float32", "strict"), one_way)
-    lines, results = [], {}
-    for name in STARTERS:
-        cells = []
-        for way in ("float32", "strict"):
-            one, two = found["cpu"][name], found[way][name]
-            failed = [result["error"] for result in (one, two) if "error" in result]
-            if failed:
-                cells.append(failed[0])
-                results[f"{name}, {way}"] = [one.get("traceback"), two.get("traceback")]
-                continue
-            away = float(numpy.linalg.norm(one["made"] - two["made"]) / numpy.linalg.norm(one["made"]))
-            if name == "text":
-                same = sum(a == b for a, b in zip(one["shown"], two["shown"], strict=True))
-                words = f"{same} of {count} sentences are the same"
-                results[f"{name}, {way}"] = {"difference": away, "same": same, "sentences": two["shown"][:4]}
-            else:
-                whole = (numpy.stack(result["shown"]).astype(int) for result in (one, two))
-                far = numpy.abs(next(whole) - next(whole))
-                words = f"{away:.1e}; as written, {(far == 0).mean():.3%} the same, at most {far.max()} apart"
-                results[f"{name}, {way}"] = {"difference": away, "same": (far == 0).mean(), "most": int(far.max())}
-            cells.append(words)
-        lines.append([f"starter/{name}", *cells])
-    bench.results["generation"] = results
-    table(f"{count} samples on {device} against the CPU's", ["model", "float32", "strict"], lines)
-
-
-def evaluation(bench: Bench) -> None:
-    """`multigan evaluate` on the CPU and on CUDA, with one classifier and with one trained where it is used."""
-    counts = {"image": 10_000, "audio": 400, "text": 1000}
-    on_cuda = WAYS["cpu"] if bench.options.device == "cpu" else {}
-
-    def judged(name: str, place: str, cache: str, environment: Mapping[str, str]) -> Result:
-        out = bench.room / f"judged-{name}-{place}-{cache}"
-        command = [sys.executable, "-m", "multigan", "evaluate", f"starter/{name}", "-n", str(counts[name])]
-        own = {"MULTIGAN_CACHE": str(bench.room / f"cache-{name}-{cache}"), "OMP_NUM_THREADS": "4"}
-        result = run([*command, "--out", str(out)], {**own, **environment})
-        return result if "error" in result else {**result, **json.loads((out / "evaluation.json").read_text())}
-
-    def by_cpu(name: str) -> dict[str, Result]:
-        return {
-            "cpu": judged(name, "cpu", "cpu", WAYS["cpu"]),
-            "cuda, the CPU's classifier": judged(name, "cuda", "cpu", on_cuda),
-        }
-
-    def by_cuda(name: str) -> dict[str, Result]:
-        return {"cuda, its own classifier": judged(name, "cuda", "cuda", on_cuda)}
-
-    with ThreadPoolExecutor(2 * len(STARTERS)) as threads:
-        halves = [threads.map(task, STARTERS) for task in (by_cpu, by_cuda)]
-        found = {name: one | two for name, one, two in zip(STARTERS, *halves, strict=True)}
-    bench.results["evaluation"] = found
-    for name, by_way in found.items():
-        failed = [f"{way}: {one['error']}" for way, one in by_way.items() if "error" in one]
-        if failed:
-            print(f"\nmultigan evaluate starter/{name}: {'; '.join(failed)}")
-            continue
-        kinds, metrics = ("generated", "baseline"), list(by_way["cpu"]["generated"])
-        lines = [
-            [
-                metric,
-                *(" / ".join(f"{one[of].get(metric, float('nan')):.5g}" for of in kinds) for one in by_way.values()),
-            ]
-            for metric in metrics
-        ]
-        lines.append(["seconds, all at once", *(f"{one['seconds']:.0f}" for one in by_way.values())])
-        table(f"multigan evaluate starter/{name}: generated / baseline", ["metric", *by_way], lines)
-
-
-def launch(bench: Bench) -> None:
-    """The commands that people use."""
-    recipe = str(ROOT / "recipes" / "image_cgan.py")
-    accelerate, torchrun = ([sys.executable, "-m", module] for module in ACCELERATE_AND_TORCHRUN)
-    few = ["--steps", "2"]
-    commands = {
-        "accelerate launch": [*accelerate, recipe, *few],
-        "accelerate launch --mixed_precision bf16": [*accelerate, "--mixed_precision", "bf16", recipe, *few],
-        "accelerate launch --mixed_precision fp16": [*accelerate, "--mixed_precision", "fp16", recipe, *few],
-        "torchrun, one process (DDP over NCCL)": [*torchrun, "--standalone", "--nproc_per_node", "1", recipe, *few],
-        "torchrun, two processes": [*torchrun, "--standalone", "--nproc_per_node", "2", recipe, *few],
-    }
-    for name in STARTERS:
-        command = [sys.executable, "-m", "multigan", "generate", "--model", f"starter/{name}", "-n", "8"]
-        commands[f"generate, starter/{name} on {bench.options.device}"] = [
-            *command,
-            "--device",
-            bench.options.device,
-        ]
-
-    def started(command: list[str]) -> Result:
-        where = "--out" if "generate" in command else "--output"
-        trial = WAYS["cpu"] if bench.options.device == "cpu" else {}
-        return run([*command, where, str(bench.folder())], {"OMP_NUM_THREADS": "2", **trial})
-
-    with ThreadPoolExecutor(4) as threads:
-        found = dict(zip(commands, threads.map(started, commands.values()), strict=True))
-    bench.results["launch"] = found
-    table("commands", ["", "result"], [[title, one.get("error", "works")] for title, one in found.items()])
-
-
-ACCELERATE_AND_TORCHRUN = ("accelerate.commands.launch", "torch.distributed.run")
-
-
-def run(command: list[str], environment: Mapping[str, str]) -> Result:
-    """Run a command to its end; its output, and its last line as the error where it fails."""
-    began = time.perf_counter()
-    try:
-        found = subprocess.run(
-            command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"not done after {LONGEST} s"}
-    result = {"seconds": time.perf_counter() - began, "output": (found.stdout + found.stderr)[-4000:]}
-    if found.returncode:
-        said = [line for line in found.stderr.splitlines() if line.strip()] or [f"exit code {found.returncode}"]
-        result["error"] = next((line for line in said if line.startswith("multigan: error")), said[-1])[:200]
-    return result
-
-
-# --- tables ---
-
-
-def shown(result: Result | None, what: Callable[[Result], str]) -> str:
-    """One cell: what is asked of a result, or its error."""
-    if result is None:
-        return ""
-    return str(result["error"]) if "error" in result else what(result)
-
-
-def health(result: Result) -> str:
-    count = dropped(result)
-    return f"{'finite' if finite(result) else 'NOT finite'}, {count} dropped"
-
-
-def memory(result: Result) -> str:
-    return "-" if result["memory"] is None else f"{result['memory']:,.0f} MiB"
-
-
-def verdict(result: Result) -> str:
-    far = f"{result['difference']:.1e}" if result["difference"] else "0"
-    return far if result["difference"] or result["same_metrics"] else f"{far}, but metrics differ"
-
-
-def with_ratio(result: Result | None, base: Result) -> str:
-    if result is None or "error" in result or "error" in base or result is base:
-        return shown(result, lambda one: f"{rate(one):,.0f}")
-    return f"{rate(result):,.0f} ({rate(result) / rate(base):.2f})"
-
-
-def table(title: str, heads: list[str], lines: list[list[Any]]) -> None:
-    """Print a table in Markdown."""
-    print(f"\n{title}\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for line in lines:
-        print(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |")
-    sys.stdout.flush()
-
-
-SECTIONS: dict[str, Callable[[Bench], None]] = {
-    one.__name__: one for one in (speed, size, claims, stabilizers, penalties, generation, evaluation, launch)
+LOSSES = "Losses (means of the last fifth of the steps), dropped updates, speed and memory"
+STEPS = "Steps of DCGAN at 64 x 64 without penalties, in turns with the textbook loop"
+SECTIONS = {
+    "precision": Section(precision, 220, LOSSES, True),
+    "loop": Section(loop, 45, STEPS, True),
+    "compiled": Section(compiled, 60, STEPS, True),
+    "modes": Section(modes, 155, "Modes among generated stacked digits, of 1,000"),
+    "cifar": Section(cifar, 155, "image_cgan's networks on CIFAR-10, in our feature spaces"),
+    "agreement": Section(agreement, 155, "Relative differences, of weights where nothing else is said"),
+    "evaluation": Section(evaluation, 60, "`multigan evaluate starter/image` on both"),
+    "generation": Section(generation, 30, "64 samples of the starter models on the device and on the CPU"),
+    "launch": Section(launch, 65, "Commands"),
 }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="sections to run")
+    parser.add_argument("--mnist", help="a folder of MNIST; without it the built-in digits are stacked")
+    parser.add_argument("--cifar", help="a folder of CIFAR-10; without it that section is left out")
+    parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="a folder for results.json and log.txt")
+    parser.add_argument("--steps", type=int, default=200, help="steps after which losses are compared")
+    parser.add_argument("--seconds", type=float, default=45, help="of training, for each run of modes and cifar")
+    parser.add_argument("--samples", type=int, default=25_600, help="generated samples of modes and cifar, at most")
+    parser.add_argument("--width", type=int, default=128, help="of the widest network, with batches of four times that")
+    parser.add_argument("--cpu", action="store_true", help="try this script on a CPU")
+    options = parser.parse_args()
+    if options.cpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif not torch.cuda.is_available():
+        sys.exit("no CUDA device here; --cpu tries the script without one")
+    print("\n".join(f"{key}: {value}" for key, value in machine().items()), flush=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as room:
+        os.environ |= {"TMPDIR": room, "MULTIGAN_CACHE": f"{room}/cache"}
+        os.environ.setdefault("OMP_NUM_THREADS", "1" if options.cpu else "4")
+        longer, patience = 2 * max(0, options.seconds - 45), 10 if options.cpu else 1
+        budgets = {name: patience * (SECTIONS[name].seconds + longer) for name in options.only}
+        chosen = {name: SECTIONS[name]._replace(seconds=budget) for name, budget in budgets.items()}
+        failed = run(
+            chosen, options, {"machine": machine(), "options": {**vars(options), "out": str(options.out)}}, options.out
+        )
+    if failed:
+        sys.exit(f"not complete: {', '.join(failed)}")
+
 
 if __name__ == "__main__":
     main()
