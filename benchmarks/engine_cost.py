@@ -41,9 +41,8 @@ def squared_slope(logits: Tensor, samples: Tensor) -> Tensor:
     return slope.square().flatten(1).sum(1).mean() / 2
 
 
-def bare(run: Run, pictures: Tensor) -> Callable[[], None]:
+def bare(run: Run, pictures: Tensor, generator: nn.Module, discriminator: nn.Module) -> Callable[[], None]:
     settings, objective = run.training, OBJECTIVES[run.training.objective]
-    generator, discriminator = networks = run.modality.generator(), run.modality.discriminator()
     optimizers = [
         torch.optim.Adam(
             network.to(memory_format=torch.channels_last).parameters(),
@@ -51,7 +50,7 @@ def bare(run: Run, pictures: Tensor) -> Callable[[], None]:
             settings.betas,
             fused=True,
         )
-        for network in networks
+        for network in (generator, discriminator)
     ]
     weights = list(discriminator.parameters())
 
@@ -78,11 +77,11 @@ def bare(run: Run, pictures: Tensor) -> Callable[[], None]:
     return four(step, settings.r1 > 0)
 
 
-def textbook(run: Run, pictures: Tensor) -> Callable[[], None]:
+def textbook(run: Run, pictures: Tensor, generator: nn.Module, discriminator: nn.Module) -> Callable[[], None]:
     settings, objective = run.training, OBJECTIVES[run.training.objective]
-    generator, discriminator = networks = run.modality.generator(), run.modality.discriminator()
     optimizers = [
-        torch.optim.Adam(network.parameters(), settings.generator_learning_rate, settings.betas) for network in networks
+        torch.optim.Adam(network.parameters(), settings.generator_learning_rate, settings.betas)
+        for network in (generator, discriminator)
     ]
 
     def penalty(discriminator: nn.Module, samples: Tensor) -> Tensor:
@@ -138,8 +137,8 @@ def main() -> None:
             count = iter(range(10**9))
             ways = {
                 "engine": four(lambda _, run=run, count=count: run.state.meter.add(run.play(next(count))), False),
-                "bare": bare(run, pictures),
-                "textbook": textbook(run, pictures),
+                "bare": bare(run, pictures, run.modality.generator(), run.modality.discriminator()),
+                "textbook": textbook(run, pictures, run.modality.generator(), run.modality.discriminator()),
             }
             times = timed(ways, options.rounds, clock=time.process_time)
         table(f"{STEPS} steps, DCGAN at 64 x 64, batch {options.batch}: {title}", times, "bare")

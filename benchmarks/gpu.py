@@ -36,7 +36,7 @@ from unittest import mock
 
 import numpy
 import torch
-from engine_cost import bare, textbook
+from engine_cost import STEPS, bare, four, textbook
 from interleaved import ratio, timed
 from sections import Row, Section, attempts, run
 from stacked_modes import forget_launch, train_for
@@ -174,10 +174,10 @@ def compiled(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def in_turns(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
-    """Some ways to take the same step, each in turns with the textbook loop."""
+    """Some ways to take the same steps, each in turns with the textbook loop."""
     set_precision("tf32")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    batch, width, repeats = options.width, max(1, options.width // 2), max(1, options.steps // 20)
+    batch, width, repeats = options.width, max(1, options.width // 2), max(1, options.steps // (20 * STEPS))
     model = {"architecture": "dcgan", "resolution": 64, "generator_width": width, "discriminator_width": width}
     config = multigan.configure(
         "image",
@@ -198,7 +198,7 @@ def in_turns(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]
         networks = engine.modality.generator().to(device), engine.modality.discriminator().to(device)
         prepare(*networks)
         with torch.device(device):
-            step = make(*networks, pictures, batch)
+            step = make(engine, pictures, *networks)
 
         def on_device() -> None:
             with torch.device(device):  # where the loops make their random numbers
@@ -247,14 +247,14 @@ def in_turns(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]
         several(step)  # it may compile
         ways = {"textbook": partial(several, base), "this": partial(several, step)}
         times = timed(ways, max(2, min(8, options.steps // 20)))
-        rate = repeats / statistics.median(times["this"])
+        rate = repeats * STEPS / statistics.median(times["this"])
         return {"steps/s": rate, "times as fast (quartiles)": ratio(times, "textbook", "this")}
 
     base = by_hand(textbook, nothing)
     ways: dict[str, Callable[[], Callable[[], object]]] = {
         "textbook": lambda: base,
         "textbook, channels last": lambda: by_hand(textbook, channels_last),
-        "engine": lambda: lambda: engine.state.meter.add(engine.play(next(numbers))),
+        "engine": lambda: four(lambda _: engine.state.meter.add(engine.play(next(numbers))), False),
         "bare": lambda: by_hand(bare, nothing),
         "bare, generator compiled": lambda: by_hand(bare, lambda generator, _: compile(generator)),
         "bare, both networks compiled": lambda: by_hand(bare, compile),
@@ -455,11 +455,11 @@ def machine() -> dict[str, Any]:
 
 
 LOSSES = "Losses (means of the last fifth of the steps), dropped updates, speed and memory"
-STEPS = "Steps of DCGAN at 64 x 64 without penalties, in turns with the textbook loop"
+TURNS = "Steps of DCGAN at 64 x 64 without penalties, in turns with the textbook loop"
 SECTIONS = {
     "precision": Section(precision, 220, LOSSES, True),
-    "loop": Section(loop, 45, STEPS, True),
-    "compiled": Section(compiled, 60, STEPS, True),
+    "loop": Section(loop, 45, TURNS, True),
+    "compiled": Section(compiled, 60, TURNS, True),
     "modes": Section(modes, 155, "Modes among generated stacked digits, of 1,000"),
     "cifar": Section(cifar, 155, "image_cgan's networks on CIFAR-10, in our feature spaces"),
     "agreement": Section(agreement, 155, "Relative differences, of weights where nothing else is said"),
