@@ -1,4 +1,4 @@
-"""The helpers of the benchmarks, and what they say of a checkout that is none."""
+"""The clocks and counters of the benchmarks, and what they say of a checkout that is none."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
