@@ -2,6 +2,9 @@
 
     git worktree add /tmp/before COMMIT
     OMP_NUM_THREADS=1 uv run benchmarks/step_cost.py --before /tmp/before [--rounds 5] [--recipes image_cgan ...]
+    OMP_NUM_THREADS=1 uv run benchmarks/step_cost.py --mixed_precision bf16
+
+The second compares float32 with bf16, of the same code.
 
 Each version of a recipe runs in a process of its own, with the code that it belongs to and the same libraries, and the
 two take turns: a round is four steps of each (of the adversarial training, where there is any). Printed are the times
@@ -48,10 +51,11 @@ def work(recipe: str) -> None:
 
 
 class Worker:
-    """A process that runs a recipe of a checkout."""
+    """A process that runs a recipe of a checkout in some precision."""
 
-    def __init__(self, checkout: Path, recipe: str, folder: str) -> None:
+    def __init__(self, checkout: Path, precision: str, recipe: str, folder: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(checkout), "MULTIGAN_CACHE": folder}
+        environment["ACCELERATE_MIXED_PRECISION"] = precision
         command = [sys.executable, __file__, "--work", str(checkout / "recipes" / f"{recipe}.py")]
         self.log = Path(f"{folder}.log")
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log.open("w"), "text": True}
@@ -74,9 +78,9 @@ class Worker:
         self.process.wait()
 
 
-def compared(recipe: str, checkouts: dict[str, Path], rounds: int, folder: str) -> str:
+def compared(recipe: str, versions: dict[str, tuple[Path, str]], rounds: int, folder: str) -> str:
     """A row of the table."""
-    workers = {name: Worker(checkout, recipe, f"{folder}/{name}") for name, checkout in checkouts.items()}
+    workers = {name: Worker(*version, recipe, f"{folder}/{name}") for name, version in versions.items()}
     try:
         times: Times = {name: [] for name in workers}
         for number in range(rounds + 1):
@@ -96,11 +100,12 @@ def compared(recipe: str, checkouts: dict[str, Path], rounds: int, folder: str) 
 def main() -> None:
     names = sorted(file.stem for file in (ROOT / "recipes").glob("*.py"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before", type=Path, required=True, help="a checkout of the repository as it was")
+    parser.add_argument("--before", type=Path, default=ROOT, help="a checkout of the repository as it was")
+    parser.add_argument("--mixed_precision", choices=("no", "bf16"), default="no", help="afterwards")
     parser.add_argument("--recipes", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    checkouts = {"before": options.before.resolve(), "after": ROOT}
+    versions = {"before": (options.before.resolve(), "no"), "after": (ROOT, options.mixed_precision)}
     if not (options.before / "recipes").is_dir():
         print(
             f"{parser.prog}: error: {options.before} has no recipes: expected a checkout of multigan", file=sys.stderr
@@ -110,7 +115,7 @@ def main() -> None:
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for recipe in options.recipes:
-            print(compared(recipe, checkouts, options.rounds, folder), flush=True)
+            print(compared(recipe, versions, options.rounds, folder), flush=True)
 
 
 if __name__ == "__main__":
