@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
 
 from multigan import legacy
 from multigan.errors import UserError, first_line
 from multigan.validation import nearest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -153,6 +154,8 @@ def load_weights(network: nn.Module, file: Path) -> None:
     Raises:
         UserError: The file is missing, damaged, or of other weights.
     """
+    from safetensors.torch import load_file  # here, because the settings of a model are read without torch
+
     try:
         weights = legacy.weights(load_file(file))
     except (OSError, SafetensorError) as error:

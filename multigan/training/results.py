@@ -84,10 +84,10 @@ class Results:
 
     def curves(self) -> None:
         """Plot the metrics so far into the run folder and the tracker."""
-        from multigan.training.curves import curves
-
         lines = read_metrics(self.folder)
         if len(lines) >= FEWEST:
+            from multigan.training.curves import curves
+
             curves(lines, self.folder / CURVES)
             if (self.folder / CURVES).is_file():
                 self.show(self.folder / CURVES, "curves")

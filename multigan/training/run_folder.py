@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from accelerate.utils import broadcast_object_list, gather_object
-
 from multigan import legacy
 from multigan.config import CONFIG_FILE, PLACES, TrainingConfig, flatten, plain, read, write
 from multigan.errors import UserError
@@ -51,6 +49,8 @@ def resolve(training: TrainingConfig) -> RunLocation:
     Raises:
         UserError: The folder is not empty, and the run is not resumed.
     """
+    from accelerate.utils import broadcast_object_list, gather_object  # here, because a run is described without torch
+
     restarted = max(gather_object([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))])) > 0
     if training.resume is not None:
         if training.output is not None:

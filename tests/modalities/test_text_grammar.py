@@ -53,6 +53,7 @@ def drawn(seed, symbol="SENTENCE"):
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setattr(grammar, "GRAMMAR", TINY)
+    monkeypatch.setattr(grammar, "CUMULATIVE", grammar.cumulative(TINY))
 
 
 # --- derivations and probabilities ---

@@ -1,5 +1,7 @@
 """Rows of a dataset as sounds: inspects them, and converts any of them to int16 at one rate."""
 
+from __future__ import annotations
+
 import functools
 import io
 import math
@@ -12,21 +14,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import datasets
 import numpy
 import soundfile
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
-from torchaudio.transforms import Resample
 from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column, path_of
 from multigan.errors import UserError
 from multigan.modalities.audio.config import HIGHEST, LOWEST
 from multigan.modalities.audio.output import to_int16
+
+if TYPE_CHECKING:
+    from torchaudio.transforms import Resample
 
 Crop: TypeAlias = Literal["start", "random"]
 
@@ -221,6 +224,8 @@ def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray
     """``(frames, channels)`` at another rate, by a long windowed sinc (a Kaiser window)."""
     common = math.gcd(rate, new_rate)
     if max(rate, new_rate) // common > MOST_PHASES:
+        from scipy.signal import resample_poly  # slow to import, and hardly ever needed
+
         return numpy.asarray(resample_poly(samples, new_rate // common, rate // common))
     longer: torch.Tensor = resampler(rate, new_rate)(torch.from_numpy(samples.T.copy()))
     return numpy.asarray(longer.numpy().T)
@@ -229,6 +234,8 @@ def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray
 @functools.cache
 def resampler(rate: int, new_rate: int) -> Resample:
     """Cached resampling filters: building them for each file takes ten times as long."""
+    from torchaudio.transforms import Resample
+
     # The settings that torchaudio's documentation gives for the best quality; the defaults alias.
     return Resample(
         rate,

@@ -14,7 +14,6 @@ import datasets
 import numpy
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 Wave: TypeAlias = NDArray[numpy.float64]
 
@@ -41,10 +40,16 @@ def tone(frequency: Wave | float, phase: float = 0.0) -> Wave:
     return numpy.asarray(numpy.sin(2 * numpy.pi * (cycles + phase)))
 
 
+def filtered(sound: Wave, order: int, kind: str, frequencies: float | list[float]) -> Wave:
+    """A sound through a Butterworth filter with these frequencies in Hz."""
+    from scipy.signal import butter, sosfilt  # here, because it is slow to import, and the kit is played only once
+
+    return numpy.asarray(sosfilt(butter(order, frequencies, kind, fs=RATE, output="sos"), sound))
+
+
 def noise(random: numpy.random.Generator, low: float, high: float) -> Wave:
     """White noise between two frequencies in Hz."""
-    band = butter(2, [low, min(high, 0.49 * RATE)], "bandpass", fs=RATE, output="sos")
-    return numpy.asarray(sosfilt(band, random.standard_normal(LENGTH)))
+    return filtered(random.standard_normal(LENGTH), 2, "bandpass", [low, min(high, 0.49 * RATE)])
 
 
 def membrane(random: numpy.random.Generator, pitch: Wave | float, seconds: float) -> Wave:
@@ -76,8 +81,7 @@ def snare(random: numpy.random.Generator) -> Wave:
 
 def hat(random: numpy.random.Generator, seconds: float) -> Wave:
     shell = metal(random, random.uniform(280, 420)) * 0.3 + random.standard_normal(LENGTH) * random.uniform(0.2, 0.6)
-    high = butter(3, random.uniform(2000, 3000), "highpass", fs=RATE, output="sos")
-    return numpy.asarray(sosfilt(high, shell)) * decay(seconds)
+    return filtered(shell, 3, "highpass", random.uniform(2000, 3000)) * decay(seconds)
 
 
 def closed_hat(random: numpy.random.Generator) -> Wave:
@@ -103,8 +107,8 @@ def tom(random: numpy.random.Generator) -> Wave:
 def cowbell(random: numpy.random.Generator) -> Wave:
     low = random.uniform(480, 620)
     pair = numpy.sign(tone(low, random.uniform())) + numpy.sign(tone(low * random.uniform(1.44, 1.52)))
-    body = butter(2, [0.8 * low, 5 * low], "bandpass", fs=RATE, output="sos")
-    return numpy.asarray(sosfilt(body, pair)) * (0.6 * decay(0.015) + 0.4 * decay(random.uniform(0.06, 0.15)))
+    body = filtered(pair, 2, "bandpass", [0.8 * low, 5 * low])
+    return body * (0.6 * decay(0.015) + 0.4 * decay(random.uniform(0.06, 0.15)))
 
 
 def rim(random: numpy.random.Generator) -> Wave:

@@ -1,19 +1,23 @@
 """Samples as sounds: WAV files, arrays, and a preview."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import soundfile
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
-from torchaudio.transforms import MelSpectrogram
 
 from multigan.files import write_numbered
 from multigan.modalities.audio.config import FULL_SCALE
+
+# What only a preview needs is imported there: data are read, and networks trained, without.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PICTURED = 16  # sounds in a preview
 PAUSE = 0.1  # seconds between them
@@ -64,9 +68,13 @@ def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> li
 
 def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
     """Plot waveforms, and under each its mel spectrogram in decibels."""
+    from matplotlib.figure import Figure
+
     columns = min(len(samples), 8)
     rows = -(-len(samples) // columns)
-    figure = Figure(figsize=(1.6 * columns + 0.8, 2.4 * rows + 0.4), layout="constrained")
+    width, height = 1.6 * columns + 0.8, 2.4 * rows + 0.4  # inches, as the margins
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.1, hspace=0.25)
     axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[1, 1.6] * rows)
     seconds = samples.shape[2] / rate
     levels = decibels(samples, rate).numpy()
@@ -92,7 +100,7 @@ def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
             spectrum.set_yticks(
                 [MELS * mel(hertz) / mel(rate / 2) for hertz in marks], [f"{hertz} Hz" for hertz in marks]
             )
-    figure.supxlabel("seconds", fontsize=8)
+    figure.supxlabel("seconds", y=0.1 / height, fontsize=8)
     return figure
 
 
@@ -103,6 +111,8 @@ def mel(hertz: float) -> float:
 
 def decibels(samples: Tensor, rate: int) -> Tensor:
     """Sounds ``(N, C, T)`` -> mel spectrograms of the mixed channels, ``(N, mels, frames)`` in dB, 0 at the maximum."""
+    from torchaudio.transforms import MelSpectrogram
+
     window = 2 ** round(numpy.log2(0.03 * rate))  # about 30 ms
     transform = MelSpectrogram(rate, n_fft=4 * window, win_length=window, hop_length=window // 8, n_mels=MELS)
     power: Tensor = transform(samples.mean(1))

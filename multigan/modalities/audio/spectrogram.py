@@ -8,7 +8,6 @@ fast form (Perraudin et al. 2013).
 
 import torch
 from torch import Tensor
-from torchaudio.functional import griffinlim
 
 FLOOR = -80.0  # decibels
 ROUNDS = 32  # of Griffin-Lim
@@ -32,6 +31,8 @@ def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
 
 def sound(pictures: Tensor, hop: int) -> Tensor:
     """``(B, C, bins, frames)`` -> ``(B, C, frames * hop)``, clipped to [-1, 1]."""
+    from torchaudio.functional import griffinlim  # here, because training is done without
+
     batch, channels, bins, frames = pictures.shape
     window = torch.hann_window(2 * bins, dtype=pictures.dtype, device=pictures.device)
     decibels = (1 - pictures.flatten(0, 1)) * FLOOR / 2

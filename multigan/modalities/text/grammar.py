@@ -13,6 +13,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
@@ -82,15 +83,20 @@ def read_rules() -> dict[str, list[tuple[float, Rule]]]:
     return {symbol: [(weight / totals[symbol], parts) for weight, parts in rules] for symbol, rules in weights.items()}
 
 
+def cumulative(grammar: dict[str, list[tuple[float, Rule]]]) -> dict[str, list[float]]:
+    """For each rule of a symbol, the probability of it or of one before it."""
+    return {symbol: list(accumulate(probability for probability, _ in rules)) for symbol, rules in grammar.items()}
+
+
 GRAMMAR = read_rules()
+CUMULATIVE = cumulative(GRAMMAR)  # what sentences are drawn with
 
 
 def sentence(source: random.Random, symbol: str = "SENTENCE") -> list[str]:
     """Draw the words of one sentence from the grammar."""
     if symbol not in GRAMMAR:
         return [symbol]
-    rules = GRAMMAR[symbol]
-    ((_, parts),) = source.choices(rules, [probability for probability, _ in rules])
+    ((_, parts),) = source.choices(GRAMMAR[symbol], cum_weights=CUMULATIVE[symbol])
     return [word for part in parts for word in sentence(source, part)]
 
 
