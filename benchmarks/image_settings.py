@@ -64,6 +64,11 @@ GOALS: dict[str, dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
         "styled, conditional, 5 minutes": ("mnist", {"steps": 7500}, {**CONDITIONAL, "architecture": "styled"}),
     },
     "emoji": {
+        "styled, 64 x 64, 5 minutes": (
+            "pairs_emoji/google",
+            {"steps": 4000},
+            {**DIGITS, "architecture": "styled", "resolution": 64},
+        ),
         "styled, 64 x 64, 20 minutes": (
             "pairs_emoji/google",
             {"steps": 16000},
@@ -71,6 +76,11 @@ GOALS: dict[str, dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
         ),
     },
     "cifar": {
+        "styled, conditional, 5 minutes": (
+            "cifar10",
+            {"steps": 6000},
+            {**CONDITIONAL, "architecture": "styled", "flip": True},
+        ),
         "styled, conditional, 30 minutes": (
             "cifar10",
             {"steps": 36000},
