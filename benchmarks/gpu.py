@@ -137,7 +137,7 @@ def precision(options: argparse.Namespace) -> Iterator[Row]:
             "image_dcgan",
             {"steps": few, "batch_size": 4 * options.width, "model": wide},
         ),
-        "image_cgan, every stabiliser": ("image_cgan", {"steps": few, "model": augmented, **EVERYTHING}),
+        "image_cgan, stabilisers": ("image_cgan", {"steps": few, "model": augmented, **EVERYTHING}),
         "text_gumbel": ("text_gumbel", {"steps": steps}),
     }
 

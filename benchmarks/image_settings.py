@@ -5,7 +5,8 @@
 
 ``ablation`` trains the class-conditional DCGAN on the digits with the settings that `image_cgan` had before,
 with today's, and with one of today's replaced at a time. Each has about as many steps as it makes in the time of
-``--steps`` of today's. The other groups train what the recipes train.
+``--steps`` of today's. The other groups train fixed
+settings for some minutes.
 
 Every run goes into the log as soon as it has ended, and what is there already is not trained again.
 """

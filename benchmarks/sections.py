@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -24,8 +25,8 @@ class Section(NamedTuple):
 
     Attributes:
         rows: ``options -> rows``: columns and their values.
-        seconds: After which it is stopped.
-        title: Of its table.
+        seconds: Time limit.
+        title: Title of the table.
         alone: Whether nothing else may run meanwhile, because it is about speed.
     """
 
@@ -98,8 +99,6 @@ def record(rows: Callable[[Any], Iterator[Row]], options: Any, file: Path, log: 
 
 def attempts(cases: Mapping[str, Callable[[], Row]]) -> Iterator[Row]:
     """A row of each case, or the error in its place."""
-    import traceback
-
     for name, case in cases.items():
         try:
             yield {"": name, **case()}

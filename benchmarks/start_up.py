@@ -1,4 +1,4 @@
-"""What it costs to start: commands, and training up to its first step, over importing torch, which none can do without.
+"""What it costs to start: commands, and training up to its first step, in multiples of the time to import torch.
 
     OMP_NUM_THREADS=1 uv run benchmarks/start_up.py [--rounds 5] [--checkout .]
 

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 uv run benchmarks/step_cost.py --before /tmp/before [--rounds 5] [--recipes image_cgan ...]
     OMP_NUM_THREADS=1 uv run benchmarks/step_cost.py --mixed_precision bf16
 
-The second compares float32 with bf16, of the same code.
+The second compares bf16 with float32 in the same code.
 
 Each version of a recipe runs in a process of its own, with the code that it belongs to and the same libraries, and the
 two take turns: a round is four steps of each (of the adversarial training, where there is any). Printed are the times
@@ -119,4 +119,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    work(sys.argv[2]) if sys.argv[1:2] == ["--work"] else main()
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2])
+    else:
+        main()

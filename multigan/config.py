@@ -82,8 +82,9 @@ class TrainingConfig:
         learning_rate_steps: Adversarial steps over which they decay; null is all steps of the run. An extended run
             keeps those that it began with.
         learning_rate_warmup: Adversarial steps over which they first rise from 0.
-        burn_in_steps: Adversarial steps of R3GAN's burn-in: along a cosine, learning rates fall to a quarter, penalties
-            to a tenth, the second beta goes from 0.9 to its value, and the average's half-life rises from 0; 0 is none.
+        burn_in_steps: Adversarial steps of R3GAN's burn-in: along a cosine, learning rates fall to a quarter, r1, r2
+            and wgan_gp to a tenth, the second beta goes from 0.9 to its value, and the half-life of the moving average
+            rises from 0 to that of ema_decay; 0 is none. Needs the constant learning_rate_schedule.
         max_gradient_norm: Clip the norm of gradients at this value; null does not clip.
         ema_decay: Decay of the moving average of the generator, which is the one that is saved; from 0 to under 1.
         model: The modality's own configuration.
@@ -185,7 +186,12 @@ class TrainingConfig:
             expected = "at least 1" if falls else "null, with the constant schedule"
             check(self, "learning_rate_steps", falls and self.learning_rate_steps >= 1, expected)
         twice = self.burn_in_steps and self.learning_rate_schedule != "constant"
-        check(self, "learning_rate_schedule", not twice, "constant, as burn_in_steps lower the rates themselves")
+        check(
+            self,
+            "learning_rate_schedule",
+            not twice,
+            "constant with burn_in_steps, which lowers the learning rates itself",
+        )
         check(self, "evaluate_samples", self.evaluate_samples >= 6, "at least 6, for 5 neighbours of each")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")

@@ -3,13 +3,13 @@
 import math
 from typing import NamedTuple
 
-FIRST_SECOND_BETA = 0.9
-LAST_RATE = 1 / 4
-LAST_PENALTY = 1 / 10
+INITIAL_BETA2 = 0.9
+FINAL_RATE = 1 / 4
+FINAL_PENALTY = 1 / 10
 
 
 class BurnIn(NamedTuple):
-    """What holds at one step.
+    """The settings that change during the burn-in, at one step.
 
     Attributes:
         rate: Factor of both learning rates.
@@ -25,19 +25,21 @@ class BurnIn(NamedTuple):
 
 
 def burn_in(step: int, steps: int, second_beta: float, ema_decay: float) -> BurnIn:
-    """Step ``step``, counted from 0, of a burn-in of ``steps``; from there on its last values hold.
+    """The values at a step: along a cosine, rates fall to a quarter and penalties to a tenth.
 
-    Along a cosine the learning rates fall to a quarter, the penalties to a tenth, the second beta goes from 0.9 to its
-    value, and the half-life of the average rises from 0 to that of its decay. Without a burn-in (0 steps) all are as
-    configured from the start.
+    The second beta goes from 0.9 to its final value, the half-life of the average from 0 to that of its final decay.
+
+    Args:
+        step: Adversarial steps done so far.
+        steps: Length of the burn-in, at least 1; later steps have its final values.
+        second_beta: Its final value.
+        ema_decay: Its final value.
     """
-    if not steps:
-        return BurnIn(1.0, 1.0, second_beta, ema_decay)
     share = (1 - math.cos(math.pi * min(1.0, step / steps))) / 2
     return BurnIn(
-        rate=1 + share * (LAST_RATE - 1),
-        penalty=1 + share * (LAST_PENALTY - 1),
-        second_beta=FIRST_SECOND_BETA + share * (second_beta - FIRST_SECOND_BETA),
+        rate=1 + share * (FINAL_RATE - 1),
+        penalty=1 + share * (FINAL_PENALTY - 1),
+        second_beta=INITIAL_BETA2 + share * (second_beta - INITIAL_BETA2),
         # A half-life of h steps is a decay of 2 ** (-1 / h).
         ema_decay=ema_decay ** (1 / share) if share else 0.0,
     )

@@ -34,9 +34,9 @@ def share(batch_size: int, micro_batches: int, accelerator: Accelerator) -> slic
 
 
 class Adam(torch.optim.Adam):
-    """Adam whose methods are not hidden from torch.compile, which is not used here: hiding them loads the compiler.
+    """Adam without the decorators that hide its methods from torch.compile.
 
-    That takes three quarters of the time of importing torch, at the start of every run.
+    Calling those imports the compiler, which takes three quarters as long as importing torch; nothing is compiled here.
     """
 
     add_param_group = unwrap(torch.optim.Adam.add_param_group)
@@ -53,7 +53,7 @@ def adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -
 
 def prepare(accelerator: Accelerator, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Any]:
     """A network's `NetworkShell` and its optimizer, wrapped for the devices and processes at hand."""
-    # The placement is its default, which it would import torch.distributed.tensor to find out.
+    # The default, given because accelerate would import torch.distributed.tensor to work it out.
     wrapped, prepared = accelerator.prepare(NetworkShell(network), optimizer, device_placement=[True, True])
     return wrapped, prepared
 

@@ -7,17 +7,20 @@ import torch
 from torch import Tensor, nn
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, updates: int) -> None:
-    """``average = d * average + (1 - d) * weight``, for every weight and buffer, in place.
+def decay_at(updates: int, decay: float) -> float:
+    """``min(decay, (1 + updates) / (10 + updates))``, so that a short run is not held at its random start."""
+    return min(decay, (1 + updates) / (10 + updates))
 
-    ``d = min(decay, (1 + updates) / (10 + updates))``, so that a short run is not held at its random start: a function
-    of the number of updates so far, with no state of its own. Yazici et al. 2019, arXiv:1806.04498.
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """``average = decay * average + (1 - decay) * weight``, for every weight and buffer, in place.
+
+    Yazici et al. 2019, arXiv:1806.04498.
     """
     averages, values = ([*one.parameters(), *one.buffers()] for one in (average, network))  # tied weights once
     floats = [index for index, value in enumerate(values) if value.is_floating_point()]
-    weight = 1 - min(decay, (1 + updates) / (10 + updates))
-    torch._foreach_lerp_([averages[i] for i in floats], [values[i] for i in floats], weight)
+    torch._foreach_lerp_([averages[i] for i in floats], [values[i] for i in floats], 1 - decay)
     for index in set(range(len(values))) - set(floats):  # counters
         averages[index].copy_(values[index])
 

@@ -38,7 +38,7 @@ class PathLength:
     """``weight E (||J_w^T y||_2 - a)^2`` added to the generator's loss: equation 4.
 
     Attributes:
-        weight: Of the penalty; 2 in the published code.
+        weight: Weight of the penalty; 2 in the published code.
         every: Applied in every so many generator phases, with as many times the weight (lazy regularisation).
         mean: a, the moving average of the lengths of the whole batch over the phases before this one, a scalar; it
             starts at 0.

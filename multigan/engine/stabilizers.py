@@ -32,7 +32,7 @@ class HistoricalAverage:
 
     Attributes:
         weight: w.
-        means: Of each weight of the network.
+        means: Mean of each weight so far, in the order of ``parameters()``.
         count: How many were averaged, a scalar.
     """
 
@@ -140,12 +140,12 @@ class StabilizerState:
     """The state of the stabilisers that are on.
 
     Attributes:
-        histories: Of the players by name.
-        lecam: Of the logits.
-        adaptive: Of the augmentation.
-        path_length: Of the generator.
-        noise: The standard deviation of the instance noise as it now is, a function of the step.
-        penalty: The factor of the penalties' weights as it now is, a function of the step.
+        histories: Historical averages by network name.
+        lecam: Moving averages of the logits.
+        adaptive: The augmentation probability.
+        path_length: The mean path length.
+        noise: Standard deviation of the instance noise at this step; set before each step, not saved.
+        penalty_scale: Factor of the weights of R1, R2 and WGAN-GP at this step; set before each step, not saved.
     """
 
     histories: dict[str, HistoricalAverage] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class StabilizerState:
     adaptive: AdaptiveAugmentation | None = None
     path_length: PathLength | None = None
     noise: float = 0.0
-    penalty: float = 1.0
+    penalty_scale: float = 1.0
 
     def begin(self, players: dict[str, nn.Module]) -> None:
         """Start the averages of the weights from the current weights."""

@@ -324,7 +324,7 @@ class Game:
                     total = total + weight * penalty(logits, samples)
             if config.wgan_gp:
                 total = total + config.wgan_gp * penalties.wgan_gp(discriminate, real, fake, batch.mix)
-        return config.penalty_every * self.stabilizers.penalty * total
+        return config.penalty_every * self.stabilizers.penalty_scale * total
 
     def path_length(self, batch: MicroBatch, rows: slice) -> Metrics:
         """The path length penalty of a micro-batch and the mean length, or nothing where it is not applied."""

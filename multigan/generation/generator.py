@@ -125,8 +125,9 @@ class TrainedGenerator:
             raise UserError(f"n is {n}: expected at least 1")
         if not 0 <= seed < 2**63:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
-        if truncation is not None and not truncation > 0:
-            raise UserError(f"truncation is {truncation}: expected more than 0")
+        own = hasattr(self.network, "truncation")  # 0 is then the sample of the mean style
+        if truncation is not None and not (truncation > 0 or (own and truncation == 0)):
+            raise UserError(f"truncation is {truncation}: expected {'0 or more' if own else 'more than 0'}")
         if not self.modality.latent_space and (truncation is not None or interpolate):
             raise UserError(
                 f"modality {self.name!r} has neither truncation nor interpolation, as nearby latents do not give "
@@ -174,6 +175,8 @@ class TrainedGenerator:
                 network.truncation = truncation
             with torch.no_grad():
                 samples = network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
+            if own:
+                network.truncation = None
             yield samples[: n - start].float().cpu()
 
     def conditions(self, label: Label = None) -> Tensor | None:

@@ -10,7 +10,10 @@ TINY = 1e-8  # added to a mean square
 
 def divided_by_rms(values: Tensor) -> Tensor:
     """Each sample divided by its root mean square: ``(B, *S) -> (B, *S)``."""
-    return values * (values.square().mean(tuple(range(1, values.dim())), keepdim=True) + TINY).rsqrt()
+    # A square of half precision could be infinite, or 0.
+    full = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+    scale = (full.square().mean(tuple(range(1, values.dim())), keepdim=True) + TINY).rsqrt()
+    return values * scale.to(values.dtype)
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):

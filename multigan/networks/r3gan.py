@@ -43,7 +43,9 @@ def channels_by_side(sides: tuple[int, int], width: int) -> list[int]:
     most = max(MOST_CHANNELS, width)
     channels = [min(width * 2**level, most) for level in reversed(range(levels(sides) + 1))]
     if any(count % PER_GROUP or count % groups(count) for count in channels):
-        raise ValueError(f"a width of {width} cannot be shared out to groups of {PER_GROUP} channels")
+        raise ValueError(
+            f"width is {width}: expected a multiple of {PER_GROUP}, and above {MOST_CHANNELS} of {MOST_GROUPS}"
+        )
     return channels
 
 
@@ -56,7 +58,7 @@ class ResidualBlock(nn.Module):
     """``(B, channels, H, W)`` -> the same: ``x + contract(act(grouped(act(expand(x)))))``.
 
     Args:
-        channels: Of the input and the output.
+        channels: Input and output channels.
         blocks: Blocks in the whole network. With L = 3 layers in a block, Fixup scales the weights of all but the last
             by ``blocks^(-1 / (2 L - 2))``; the last one starts at zero.
     """

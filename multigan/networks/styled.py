@@ -1,8 +1,8 @@
-"""A generator without batch statistics, whose layers are told the latent again and again.
+"""A generator without batch statistics, whose layers are modulated by the latent.
 
 After StyleGAN (Karras et al. 2019, arXiv:1812.04948): a mapping network makes ``w`` of the latent and the class, and
 each layer is scaled and shifted by it. In place of instance normalisation each sample is divided by one number a layer,
-its root mean square, so that channels keep their relative sizes. Noise maps gave nothing at the sizes it is meant for.
+its root mean square, so that channels keep their relative sizes. Noise maps did not help at the sizes that it is for.
 
 Samples do not depend on the others of their batch, so batches may have any size, and there are no running statistics.
 """
@@ -18,7 +18,7 @@ from multigan.networks.convolutional import channels_by_side, first_sides, up
 from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.normalization import divided_by_rms
 
-MEAN_OF = 256  # latents from which a mean w is taken
+MEAN_LATENTS = 256  # over which a mean w is taken
 
 
 class Style(nn.Module):
@@ -74,13 +74,13 @@ class StyledGenerator(nn.Module):
     def truncated(self, w: Tensor, condition: Tensor | None, share: float) -> Tensor:
         """w, moved towards the mean of its class: this share of the distance remains (StyleGAN, appendix B)."""
         numbers = torch.Generator().manual_seed(0)
-        some = torch.randn(MEAN_OF, self.first.in_features // 2, generator=numbers, dtype=torch.float32).to(w)
+        latents = torch.randn(MEAN_LATENTS, self.first.in_features // 2, generator=numbers, dtype=torch.float32).to(w)
         if condition is None:
-            mean = self.map(some, None).mean(0)
+            mean = self.map(latents, None).mean(0)
         else:
-            kinds, kind = torch.unique(condition, dim=0, return_inverse=True)
-            means = [self.map(some, one.expand(MEAN_OF, *one.shape)).mean(0) for one in kinds]
-            mean = torch.stack(means)[kind]
+            classes, index = torch.unique(condition, dim=0, return_inverse=True)
+            means = [self.map(latents, each.expand(MEAN_LATENTS, *each.shape)).mean(0) for each in classes]
+            mean = torch.stack(means)[index]
         return mean.lerp(w, share)
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:

@@ -8,7 +8,8 @@ and in the discriminator a projection on a mapped embedding.
 
 What differs from the published code: the second latent of style mixing, its crossover and the noise maps are functions
 of the latent (`multigan.networks.keyed_noise`), as nothing here may draw random numbers of its own; the mean style is
-gathered over latents for the averaged weights, not while they train; and styles have as many numbers as latents.
+gathered over latents for the averaged weights, not while they train; the groups of the minibatch standard deviation are
+of consecutive samples; and styles have as many numbers as latents.
 
 The published sizes follow from one width, the channels at the picture's own side: 32 is configuration F at 1024 x 1024,
 64 the one that StyleGAN2-ADA uses at 256 x 256, with 512 numbers in a latent.

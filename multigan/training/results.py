@@ -86,7 +86,7 @@ class Results:
         """Plot the metrics so far into the run folder and the tracker."""
         lines = read_metrics(self.folder)
         if len(lines) >= FEWEST:
-            from multigan.training.curves import curves
+            from multigan.training.curves import curves  # here, because it imports matplotlib
 
             curves(lines, self.folder / CURVES)
             if (self.folder / CURVES).is_file():

@@ -18,8 +18,8 @@ from multigan import config, registry
 from multigan.config import TrainingConfig
 from multigan.data.batches import Batches
 from multigan.engine import distributed, health, launch, loop
-from multigan.engine.burn_in import burn_in
-from multigan.engine.ema import update_average
+from multigan.engine.burn_in import BurnIn, burn_in
+from multigan.engine.ema import decay_at, update_average
 from multigan.engine.stabilizers import noise_at, rate_at
 from multigan.engine.state import State
 from multigan.engine.step import Metrics
@@ -240,16 +240,19 @@ class Run:
             training.learning_rate_steps or 1,
             training.learning_rate_warmup,
         )
-        now = burn_in(played, training.burn_in_steps, training.betas[1], training.ema_decay)
-        betas = training.betas[0], now.second_beta
-        rate = share * now.rate * training.generator_learning_rate
+        if training.burn_in_steps and not pretraining_loss:
+            burn = burn_in(played, training.burn_in_steps, training.betas[1], training.ema_decay)
+        else:
+            burn = BurnIn(1.0, 1.0, training.betas[1], decay_at(number, training.ema_decay))
+        betas = training.betas[0], burn.second_beta
+        rate = share * burn.rate * training.generator_learning_rate
         set_adam(game.generator_optimizer, training.pretraining_learning_rate if pretraining_loss else rate, betas)
-        set_adam(game.discriminator_optimizer, share * now.rate * training.discriminator_learning_rate, betas)
-        game.stabilizers.penalty = now.penalty
+        set_adam(game.discriminator_optimizer, share * burn.rate * training.discriminator_learning_rate, betas)
+        game.stabilizers.penalty_scale = burn.penalty
         game.stabilizers.noise = noise_at(played, training.instance_noise, training.instance_noise_steps)
         draw = number + state.rollbacks * ROLLBACK_OFFSET
         metrics = game.pretrain(draw, pretraining_loss) if pretraining_loss else game.step(draw)
-        update_average(state.average, game.generator, now.ema_decay, number)
+        update_average(state.average, game.generator, burn.ema_decay)
         state.step = number + 1
         return state.health.count(metrics)
 

@@ -21,10 +21,6 @@ def test_values_by_hand(step, expected):
     assert burn_in(step, 12, second_beta=0.99, ema_decay=0.5**0.25) == pytest.approx(expected, abs=1e-12)
 
 
-def test_without_a_burn_in_all_is_as_configured():
-    assert burn_in(5, 0, second_beta=0.99, ema_decay=0.999) == (1, 1, 0.99, 0.999)
-
-
 def test_the_published_values_of_ffhq():
     # 256 pictures a step; 20 million of burn-in; R1 and R2 of 2; an average with a half-life of 500,000 pictures.
     batch, decay = 256, 0.5 ** (256 / 500_000)

@@ -136,9 +136,15 @@ def test_generate_gives_pictures_of_the_same_samples(generator):
 
 
 def test_numbers_out_of_range_are_refused_before_the_first_batch(generator):
-    for name, value in (("n", 0), ("n", -1), ("seed", -1), ("truncation", 0.0), ("truncation", -1.0)):
+    for name, value in (("n", 0), ("n", -1), ("seed", -1), ("truncation", -1.0)):
         with pytest.raises(UserError, match=f"{name} is {value}: expected"):
             generator.batches(**{"n": 1, name: value})
+
+
+def test_a_truncation_of_0_is_refused_where_latents_are_drawn_again(generator, monkeypatch):
+    monkeypatch.delattr(generator.network, "truncation")  # as dcgan has none
+    with pytest.raises(UserError, match=r"truncation is 0.0: expected more than 0"):
+        generator.batches(1, truncation=0.0)
 
 
 def test_a_truncation_that_is_no_number_is_refused(generator):

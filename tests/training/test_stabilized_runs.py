@@ -1,5 +1,6 @@
 """Runs with the stabilizers on: resumed exactly, switched at a resume, and what is refused in one line."""
 
+import copy
 import dataclasses
 import json
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from multigan import config, configure, testing
+from multigan.engine.ema import update_average
 from multigan.engine.step import Game
 from multigan.errors import UserError
 from multigan.testing import SAVED, checkpoint_of
@@ -99,17 +101,39 @@ def test_a_burn_in_resumes_exactly_and_changes_rates_betas_penalties_and_the_ave
     started = run.Run(dataclasses.replace(config.read(whole), resume=str(whole), steps=8))
     try:
         # Half of the way after half of the steps; the same batch has a penalty by its factor.
+        before = copy.deepcopy(started.state.average)
         assert rates(started, 2) == pytest.approx([1e-3 * 0.625] * 2)
+        assert started.game.stabilizers.penalty_scale == pytest.approx(0.55)
+        # The half-life is half of that of the final decay: its square.
+        expected = copy.deepcopy(before)
+        update_average(expected, started.game.generator, training.ema_decay**2)
+        for one, other in zip(expected.parameters(), started.state.average.parameters(), strict=True):
+            torch.testing.assert_close(one, other)
         assert started.game.discriminator_optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.945))
         batch = started.game.make_micro_batches(0, graph=False)[0]
         found = []
         for factor in (1.0, 0.55):
-            started.game.stabilizers.penalty = factor
+            started.game.stabilizers.penalty_scale = factor
             found.append(started.game.penalty(batch.real, batch.fake, batch).item())
         assert found[0] > 0 and found[1] == pytest.approx(0.55 * found[0])
         rates(started, 0)
         for one, other in zip(started.game.generator.parameters(), started.state.average.parameters(), strict=True):
             assert torch.equal(one, other)
+    finally:
+        started.release()
+
+
+def test_pretraining_comes_before_a_burn_in(tmp_path):
+    fields = {"pretraining_steps": 3, "burn_in_steps": 4, "batch_size": 16, "tracker": "none"}
+    started = run.Run(configure("text", output=str(tmp_path / "run"), **fields))
+    try:
+        for number in range(2):
+            started.play(number)
+        assert started.game.generator_optimizer.param_groups[0]["betas"] == started.training.betas
+        pairs = zip(started.game.generator.parameters(), started.state.average.parameters(), strict=True)
+        assert not all(torch.equal(one, other) for one, other in pairs), "it is averaged"
+        started.play(3)
+        assert started.game.generator_optimizer.param_groups[0]["betas"][1] == 0.9
     finally:
         started.release()
 
@@ -302,7 +326,7 @@ def test_spectral_norm_switched_at_a_resume_is_refused_in_one_line(tmp_path, bef
         ({"learning_rate_warmup": -1}, "learning_rate_warmup is -1: expected 0 or more"),
         (
             {"learning_rate_schedule": "cosine", "burn_in_steps": 5},
-            "learning_rate_schedule is cosine: expected constant, as burn_in_steps lower the rates themselves",
+            "learning_rate_schedule is cosine: expected constant with burn_in_steps",
         ),
         (
             {"learning_rate_schedule": "steep"},

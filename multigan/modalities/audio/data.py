@@ -234,7 +234,7 @@ def resampled(samples: numpy.ndarray, rate: int, new_rate: int) -> numpy.ndarray
 @functools.cache
 def resampler(rate: int, new_rate: int) -> Resample:
     """Cached resampling filters: building them for each file takes ten times as long."""
-    from torchaudio.transforms import Resample
+    from torchaudio.transforms import Resample  # here, because it is slow to import
 
     # The settings that torchaudio's documentation gives for the best quality; the defaults alias.
     return Resample(

@@ -26,7 +26,8 @@ class ImageConfig(ClassConditionalConfig):
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a picture is generated from.
         generator_width: Channels before the generator's last layer, twice as many at half the side, 512 at most
-            (r3gan: a multiple of 8, 768 at most); mlp, units of its smallest hidden layer.
+            (r3gan: a multiple of 8, 768 at most; or above that a multiple of 96, as many at every side); mlp, units of
+            its smallest hidden layer.
         discriminator_width: The same for the discriminator, after its first layer.
         rotation: Augmentation of real and generated pictures for the discriminator: rotation by up to this many
             degrees.
@@ -77,8 +78,12 @@ class ImageConfig(ClassConditionalConfig):
         for name in ("latent_dim", "generator_width", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
-            if self.architecture == "r3gan" and name.endswith("width") and getattr(self, name) % 8:
-                raise UserError(f"{name} is {getattr(self, name)}: expected a multiple of 8, with architecture r3gan")
+            groups = 8 if getattr(self, name) <= 768 else 96  # of grouped convolutions
+            if self.architecture == "r3gan" and name.endswith("width") and getattr(self, name) % groups:
+                raise UserError(
+                    f"{name} is {getattr(self, name)}: expected a multiple of 8, and above 768 of 96, with "
+                    "architecture r3gan"
+                )
         for name, most in (("rotation", 180), ("scaling", 0.9), ("shift", 1), ("color", 1), ("cutout", 1)):
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
