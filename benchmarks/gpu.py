@@ -374,7 +374,7 @@ def launch(options: argparse.Namespace) -> Iterator[Row]:
         "accelerate launch --mixed_precision bf16": [*accelerate, "--mixed_precision", "bf16", recipe, *few],
         "accelerate launch --mixed_precision fp16": [*accelerate, "--mixed_precision", "fp16", recipe, *few],
         "torchrun, one process (DDP)": [*torchrun, "1", recipe, *few],
-        "torchrun, two processes": [*torchrun, "2", recipe, *few],
+        "torchrun, two processes (one line of error on one GPU)": [*torchrun, "2", recipe, *few],
         f"multigan generate --device {device}": generate,
     }
     if options.cpu:

@@ -59,6 +59,8 @@ def run(sections: Mapping[str, Section], options: Any, results: dict[str, Any], 
                 found = results["sections"][name] = done.result()
                 (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
                 print(f"\n## {name}\n\n{sections[name].title}\n\n{table(found['rows'])}", flush=True)
+                if errors := sum("error" in row for row in found["rows"]):
+                    print(f"\nrows with an error: {errors}", flush=True)
                 if found["problem"]:
                     print(f"\nnot complete: {found['problem']}", flush=True)
                     failed.append(name)
