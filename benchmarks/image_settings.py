@@ -129,7 +129,7 @@ def main() -> None:
 def figures(
     dataset: str, fields: dict[str, Any], model: dict[str, Any], seed: int, evaluators: dict[str, Evaluator]
 ) -> dict[str, Any]:
-    """Train once, and measure in both spaces; the evaluator of a dataset is opened once."""
+    """Train once, and measure in both spaces; the evaluators of a dataset are opened once."""
     with tempfile.TemporaryDirectory() as room:
         training = multigan.configure(
             "image",
@@ -146,20 +146,14 @@ def figures(
         folder = multigan.train(training)
         seconds = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
         generator = multigan.load(folder)
-    key = f"{dataset} {generator.modality.encode_key()}"
-    if key not in evaluators:
-        evaluators[key] = Evaluator.open(generator.modality, dataset)
-    evaluator = evaluators[key]
-    evaluation = evaluator.evaluate(generator, evaluator.generated(generator))
-    second = evaluator.measure_second(generator)
-    return {
-        "steps": fields["steps"],
-        "seconds": seconds,
-        "first": evaluation.generated,
-        "first_real": evaluation.baseline,
-        "second": second["generated"],
-        "second_real": second["baseline"],
-    }
+    line = {"steps": fields["steps"], "seconds": seconds}
+    for space, features in (("first", "auto"), ("second", "pca")):
+        key = f"{features} {dataset} {generator.modality.encode_key()}"
+        if key not in evaluators:
+            evaluators[key] = Evaluator.open(generator.modality, dataset, features=features)
+        evaluation = evaluators[key].evaluate(generator, evaluators[key].generated(generator))
+        line |= {space: evaluation.generated, f"{space}_real": evaluation.baseline}
+    return line
 
 
 def lines(log: Path, group: str) -> list[dict[str, Any]]:
