@@ -285,7 +285,7 @@ def loss_scale() -> Iterator[Row]:
         average = copy.deepcopy(game.generator)
         before = state(game)
         metrics = dataclasses.replace(game, config=overflowing(player)).step(1)
-        update_average(average, game.generator, 0.9, 1)
+        update_average(average, game.generator, 0.9)
         after = state(game)
         changed = [name for name in before if name.startswith(player) and not torch.equal(before[name], after[name])]
         still = torch.equal(before[f"{other} weights"], after[f"{other} weights"])
