@@ -15,6 +15,7 @@ import argparse
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from os import getpid, kill
 from pathlib import Path
 from signal import SIGTERM
@@ -49,9 +50,8 @@ def train_for(seconds: float, config: multigan.TrainingConfig) -> tuple[Path, in
     timer = threading.Timer(seconds, kill, (getpid(), SIGTERM))
     timer.start()
     try:
-        run.train()
-    except SystemExit:
-        pass
+        with suppress(SystemExit):  # how a run that is told to stop ends
+            run.train()
     finally:
         timer.cancel()
         forget_launch()

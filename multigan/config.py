@@ -186,12 +186,8 @@ class TrainingConfig:
             expected = "at least 1" if falls else "null, with the constant schedule"
             check(self, "learning_rate_steps", falls and self.learning_rate_steps >= 1, expected)
         twice = self.burn_in_steps and self.learning_rate_schedule != "constant"
-        check(
-            self,
-            "learning_rate_schedule",
-            not twice,
-            "constant with burn_in_steps, which lowers the learning rates itself",
-        )
+        expected = "constant with burn_in_steps, which lowers the learning rates itself"
+        check(self, "learning_rate_schedule", not twice, expected)
         check(self, "evaluate_samples", self.evaluate_samples >= 6, "at least 6, for 5 neighbours of each")
         check(self, "evaluate_every", not (self.evaluate_every and self.streaming), "0 with streaming")
         check(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to under 1")

@@ -3,8 +3,8 @@
 A generator that draws noise of its own could not be repeated: not on another number of processes, not in micro-batches,
 not after a resume. So the bits of each latent are hashed to a key, and numbers are hashes of the key and a counter, as
 in counter-based generators (Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3). Sample i gets the same
-noise wherever and beside whatever it is made. Keys and uniform numbers are integer arithmetic
-modulo 2^32, the same on every device; normal ones are the same up to rounding.
+noise wherever and beside whatever it is made. Keys and uniform numbers are integer arithmetic modulo 2^32, the same on
+every device; normal ones are the same up to rounding.
 """
 
 import math
