@@ -3,8 +3,8 @@
     accelerate launch recipes/image_cgan.py
 
 Both networks are conditioned on the digit, so that you can ask for one. The generator is told the latent and the digit
-in each layer (the architecture styled), which learns faster than DCGAN's. Takes seven minutes on one core: clear digits
-after 1,000 of the 10,000 steps, and more variety from then on.
+in each layer (the architecture styled), which learns faster than DCGAN's. Takes seven minutes on one core: mostly
+recognisable digits after 1,000 of the 10,000 steps, clearer and more varied ones from then on.
 
     accelerate launch recipes/image_cgan.py --dataset ylecun/mnist
     multigan generate --modality image --label 3 --label 7 -n 20
