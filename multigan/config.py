@@ -222,8 +222,9 @@ def configure(modality: str = "image", **fields: Any) -> TrainingConfig:
         if not isinstance(model, Mapping | None):
             raise UserError(f"model is {model!r}: expected {plugin.Config.__name__} or a dictionary")
         model = plugin.Config(**typed_fields(model or {}, plugin, "model."))
-    first = next(iter(plugin.builtin_datasets), None)
-    chosen = typed_fields({"dataset": first, **plugin.training_defaults, **fields}, plugin)
+    instance = plugin(model)  # its task may decide
+    first = next(iter(instance.builtin_datasets), None)
+    chosen = typed_fields({"dataset": first, **instance.training_defaults, **fields}, plugin)
     config = TrainingConfig(**{**chosen, "modality": modality, "model": model})
     check_with_modality(config, plugin)
     return config

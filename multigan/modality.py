@@ -6,7 +6,8 @@ a person gets to see. It never deals with processes, precision, optimizers, chec
 Shapes: ``B`` is the number of samples in a batch, ``S`` the shape of one sample (``(C, H, W)`` for a picture),
 ``latent_dim`` the size of a latent, and ``condition`` the class numbers, int64 ``(B,)``, of a class-conditional model,
 or None. Where samples can have several classes, it is int8 ``(B, classes)`` of 0 and 1, and
-`multigan.networks.embedding.ClassEmbedding` takes both.
+`multigan.networks.embedding.ClassEmbedding` takes both. A modality that translates, pictures into pictures say, tells
+its networks something else instead: see `Modality.to_pair`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
-PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Tensor | None], Tensor]"
+    from multigan.interface import Condition, GeneratorOutput
+
+PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Any], Tensor]"
 ExtraMetrics: TypeAlias = "Callable[[list[Any], list[Any], list[Any]], dict[str, float]]"
 
 JOINED = "+"  # between the names of classes that a sample has together
@@ -138,6 +141,16 @@ class Modality(ABC):
     latent_space: ClassVar[bool] = True
     """Whether nearby latents give similar samples. If not, interpolation and truncation are refused."""
 
+    takes_inputs: ClassVar[bool] = False
+    """Whether generating needs inputs: see `read_input`."""
+
+    unpaired: bool = False
+    """Whether an example is one row of each of two domains, drawn apart. `encode` then has an array ``domain`` of 0 or 1
+    beside ``real``, and `to_pair` gets rows of both: ``(B, 2, ...)``."""
+
+    pair_numbers: int = 0
+    """How many uniform random numbers `to_pair` takes for each sample: the place of a crop, the size of a hole."""
+
     size_settings: ClassVar[tuple[str, ...]] = ()
     """Fields of ``Config`` that make a step cheaper when they are smaller, for the advice on runs that take hours."""
 
@@ -178,6 +191,8 @@ class Modality(ABC):
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         """Turn one row of the dataset into ``real``, an array, and ``label``, where there is one; None skips the row.
 
+        Further arrays, each of one type and shape in all rows, reach `to_pair` by their names.
+
         A column of classes has their names, also where `datasets` keeps numbers; `multigan.classes.labelled` turns
         the name into the number. The arrays of all rows have one type and one shape, except along the first axis where
         there is a `crop`. Called once a row and kept on disk, so small integers are better than floats (`to_sample`
@@ -202,11 +217,54 @@ class Modality(ABC):
 
         return real.to(torch.get_default_dtype())
 
+    def to_pair(self, encoded: Tensor, beside: dict[str, Tensor], numbers: Tensor) -> tuple[Tensor, Condition]:
+        """Encoded rows, on the device -> samples, and what both networks are told of them.
+
+        Default: `to_sample`, and the classes of a class-conditional model.
+
+        Args:
+            encoded: What `encode` made as ``real``, ``(B, ...)``.
+            beside: What it made beside that, by name, ``(B, ...)`` each; ``label`` for a class-conditional model alone.
+            numbers: Uniform in [0, 1), ``(B, pair_numbers)``. Nothing else may be random.
+        """
+        return self.to_sample(encoded), beside.get("label")
+
+    def to_pretraining_pair(
+        self, encoded: Tensor, beside: dict[str, Tensor], numbers: Tensor
+    ) -> tuple[Tensor, Condition]:
+        """As `to_pair`, for the pretraining loss. Default: what `encode` made as it is, and the classes."""
+        return encoded, beside.get("label")
+
+    # --- inputs, where takes_inputs is true ---
+
+    def read_input(self, row: dict[str, Any], options: Any) -> dict[str, numpy.ndarray]:
+        """One input, as a user gives it, as arrays; inputs may differ in size.
+
+        Args:
+            row: ``{"file": path}``, or ``{"input": object}`` as Python users pass it.
+            options: An instance of `Options`.
+
+        Raises:
+            ValueError: It cannot be used, and why.
+            OSError: It cannot be read.
+        """
+        raise NotImplementedError
+
+    def to_condition(self, inputs: dict[str, Tensor]) -> Condition:
+        """Arrays of `read_input`, with an axis for the batch in front, on the device -> what the generator is told."""
+        raise NotImplementedError
+
+    def trivial_output(self, condition: Condition) -> Tensor | None:
+        """What one could show without a network, ``(B, *S)``: the enlarged input, a grey picture. Default: nothing."""
+        return None
+
     # --- networks ---
 
     @abstractmethod
     def generator(self) -> nn.Module:
         """A module: standard normal latents ``(B, latent_dim)``, condition -> samples ``(B, *S)``.
+
+        ``latent_dim`` may be 0 where `takes_inputs` is true: each input then has one output.
 
         In evaluation mode each sample depends on its own latent and condition alone. Neither network draws random
         numbers of its own (no dropout), or a run could not be repeated or resumed exactly. For batch normalisation use
@@ -220,7 +278,10 @@ class Modality(ABC):
 
     @abstractmethod
     def discriminator(self) -> nn.Module:
-        """A module: samples ``(B, *S)``, condition -> raw logits ``(B,)``, high for real, no sigmoid.
+        """A module: samples ``(B, *S)``, condition -> raw logits, high for real, no sigmoid.
+
+        ``(B,)``, or ``(B, ...)`` with a logit for each place of a sample; or a
+        `multigan.interface.DiscriminatorOutput`, for several heads, or with features.
 
         A discriminator with something random inside declares how many numbers it needs in an attribute
         ``random_numbers: int``; it is then called with uniform numbers in [0, 1), ``(B, random_numbers)``, as a third
@@ -230,6 +291,14 @@ class Modality(ABC):
     def augmentation(self) -> Augmentation | None:
         """The differentiable augmentation of what the discriminator sees. Default: none."""
         return None
+
+    def generator_loss(self, output: GeneratorOutput) -> dict[str, Tensor]:
+        """Further losses of the generator beside the objective: by name, scalars, weighted. Default: none.
+
+        They are logged under their names. Means over samples, so that micro-batches and processes add up, in full
+        precision.
+        """
+        return {}
 
     def load_pretrained(self, generator: nn.Module) -> None:
         """Load the weights that the training of a new generator starts from, if any.
@@ -242,8 +311,8 @@ class Modality(ABC):
         """The loss of the phase before adversarial training: maximum likelihood, for text. Default: no such phase.
 
         Returns:
-            ``(generator, real, condition) -> scalar``, with ``real`` ``(B, ...)`` as `encode` made it, on the device.
-            A mean over samples, so that micro-batches and processes add up.
+            ``(generator, real, condition) -> scalar``, with ``real`` ``(B, ...)`` as `encode` made it, on the device,
+            and the classes, unless `to_pretraining_pair` makes something else of them. A mean over samples, so that micro-batches and processes add up.
         """
         return None
 

@@ -17,23 +17,46 @@ from multigan.data.sampler import Sampler
 from multigan.errors import UserError, first_line
 from multigan.modality import Modality
 
-Batches = Callable[[int, slice], tuple[Tensor, Tensor | None]]
+Batches = Callable[[int, slice], tuple[Tensor, dict[str, Tensor]]]
 
 SHUFFLED = 1024  # rows in the shuffle buffer of a stream
 
 
-def from_cache(data: Cached, batch_size: int, seed: int, conditional: bool, device: torch.device) -> Batches:
+def from_cache(
+    data: Cached, batch_size: int, seed: int, conditional: bool, device: torch.device, unpaired: bool = False
+) -> Batches:
     """Batches by index from the cache, sent to the device in the type they are stored in.
 
-    Returns:
-        ``(batch number, rows) -> (encoded (b, ...), condition (b,) or None)``.
-    """
-    sampler = Sampler(len(data), seed)
+    Args:
+        data: The encoded dataset.
+        batch_size: Rows of the global batch.
+        seed: Decides the order.
+        conditional: Whether labels are given.
+        device: Where they are sent.
+        unpaired: Whether each row is one of each domain, drawn apart: see `Modality.unpaired`.
 
-    def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
-        indices, shares = sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop)
-        condition = torch.from_numpy(data.label[indices]).to(device) if conditional and data.label is not None else None
-        return torch.from_numpy(data.read(indices, shares)).to(device, non_blocking=True), condition
+    Returns:
+        ``(batch number, rows) -> (encoded (b, ...), what is beside it, by name)``; unpaired ``(b, 2, ...)``.
+    """
+    domains = [numpy.flatnonzero(data.beside["domain"] == domain) for domain in (0, 1)] if unpaired else None
+    sizes = [len(data)] if domains is None else [len(rows) for rows in domains]
+    samplers = [Sampler(size, seed + place) for place, size in enumerate(sizes)]
+
+    def send(values: numpy.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(device, non_blocking=True)
+
+    def batch(number: int, rows: slice) -> tuple[Tensor, dict[str, Tensor]]:
+        found = [
+            sampler.rows(number * batch_size + rows.start, number * batch_size + rows.stop) for sampler in samplers
+        ]
+        if domains is not None:
+            both = [data.read(own[indices], shares) for own, (indices, shares) in zip(domains, found, strict=True)]
+            return send(numpy.stack(both, 1)), {}
+        ((indices, shares),) = found
+        beside = {name: send(values[indices]) for name, values in data.beside.items()}
+        if conditional and data.label is not None:
+            beside["label"] = send(data.label[indices])
+        return send(data.read(indices, shares)), beside
 
     return batch
 
@@ -50,12 +73,12 @@ def from_stream(
     """Batches of a streamed dataset, in its order, shuffled within a buffer.
 
     Every process reads all rows and encodes its own, so that the global batch is the same on any number of processes.
-    The signature is that of `from_cache`, but batch numbers can only increase: earlier batches cannot be read again.
+    What it returns is as in `from_cache`, but batch numbers can only increase: earlier batches cannot be read again.
     """
     stream = endless(dataset.shuffle(seed=seed, buffer_size=SHUFFLED))
     held: tuple[int, list[dict[str, Any]]] = (-1, [])
 
-    def batch(number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
+    def batch(number: int, rows: slice) -> tuple[Tensor, dict[str, Tensor]]:
         nonlocal held
         if held[0] != number:
             held = number, [next(stream) for _ in range(batch_size)]
@@ -69,8 +92,9 @@ def from_stream(
                 for example, share in zip(examples, shares, strict=True)
             ]
         real = torch.from_numpy(numpy.stack(examples)).to(device)
-        condition = torch.from_numpy(numpy.stack([row["label"] for row in encoded])).to(device) if conditional else None
-        return real, condition
+        names = [name for name in encoded[0] if name != "real" and (conditional or name != "label")]
+        beside = {name: torch.from_numpy(numpy.stack([row[name] for row in encoded])).to(device) for name in names}
+        return real, beside
 
     return batch
 

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Cached:
         notes: What the modality had to say of the dataset, and which rows were left out.
         ends: Where each example ends in ``real``, int64 ``(N,)``; None where each is one row of it.
         crop: How much of each example is read, where they differ in length; None for all of it.
+        beside: Further arrays that the modality encoded, ``(N, ...)``, by name.
     """
 
     real: numpy.ndarray
@@ -58,6 +59,7 @@ class Cached:
     notes: tuple[str, ...] = ()
     ends: numpy.ndarray | None = None
     crop: Crop | None = None
+    beside: Arrays = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.real if self.ends is None else self.ends)
@@ -157,16 +159,14 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
     with undamaged(folder):
         index = json.loads((folder / INDEX).read_text())
         arrays: Arrays = {}
-        for column in (LENGTH, "real", "label"):
-            if column in index["columns"]:
-                entry = index["columns"][column]
-                kind = numpy.dtype(entry["dtype"])
-                if kind.kind not in NUMBERS:  # bytes of a file must never be taken for pointers to objects
-                    raise ValueError(f"a column of {kind}")
-                shape = [index["rows"], *entry["shape"]]
-                if entry["shape"][:1] == [None]:
-                    shape = [int(arrays[LENGTH].sum()), *entry["shape"][1:]]
-                arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
+        for column, entry in sorted(index["columns"].items(), key=lambda item: item[0] != LENGTH):  # which others need
+            kind = numpy.dtype(entry["dtype"])
+            if kind.kind not in NUMBERS:  # bytes of a file must never be taken for pointers to objects
+                raise ValueError(f"a column of {kind}")
+            shape = [index["rows"], *entry["shape"]]
+            if entry["shape"][:1] == [None]:
+                shape = [int(arrays[LENGTH].sum()), *entry["shape"][1:]]
+            arrays[column] = numpy.memmap(folder / f"{column}.bin", kind, "r", shape=tuple(shape))
         return Cached(
             arrays["real"],
             arrays.get("label") if index["labelled"] else None,
@@ -175,6 +175,7 @@ def read(folder: Path, modality: Modality, notes: tuple[str, ...]) -> Cached:
             notes=(*notes, *index["notes"]),
             ends=numpy.cumsum(arrays[LENGTH]) if LENGTH in arrays else None,
             crop=modality.crop,
+            beside={name: array for name, array in arrays.items() if name not in (LENGTH, "real", "label")},
         )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from multigan.interface import Condition
+
 DECAY = 0.99  # of the mean length
 
 
@@ -53,7 +55,7 @@ class PathLength:
         return cls(weight, every, torch.zeros((), device=device))
 
     def penalty(
-        self, generator: Any, latent: Tensor, condition: Tensor | None, directions: Tensor
+        self, generator: Any, latent: Tensor, condition: Condition, directions: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The weighted penalty and the mean length, scalars, in full precision on the unwrapped generator."""
         with torch.autocast(latent.device.type, enabled=False):

@@ -8,6 +8,7 @@ many graphs would not fit in memory.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import torch
@@ -19,9 +20,11 @@ from multigan.engine import penalties
 from multigan.engine.objectives import Objective
 from multigan.engine.rng import BatchRandom
 from multigan.engine.stabilizers import StabilizerState, power_iteration_step
+from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")
+Loss = Callable[[Tensor, Tensor], Tensor]  # of real and fake logits
 
 
 class NetworkShell(nn.Module):
@@ -35,9 +38,7 @@ class NetworkShell(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, *inputs: Any, through: Callable[..., Tensor] = lambda network, *inputs: network(*inputs)
-    ) -> Tensor:
+    def forward(self, *inputs: Any, through: Callable[..., Any] = lambda network, *inputs: network(*inputs)) -> Any:
         return through(self.network, *inputs)
 
 
@@ -77,8 +78,8 @@ class MicroBatch:
 
     number: int
     real: Tensor
-    condition: Tensor | None
-    discriminator_args: tuple[Tensor | None, ...]
+    condition: Condition
+    discriminator_args: tuple[Any, ...]
     latent: Tensor
     augmentation: Tensor
     augment_mask: Tensor | None
@@ -100,11 +101,12 @@ class Game:
         config: Objective, penalties and phases.
         random: Random numbers by seed, step and position in the batch.
         latent_dim: Numbers in one latent.
-        batches: ``(batch number, rows)`` -> these rows of the batch, encoded, and their condition ``(b,)`` or None.
+        batches: ``(batch number, rows)`` -> real samples ``(b, *S)`` of these rows of the batch, and their condition.
         augment: ``(samples, numbers)`` -> samples as the discriminator sees them.
         augment_numbers: Uniform numbers a sample that `augment` takes.
         batch_slice: This process's rows of the global batch.
-        to_sample: Encoded ``(b, ...)`` -> samples ``(b, *S)``.
+        pretraining_batches: The same as the pretraining loss takes them; None if they do not differ.
+        generator_loss: The generator's further losses by name, weighted.
         stabilizers: What the stabilizers have seen so far.
     """
 
@@ -118,11 +120,12 @@ class Game:
     config: StepConfig
     random: BatchRandom
     latent_dim: int
-    batches: Callable[[int, slice], tuple[Tensor, Tensor | None]]
+    batches: Callable[[int, slice], tuple[Tensor, Condition]]
     augment: Callable[[Tensor, Tensor], Tensor]
     augment_numbers: int
     batch_slice: slice
-    to_sample: Callable[[Tensor], Tensor] = lambda encoded: encoded
+    pretraining_batches: Callable[[int, slice], tuple[Tensor, Condition]] | None = None
+    generator_loss: Callable[[GeneratorOutput], dict[str, Tensor]] = lambda output: {}
     stabilizers: StabilizerState = field(default_factory=StabilizerState)
 
     def networks(self) -> dict[str, nn.Module]:
@@ -158,9 +161,10 @@ class Game:
             shared = self.is_penalized(batch) and self.accelerator.mixed_precision == "no"
             real.requires_grad_(shared and self.config.r1 > 0)
             fake.requires_grad_(shared and self.config.r2 > 0)
-            real_logits = self.wrapped_discriminator(real, *batch.discriminator_args)
-            fake_logits = self.wrapped_discriminator(fake, *batch.discriminator_args)
-            loss = self.config.objective.discriminator(real_logits, fake_logits)
+            real_output = as_output(self.wrapped_discriminator(real, *batch.discriminator_args))
+            fake_output = as_output(self.wrapped_discriminator(fake, *batch.discriminator_args))
+            real_logits, fake_logits = real_output.logits, fake_output.logits
+            loss = mean_over_heads(self.config.objective.discriminator, real_output, fake_output)
             penalty = self.penalty(real, fake, batch, *((real_logits, fake_logits) if shared else ()))
             if self.stabilizers.lecam is not None:
                 penalty = penalty + self.stabilizers.lecam.loss(real_logits, fake_logits)
@@ -186,25 +190,28 @@ class Game:
             batches = self.no_sync_until_last(micro_batches, self.wrapped_generator)
             for rows, batch in zip(self.parts(), batches, strict=True):
                 fake = batch.fake if batch.graph else self.wrapped_generator(batch.latent, batch.condition)
-                fake_logits = self.discriminate(fake, batch)
-                real_logits = fake_logits
-                if self.config.objective.generator_sees_real:
-                    with torch.no_grad():
-                        real_logits = self.discriminate(batch.real, batch)
-                loss = self.config.objective.generator(real_logits, fake_logits)
+                judged = self.discriminate(fake, batch)
+                judge_real = cache(torch.no_grad()(partial(self.discriminate, batch.real, batch)))
+                real_output = judge_real() if self.config.objective.generator_sees_real else judged
+                loss = mean_over_heads(self.config.objective.generator, real_output, judged)
+                output = GeneratorOutput(
+                    self.generate, batch.latent, batch.condition, batch.real, fake, judged, judge_real
+                )
+                further = self.generator_loss(output)
                 lengths = self.path_length(batch, rows)
-                self.backward(loss + lengths.pop("path_length_penalty", 0), len(micro_batches))
-                add(metrics, len(micro_batches), generator_loss=loss, **lengths)
+                total = sum(further.values(), loss + lengths.pop("path_length_penalty", 0))
+                self.backward(total, len(micro_batches))
+                add(metrics, len(micro_batches), generator_loss=loss, **further, **lengths)
         if self.stabilizers.path_length is not None and "path_length" in metrics:
             self.stabilizers.path_length.remember(self.mean(metrics["path_length"]))
         return metrics | self.update("generator", self.generator, self.generator_optimizer)
 
-    def pretrain(self, number: int, loss: Callable[[nn.Module, Tensor, Tensor | None], Tensor]) -> Metrics:
-        """One step of the generator alone, with ``loss(generator, encoded, condition)``."""
+    def pretrain(self, number: int, loss: Callable[[nn.Module, Tensor, Any], Tensor]) -> Metrics:
+        """One step of the generator alone, with ``loss(generator, real, condition)``."""
         metrics: Metrics = {}
-        parts = self.parts()
+        batches, parts = self.pretraining_batches or self.batches, self.parts()
         for rows in self.no_sync_until_last(parts, self.wrapped_generator):
-            value = self.wrapped_generator(*self.batches(number, rows), through=loss)
+            value = self.wrapped_generator(*batches(number, rows), through=loss)
             self.backward(value, len(parts))
             add(metrics, len(parts), pretraining_loss=value)
         return metrics | self.update("generator", self.generator, self.generator_optimizer, damped=False)
@@ -213,7 +220,7 @@ class Game:
         """Batch ``number`` of this process, with as many fakes; ``graph`` keeps their graph, back to the generator."""
         made = []
         for rows in self.parts():
-            real, condition = self.real(number, rows)
+            real, condition = self.batches(number, rows)
             latent = self.random.normal("latent", number, rows, self.latent_dim)
             augmentation = self.random.uniform("augment", number, rows, self.augment_numbers)
             augment_mask = None
@@ -243,7 +250,7 @@ class Game:
             )
         return made
 
-    def discriminator_args(self, number: int, rows: slice, condition: Tensor | None) -> tuple[Tensor | None, ...]:
+    def discriminator_args(self, number: int, rows: slice, condition: Condition) -> tuple[Any, ...]:
         """What the discriminator takes besides samples: the condition, and the random numbers that it asks for."""
         count = getattr(self.discriminator, "random_numbers", 0)
         return (condition, self.random.uniform("discriminator", number, rows, count)) if count else (condition,)
@@ -266,26 +273,22 @@ class Game:
         """The mean of a tensor over the processes."""
         return self.accelerator.reduce(values, "mean")  # type: ignore[no-any-return]
 
-    def real(self, number: int, rows: slice) -> tuple[Tensor, Tensor | None]:
-        """Real samples of batch ``number``, ``(b, *S)``, and their condition."""
-        encoded, condition = self.batches(number, rows)
-        return self.to_sample(encoded), condition
-
     def parts(self) -> list[slice]:
         """The rows of the global batch of each micro-batch of this process."""
         size = (self.batch_slice.stop - self.batch_slice.start) // self.config.micro_batches
         return [slice(start, start + size) for start in range(self.batch_slice.start, self.batch_slice.stop, size)]
 
-    def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
-        """Fakes from the unwrapped generator, where no gradient must reach it."""
+    def generate(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Fakes ``(b, *S)`` from the unwrapped generator."""
         with self.accelerator.autocast():
             return full_precision(self.generator(latent, condition))
 
-    def discriminate(self, samples: Tensor, batch: MicroBatch) -> Tensor:
-        """Logits ``(b,)`` of augmented samples from the unwrapped discriminator."""
+    def discriminate(self, samples: Tensor, batch: MicroBatch) -> DiscriminatorOutput:
+        """What the unwrapped discriminator says of samples, augmented as in its own phase."""
         samples = self.discriminator_input(samples, batch)  # in full precision, as for the discriminator's own phase
         with self.accelerator.autocast():
-            return full_precision(self.discriminator(samples, *batch.discriminator_args))
+            heads, features = as_output(self.discriminator(samples, *batch.discriminator_args))
+        return DiscriminatorOutput(tuple(map(full_precision, heads)), tuple(map(full_precision, features)))
 
     def is_penalized(self, batch: MicroBatch) -> bool:
         """Whether the penalties are applied in the phase of this batch."""
@@ -310,8 +313,7 @@ class Game:
         with torch.autocast(real.device.type, enabled=False):
 
             def discriminate(samples: Tensor) -> Tensor:
-                logits: Tensor = self.discriminator(samples, *batch.discriminator_args)
-                return logits
+                return as_output(self.discriminator(samples, *batch.discriminator_args)).logits
 
             for weight, penalty, samples, logits in (
                 (config.r1, penalties.r1, real, real_logits),
@@ -394,6 +396,17 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def full_precision(values: Tensor) -> Tensor:
     """Half-precision values as float32; others unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def as_output(output: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:
+    """A discriminator's output; logits alone are its only head."""
+    return output if isinstance(output, DiscriminatorOutput) else DiscriminatorOutput((output,))
+
+
+def mean_over_heads(loss: Loss, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
+    """A loss of real and fake logits, a scalar: the mean over the heads."""
+    losses = [loss(*heads) for heads in zip(real.heads, fake.heads, strict=True)]
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
 def add(metrics: Metrics, parts: int, **values: Tensor) -> None:

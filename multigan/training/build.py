@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import datasets
@@ -10,7 +11,7 @@ import numpy
 import torch
 import xxhash
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from multigan.config import TrainingConfig
 from multigan.data import batches, load
@@ -28,6 +29,7 @@ from multigan.engine.stabilizers import (
 )
 from multigan.engine.step import Game, StepConfig
 from multigan.errors import UserError
+from multigan.interface import Condition
 from multigan.modality import Augmentation, Modality
 from multigan.networks.layout import channels_last
 
@@ -85,7 +87,8 @@ def open_data(
         "digest": data.digest,
         **noted(said),
     }
-    return batches.from_cache(data, training.batch_size, training.seed, conditional, device), facts
+    source = batches.from_cache(data, training.batch_size, training.seed, conditional, device, modality.unpaired)
+    return source, facts
 
 
 def noted(notes: Sequence[str]) -> dict[str, str]:
@@ -121,6 +124,11 @@ def build_game(
     wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
     wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
     augmentation = modality.augmentation() or Augmentation(0, lambda samples, numbers: samples)
+    random = BatchRandom(training.seed, training.batch_size, accelerator.device)
+
+    def pairs(number: int, rows: slice, to_pair: Callable[..., tuple[Tensor, Condition]]) -> tuple[Tensor, Condition]:
+        return to_pair(*batch_source(number, rows), random.uniform("pair", number, rows, modality.pair_numbers))
+
     return Game(
         accelerator=accelerator,
         generator=generator,
@@ -139,13 +147,14 @@ def build_game(
             micro_batches=training.micro_batches,
             max_gradient_norm=training.max_gradient_norm,
         ),
-        random=BatchRandom(training.seed, training.batch_size, accelerator.device),
+        random=random,
         latent_dim=modality.config.latent_dim,
-        batches=batch_source,
+        batches=partial(pairs, to_pair=modality.to_pair),
+        pretraining_batches=partial(pairs, to_pair=modality.to_pretraining_pair),
+        generator_loss=modality.generator_loss,
         augment=augmentation.apply,
         augment_numbers=augmentation.numbers,
         batch_slice=distributed.share(training.batch_size, training.micro_batches, accelerator),
-        to_sample=modality.to_sample,
         stabilizers=build_stabilizers(training, {"generator": generator, "discriminator": discriminator}, accelerator),
     )
 
@@ -184,15 +193,18 @@ def build_network(build: Callable[[], nn.Module], seed: int, purpose: str, devic
     return network.to(device)
 
 
-def dry_run(game: Game) -> None:
+def dry_run(game: Game, batch_source: batches.Batches) -> None:
     """Pass one batch through both networks, before anything is written.
 
     Raises:
         UserError: A network cannot take batches of this size, or the processes read different data.
     """
-    real, _ = game.batches(0, slice(0, game.random.batch_size))
+    real, beside = batch_source(0, slice(0, game.random.batch_size))
     # Not torch.hash_tensor: it is an exclusive or, the same for any order, and 0 for pictures of one colour.
-    distributed.check_same({"the hash of the first batch": xxhash.xxh3_64_hexdigest(real.cpu().numpy().tobytes())})
+    digest = xxhash.xxh3_64()
+    for values in (real, *beside.values()):
+        digest.update(values.cpu().numpy().tobytes())
+    distributed.check_same({"the hash of the first batch": digest.hexdigest()})
     try:
         batch = game.make_micro_batches(0, graph=False)[0]
         with torch.no_grad():

@@ -74,7 +74,7 @@ class Run:
         self.pretraining_loss = self.modality.pretraining_loss()
         batch_source, provenance = self.open_data(resume)
         self.game = build.build_game(training, self.modality, self.accelerator, batch_source)
-        build.dry_run(self.game)
+        build.dry_run(self.game, batch_source)
         average = copy.deepcopy(self.game.generator).eval().requires_grad_(False)
         self.state = State(self.game, average, loop.Meter(), self.watch(), provenance.get("digest"))
         self.checkpoints = Checkpoints(self.folder, self.state, self.accelerator)
@@ -156,7 +156,7 @@ class Run:
     def watch(self) -> health.Health:
         """What watches over the run; a few real samples, with latents and conditions to match, are its standard."""
         game, few = self.game, slice(0, min(PROBE_SAMPLES, self.training.batch_size))
-        real, condition = game.real(0, few)
+        real, condition = game.batches(0, few)
         self.probe = game.random.normal("examine", 0, few, game.latent_dim), condition
         loss = game.config.objective.discriminator
         chance, least = loss(torch.zeros(1), torch.zeros(1)).item(), 0.0

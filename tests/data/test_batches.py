@@ -53,15 +53,16 @@ def test_batch_is_the_rows_the_sampler_says_with_their_labels():
     batch = batches.from_cache(cached(50), 8, 3, True, CPU)
     order = Sampler(50, 3)
     for number in (0, 1, 5, 6, 7, 100):
-        samples, condition = batch(number, slice(0, 8))
+        samples, beside = batch(number, slice(0, 8))
+        condition = beside["label"]
         expected = order.rows(8 * number, 8 * number + 8)[0].tolist()
         assert greys(samples) == expected
         assert condition.tolist() == [row % 10 for row in expected] and condition.dtype == torch.int64
 
 
 def test_without_classes_there_is_no_condition():
-    encoded, condition = batches.from_cache(cached(256), 256, 0, False, CPU)(0, slice(0, 256))
-    assert (encoded.min(), encoded.max()) == (0, 255) and condition is None
+    encoded, beside = batches.from_cache(cached(256), 256, 0, False, CPU)(0, slice(0, 256))
+    assert (encoded.min(), encoded.max()) == (0, 255) and beside == {}
 
 
 @settings(deadline=None, max_examples=40)
@@ -74,11 +75,11 @@ def test_without_classes_there_is_no_condition():
 )
 def test_parts_of_a_batch_make_the_whole(rows, batch_size, number, cuts, seed):
     batch = batches.from_cache(cached(rows), batch_size, seed, True, CPU)
-    samples, condition = batch(number, slice(0, batch_size))
+    samples, beside = batch(number, slice(0, batch_size))
     edges = [0, *sorted(cut for cut in cuts if cut < batch_size), batch_size]
     parts = [batch(number, slice(start, stop)) for start, stop in pairwise(edges)]
     assert torch.equal(torch.cat([part[0] for part in parts]), samples)
-    assert torch.equal(torch.cat([part[1] for part in parts]), condition)
+    assert torch.equal(torch.cat([part[1]["label"] for part in parts]), beside["label"])
 
 
 @settings(deadline=None, max_examples=20)
@@ -114,7 +115,9 @@ def test_stream_gives_every_row_once_in_a_pass_and_each_pass_in_another_order():
     for start in (0, 4):
         found = [batch(number, slice(0, 8)) for number in range(start, start + 4)]
         passes.append([grey for samples, _ in found for grey in greys(samples)])
-        assert [label for _, condition in found for label in condition.tolist()] == [grey % 10 for grey in passes[-1]]
+        assert [label for _, beside in found for label in beside["label"].tolist()] == [
+            grey % 10 for grey in passes[-1]
+        ]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(32))
     assert passes[0] != passes[1] and passes[0] != list(range(32))
 
@@ -129,10 +132,10 @@ def test_rows_left_over_at_the_end_of_a_pass_are_not_lost():
 def test_two_processes_see_the_global_batch_of_one(broken):
     one, first, second = (from_stream(stream(24, broken), skip_corrupt=True) for _ in range(3))
     for number in range(6):
-        samples, condition = one(number, slice(0, 8))
+        samples, beside = one(number, slice(0, 8))
         halves = [first(number, slice(0, 4)), second(number, slice(4, 8))]
         assert greys(samples) == [grey for half in halves for grey in greys(half[0])]
-        assert condition.tolist() == [label for half in halves for label in half[1].tolist()]
+        assert beside["label"].tolist() == [label for half in halves for label in half[1]["label"].tolist()]
 
 
 def test_micro_batches_are_parts_of_one_batch():
@@ -148,7 +151,7 @@ def test_order_of_a_stream_is_decided_by_the_seed():
 
 
 def test_unconditional_stream_has_no_condition():
-    assert from_stream(stream(8), conditional=False)(0, slice(0, 8))[1] is None
+    assert from_stream(stream(8), conditional=False)(0, slice(0, 8))[1] == {}
 
 
 def test_broken_row_of_a_stream_stops_it_unless_it_may_be_skipped():
@@ -159,10 +162,10 @@ def test_broken_row_of_a_stream_stops_it_unless_it_may_be_skipped():
 
 
 def test_good_rows_of_the_batch_stand_in_for_broken_ones():
-    samples, condition = from_stream(stream(8, broken=[2, 5]), skip_corrupt=True)(0, slice(0, 8))
+    samples, beside = from_stream(stream(8, broken=[2, 5]), skip_corrupt=True)(0, slice(0, 8))
     found = greys(samples)
     assert len(found) == 8 and set(found) == {0, 1, 3, 4, 6, 7}
-    assert condition.tolist() == [grey % 10 for grey in found], "a label stays with its picture"
+    assert beside["label"].tolist() == [grey % 10 for grey in found], "a label stays with its picture"
 
 
 def test_stream_of_broken_rows_only_is_refused_although_they_may_be_skipped():

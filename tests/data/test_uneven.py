@@ -190,8 +190,8 @@ LENGTHS = [30, 50, 3, 40, 60, 70]
 def batch_of(number, seed=1, anywhere=True, rows=slice(0, 6)):
     """A whole pass over the examples, as ``{example: where its piece begins}``."""
     batch = batches.from_cache(kept(*LENGTHS, length=4, anywhere=anywhere), 6, seed, False, CPU)
-    samples, condition = batch(number, rows)
-    assert condition is None
+    samples, beside = batch(number, rows)
+    assert beside == {}
     return starts(samples)
 
 

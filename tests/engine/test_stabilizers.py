@@ -92,7 +92,7 @@ def test_lecam_is_in_the_discriminators_loss_with_the_averages_of_before(acceler
     game = remembering(build(plain.accelerator, micro_batches=micro_batches), lecam=lecam)
     parts = game.make_micro_batches(0, graph=False)
     real, fake = (
-        torch.cat([game.discriminate(getattr(part, side), part) for part in parts]) for side in ("real", "fake")
+        torch.cat([game.discriminate(getattr(part, side), part).logits for part in parts]) for side in ("real", "fake")
     )
     expected = 0.5 * (sum((r + 2) ** 2 for r in real.tolist()) + sum((f - 1) ** 2 for f in fake.tolist())) / BATCH
     without = plain.discriminator_phase(plain.make_micro_batches(0, graph=False))

@@ -166,7 +166,7 @@ class ClippedByAccelerate(Game):
 def test_an_update_takes_the_loss_scale_off_one_player_alone(accelerate, kind, expected):
     game = turned(with_loss_scale(accelerate(), 2.0**10), kind)
     (batch,) = game.make_micro_batches(0, graph=True)
-    game.backward(game.discriminate(batch.fake, batch).mean(), 1)  # leaves gradients in both
+    game.backward(game.discriminate(batch.fake, batch).logits.mean(), 1)  # leaves gradients in both
     before = gradients(game.generator).clone()
     game.update("discriminator", game.discriminator, game.discriminator_optimizer)
     found = (gradients(game.generator).norm() / before.norm()).item()
