@@ -11,7 +11,8 @@ from multigan.data.cache import cached
 from multigan.data.load import load
 from multigan.errors import UserError
 from multigan.modalities.image import Image as ImageModality
-from multigan.modalities.image import ImageConfig, augmentation, data, output
+from multigan.modalities.image import ImageConfig, augmentation
+from multigan.pictures import decoding, output
 
 
 def there_and_back(tmp_path, picture, **settings):
@@ -73,7 +74,7 @@ def test_another_shape_is_cropped_padded_or_stretched(tmp_path, fit, corner, mid
 
 
 def test_padding_is_transparent_where_there_is_transparency():
-    padded = data.pixels(Image.new("RGBA", (16, 16), (9, 9, 9, 255)), (16, 32), 4, "pad")
+    padded = decoding.pixels(Image.new("RGBA", (16, 16), (9, 9, 9, 255)), (16, 32), 4, "pad")
     assert padded[:, 0, 0].tolist() == [255, 255, 255, 0] and padded[:, 0, 16].tolist() == [9, 9, 9, 255]
 
 
@@ -81,8 +82,8 @@ def test_stretching_keeps_the_whole_picture_and_cropping_its_middle():
     halves = numpy.zeros((16, 64), numpy.uint8)
     halves[:, 32:] = 255
     halves[:, :16] = 128  # outside of the middle
-    assert data.pixels(Image.fromarray(halves), (16, 16), 1, "stretch")[0, 0, 1] == 128
-    assert data.pixels(Image.fromarray(halves), (16, 32), 1, "crop")[0, 0, 2] == 0
+    assert decoding.pixels(Image.fromarray(halves), (16, 16), 1, "stretch")[0, 0, 1] == 128
+    assert decoding.pixels(Image.fromarray(halves), (16, 32), 1, "crop")[0, 0, 2] == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.modalities.image.config import ImageConfig
 from multigan.modality import Augmentation, Modality, Preview
+from multigan.pictures import ENDINGS
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MOST_COLUMNS = 20  # of a grid with one class per column
 
 
 def digits() -> datasets.Dataset:
-    from multigan.modalities.image.data import digits
+    from multigan.pictures.digits import digits
 
     return digits()
 
@@ -34,10 +35,7 @@ class Image(Modality):
     Config = ImageConfig
     config: ImageConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
-    file_endings = (
-        *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif"),
-        *(".bmp", ".gif", ".tga", ".tif", ".tiff", ".ppm", ".pgm", ".dcm", ".dicom"),
-    )
+    file_endings = ENDINGS
     size_settings = ("resolution", "generator_width", "discriminator_width")
     # Reached the most in a minute; benchmarks/image_settings.py takes them apart.
     training_defaults: ClassVar[Mapping[str, Any]] = {
@@ -55,25 +53,26 @@ class Image(Modality):
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes
-        from multigan.modalities.image import data
+        from multigan.modalities.image.data import report
+        from multigan.pictures import decoding
 
         config = with_classes(self.config, dataset)
         notes = label_note(self.config, config, dataset)
-        image_column = data.find_image_column(dataset, self.config.image_column)
-        found = data.scan(dataset, image_column)
+        image_column = decoding.find_image_column(dataset, self.config.image_column)
+        found = decoding.scan(dataset, image_column)
         channels = config.channels or (3 if found.colour and config.bits == 8 else 1)
         self.config = replace(config, image_column=image_column, channels=channels)
         rows = len(dataset) if hasattr(dataset, "__len__") else None
         augmented = any(True for _ in self._augmentations())
-        return [*notes, data.report(found, rows, self.config, augmented)]
+        return [*notes, report(found, rows, self.config, augmented)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled
-        from multigan.modalities.image import data
+        from multigan.pictures import decoding
 
         config = self.config
         assert config.image_column and config.channels  # set by fit
-        real = data.pixels(row[config.image_column], config.sides, config.channels, config.fit, config.bits)
+        real = decoding.pixels(row[config.image_column], config.sides, config.channels, config.fit, config.bits)
         return labelled({"real": real}, row, config)
 
     def encode_key(self) -> dict[str, Any]:
@@ -149,17 +148,17 @@ class Image(Modality):
             yield 2, partial(augmentation.cutout, share=config.cutout)
 
     def to_outputs(self, samples: Tensor) -> list[Picture]:
-        from multigan.modalities.image import output
+        from multigan.pictures import output
 
         return output.pictures(samples, self.config.bits)
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
-        from multigan.modalities.image import output
+        from multigan.pictures import output
 
         return output.save(batches, folder, self.config.bits)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
-        from multigan.modalities.image import output
+        from multigan.pictures import output
 
         columns, classes = None, len(set(labels))
         if 0 < classes <= MOST_COLUMNS:  # one class per column, in as many groups of columns as make it nearly square

@@ -11,7 +11,8 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 from multigan.data.cache import cached
 from multigan.data.load import load
 from multigan.modalities.image import Image as ImageModality
-from multigan.modalities.image import ImageConfig, data
+from multigan.modalities.image import ImageConfig
+from multigan.pictures import decoding
 
 
 def written(file, values, bits=12, **fields):
@@ -40,7 +41,7 @@ STORED = (numpy.arange(256, dtype=numpy.uint16) * 16).reshape(16, 16)  # 0 to 4,
 
 
 def shown(value, bits=16):
-    return data.pixels(value, (16, 16), 1, bits=bits)[0].astype(float) / (2**bits - 1)
+    return decoding.pixels(value, (16, 16), 1, bits=bits)[0].astype(float) / (2**bits - 1)
 
 
 def test_without_a_window_the_stored_range_is_shown(tmp_path):
@@ -78,7 +79,7 @@ def test_monochrome1_is_inverted(tmp_path):
 def test_colour_is_colour(tmp_path):
     values = numpy.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(numpy.uint8)
     file = written(tmp_path / "a.dcm", values, bits=8)
-    assert (data.pixels(file, (16, 16), 3) == values.transpose(2, 0, 1)).all()
+    assert (decoding.pixels(file, (16, 16), 3) == values.transpose(2, 0, 1)).all()
 
 
 def test_folder_of_dicom_trains_in_grey(tmp_path):
@@ -92,11 +93,11 @@ def test_folder_of_dicom_trains_in_grey(tmp_path):
 def test_several_frames_and_damaged_files_are_refused(tmp_path):
     frames = written(tmp_path / "a.dcm", STORED, NumberOfFrames=2, PixelData=STORED.tobytes() * 2)
     with pytest.raises(ValueError, match="2 frames: expected one"):
-        data.pixels(frames, (16, 16), 1)
+        decoding.pixels(frames, (16, 16), 1)
     (tmp_path / "b.dcm").write_bytes(frames.read_bytes()[:200])
     with pytest.raises(ValueError, match="not a DICOM picture that can be read"):
-        data.pixels(tmp_path / "b.dcm", (16, 16), 1)
+        decoding.pixels(tmp_path / "b.dcm", (16, 16), 1)
     file = io.BytesIO()
     pydicom.dcmread(frames).save_as(file)
     with pytest.raises(ValueError, match="2 frames"):
-        data.pixels(file.getvalue(), (16, 16), 1)
+        decoding.pixels(file.getvalue(), (16, 16), 1)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multigan.modalities.image import output
+from multigan.pictures import output
 
 
 def opened(file):
