@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 if TYPE_CHECKING:
     from torch import Tensor
 
-Condition: TypeAlias = Union[None, "Tensor", "dict[str, Tensor]"]
+Condition: TypeAlias = Union["Tensor", "dict[str, Tensor]", None]
 """What both networks are told beside latents or samples: nothing, the classes, a picture, or several of these by name.
 The first axis of every tensor is the batch."""
 

@@ -13,7 +13,7 @@ its networks something else instead: see `Modality.to_pair`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Any], Tensor]"
 ExtraMetrics: TypeAlias = "Callable[[list[Any], list[Any], list[Any]], dict[str, float]]"
+PairMetrics: TypeAlias = "Callable[[Tensor, Tensor, Condition], dict[str, Tensor]]"
 
 JOINED = "+"  # between the names of classes that a sample has together
 
@@ -91,6 +92,20 @@ class Preview(NamedTuple):
     artifacts: Sequence[str] = ()
 
 
+class Tiling(NamedTuple):
+    """How an input that is laid out in rows and columns is cut into overlapping tiles, to save memory.
+
+    Attributes:
+        side: Height and width of a tile, in the input; no input of at most that is cut.
+        overlap: Rows and columns that neighbouring tiles share, over which one fades into the other.
+        scale: Side of the output over that of the input.
+    """
+
+    side: int
+    overlap: int
+    scale: int = 1
+
+
 class EvaluationView(NamedTuple):
     """The form in which samples are evaluated, where people meet another one than the networks: a wave, not its
     spectrogram.
@@ -145,8 +160,11 @@ class Modality(ABC):
     """Whether generating needs inputs: see `read_input`."""
 
     unpaired: bool = False
-    """Whether an example is one row of each of two domains, drawn apart. `encode` then has an array ``domain`` of 0 or 1
-    beside ``real``, and `to_pair` gets rows of both: ``(B, 2, ...)``."""
+    """Whether an example is one row of each of two domains, drawn apart.
+
+    `encode` then has two integers beside ``real``: ``domain``, 0 or 1, and ``key``, the same for the two rows of a true
+    pair, if there are any, which evaluation compares with. `to_pair` and `to_sample` get rows of both domains,
+    ``(B, 2, ...)``."""
 
     pair_numbers: int = 0
     """How many uniform random numbers `to_pair` takes for each sample: the place of a crop, the size of a hole."""
@@ -258,6 +276,22 @@ class Modality(ABC):
         """What one could show without a network, ``(B, *S)``: the enlarged input, a grey picture. Default: nothing."""
         return None
 
+    def preview_pairs(self, condition: Condition, generated: Tensor, real: Tensor | None, path: Path) -> Preview:
+        """Show a few inputs, what was made of them, and the truth where it is known, side by side; as `preview`.
+
+        Args:
+            condition: What the generator was told, on the CPU.
+            generated: ``(N, *S)``.
+            real: ``(N, *S)``, or None.
+            path: Without an ending.
+        """
+        return self.preview(generated, path)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How large inputs are cut into tiles. Default: they are not."""
+        return None
+
     # --- networks ---
 
     @abstractmethod
@@ -312,7 +346,8 @@ class Modality(ABC):
 
         Returns:
             ``(generator, real, condition) -> scalar``, with ``real`` ``(B, ...)`` as `encode` made it, on the device,
-            and the classes, unless `to_pretraining_pair` makes something else of them. A mean over samples, so that micro-batches and processes add up.
+            and the classes, unless `to_pretraining_pair` makes something else of them. A mean over samples, so that
+            micro-batches and processes add up.
         """
         return None
 
@@ -374,6 +409,18 @@ class Modality(ABC):
     def evaluation_view(self) -> EvaluationView:
         """The form in which samples are evaluated. Default: as the networks have them."""
         return EvaluationView(self.to_sample, lambda samples: samples, self.to_outputs, self.preview, self.classifier)
+
+    def pair_metrics(self, training: Callable[[], Iterator[tuple[Tensor, Condition]]]) -> PairMetrics | None:
+        """Metrics that compare each output with its truth, where `takes_inputs` is true. Default: none.
+
+        Args:
+            training: Batches of samples and conditions that the model was trained on, on the CPU, for metrics that need
+                a network of their own.
+
+        Returns:
+            ``(generated (B, *S), real (B, *S), condition) -> {name: (B,)}``.
+        """
+        return None
 
     def extra_metrics(self) -> ExtraMetrics | None:
         """Metrics of this modality's own. Default: none.

@@ -16,6 +16,7 @@ from multigan.columns import column_names
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load
 from multigan.errors import NoSplitError, UserError
+from multigan.interface import Condition
 from multigan.modality import Modality
 
 HELD_OUT = ("test", "validation", "val", "valid", "dev")
@@ -23,7 +24,12 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly over [0, 1)
 
 
 class Rows(NamedTuple):
-    """Some rows of a dataset."""
+    """Some rows of a dataset.
+
+    Attributes:
+        data: The dataset.
+        numbers: ``(N,)``; ``(N, 2)`` where an example is one row of each of two domains.
+    """
 
     data: Cached
     numbers: numpy.ndarray
@@ -37,7 +43,28 @@ class Rows(NamedTuple):
         Long ones are cropped as in training, at a position that depends on the row alone.
         """
         numbers = self.numbers[start:stop]
-        return torch.from_numpy(self.data.read(numbers, numbers * GOLDEN % 1))
+        flat = numbers.reshape(-1)
+        found = self.data.read(flat, flat * GOLDEN % 1)
+        return torch.from_numpy(found.reshape(*numbers.shape, *found.shape[1:]))
+
+    def pair(self, modality: Modality, start: int, stop: int, device: torch.device) -> tuple[Tensor, Condition]:
+        """Samples of rows ``start`` to ``stop`` and what the networks are told of them, on the device.
+
+        The random numbers that this takes depend on the place of a row alone.
+        """
+        numbers = self.numbers[start:stop]
+        beside = {name: values[numbers] for name, values in self.data.beside.items()} if numbers.ndim == 1 else {}
+        if modality.conditional and self.data.label is not None:
+            beside["label"] = self.data.label[numbers]
+        uniform = [
+            numpy.random.Generator(numpy.random.Philox(key=place)).random(modality.pair_numbers, numpy.float32)
+            for place in range(start, start + len(numbers))
+        ]
+        return modality.to_pair(
+            self.encoded(start, stop).to(device),
+            {name: torch.from_numpy(values).to(device) for name, values in beside.items()},
+            torch.from_numpy(numpy.stack(uniform)).to(device),
+        )
 
     @property
     def labels(self) -> Tensor | None:
@@ -101,19 +128,41 @@ def open_pair(
         return cached(rows, fitted, skip_corrupt)
 
     def order(data: Cached) -> numpy.ndarray:
+        if modality.unpaired:
+            return unpaired_order(data, seed)
         return torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).numpy()
 
     train = read(split)
     name, other = find(read, split, held_out)
     if other is None:
-        half = min(count, len(train) // 2)
         numbers = order(train)
+        half = min(count, len(numbers) // 2)
         first, second, rest = numpy.split(numbers, (half, 2 * half))
         every = Rows(train, numpy.concatenate([first, rest]))
         return Pair(Rows(train, first), Rows(train, second), Rows(train, first), every, name)
-    least, numbers = min(count, len(train), len(other)), order(train)
+    numbers, others = order(train), order(other)
+    least = min(count, len(numbers), len(others))
     known, every = Rows(train, numbers[:count]), Rows(train, numbers)
-    return Pair(Rows(train, numbers[:least]), Rows(other, order(other)[:least]), known, every, name)
+    return Pair(Rows(train, numbers[:least]), Rows(other, others[:least]), known, every, name)
+
+
+def unpaired_order(data: Cached, seed: int) -> numpy.ndarray:
+    """Rows of both domains at random, ``(N, 2)``: the true pairs where there are any, others put together by chance."""
+    domains, keys = (data.beside[name] for name in ("domain", "key"))
+    sides = [numpy.flatnonzero(domains == domain) for domain in (0, 1)]
+    shared, *places = numpy.intersect1d(keys[sides[0]], keys[sides[1]], return_indices=True)
+    random = numpy.random.Generator(numpy.random.Philox(key=seed))
+    if len(shared):
+        order = random.permutation(len(shared))
+        return numpy.stack([side[place[order]] for side, place in zip(sides, places, strict=True)], 1)
+    count = min(map(len, sides))
+    return numpy.stack([random.permutation(side)[:count] for side in sides], 1)
+
+
+def has_truth(rows: Rows) -> bool:
+    """Whether each example of two domains is a true pair."""
+    keys = rows.data.beside["key"][rows.numbers]
+    return bool((keys[:, 0] == keys[:, 1]).all())
 
 
 def find(read: Callable[[str], Cached], split: str, held_out: str | None) -> tuple[str, Cached | None]:
