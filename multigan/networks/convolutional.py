@@ -106,10 +106,10 @@ def up(inputs: int, outputs: int, bias: bool) -> nn.ConvTranspose2d:
     return layer
 
 
-def down(inputs: int, outputs: int) -> nn.Conv2d:
+def down(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
     """Half the side, the variance kept through a leaky ReLU (He et al. 2015, arXiv:1502.01852)."""
-    layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+    layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
     nn.init.kaiming_normal_(layer.weight, a=LEAK)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer

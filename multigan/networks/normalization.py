@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, group_norm
 
 GROUP = 16
 TINY = 1e-8  # added to a mean square
@@ -14,6 +14,37 @@ def divided_by_rms(values: Tensor) -> Tensor:
     full = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
     scale = (full.square().mean(tuple(range(1, values.dim())), keepdim=True) + TINY).rsqrt()
     return values * scale.to(values.dtype)
+
+
+def instance_norm(samples: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022): each channel of each sample by itself.
+
+    ``(B, C, H, W) -> (B, C, H, W)`` of mean 0 and variance 1 over the places, then times ``weight`` plus ``bias``,
+    ``(C,)`` each. What is constant over the places before it has no effect, a bias for one.
+    """
+    # As groups of one channel, and these one after another in memory: many times as fast on a processor as PyTorch's
+    # instance normalisation, or as its groups when the channels lie last. The result lies as the samples do.
+    normal = group_norm(samples.contiguous(), samples.shape[1], weight, bias)
+    if samples.is_contiguous(memory_format=torch.channels_last):
+        return normal.contiguous(memory_format=torch.channels_last)
+    return normal
+
+
+class InstanceNorm2d(nn.Module):
+    """`instance_norm` with a weight and a bias that are learned: ``(B, channels, H, W)`` -> the same.
+
+    Args:
+        channels: Channels of the samples.
+        bias: False where the next thing to meet the sum is another normalisation.
+    """
+
+    def __init__(self, channels: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return instance_norm(samples, self.weight, self.bias)
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):

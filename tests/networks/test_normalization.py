@@ -1,4 +1,4 @@
-"""GhostBatchNorm2d is torch's batch normalisation, group by group."""
+"""GhostBatchNorm2d is torch's batch normalisation, group by group; instance normalisation is torch's own."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from multigan.networks.normalization import GROUP, GhostBatchNorm2d
+from multigan.networks.normalization import GROUP, GhostBatchNorm2d, InstanceNorm2d, instance_norm
 
 CHANNELS = 3
 
@@ -110,3 +110,30 @@ def test_sizes_that_do_not_divide_are_refused(count):
         ValueError, match=f"each process has {count} samples in a micro-batch: expected a multiple of {GROUP}"
     ):
         GhostBatchNorm2d(CHANNELS)(pictures(count))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bias", [True, False])
+def test_instance_normalisation_equals_torch(bias, memory_format):
+    samples = pictures(5).double().to(memory_format=memory_format).requires_grad_()
+    ours, theirs = InstanceNorm2d(CHANNELS, bias).double(), nn.InstanceNorm2d(CHANNELS, affine=True).double()
+    with torch.no_grad():
+        for network in (ours, theirs):
+            network.weight.copy_(torch.tensor([0.5, 1.5, -1.0]))
+        if bias:
+            ours.bias.copy_(torch.tensor([0.1, 0.0, -0.3]))
+            theirs.bias.copy_(torch.tensor([0.1, 0.0, -0.3]))
+    found, expected = ours(samples), theirs(samples)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=memory_format)
+    weights = torch.linspace(-1, 1, found.numel(), dtype=torch.float64).view_as(found)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), samples)
+    (known,) = torch.autograd.grad((expected * weights).sum(), samples)
+    torch.testing.assert_close(gradient, known)
+
+
+def test_instance_normalisation_of_numbers_worked_by_hand():
+    # Mean 2 and variance (1 + 1 + 1 + 9) / 4 = 3 less nothing but the 1e-5 that keeps it from 0.
+    samples = torch.tensor([[[[1.0, 1.0], [1.0, 5.0]]]])
+    expected = torch.tensor([[[[-1.0, -1.0], [-1.0, 3.0]]]]) / 3**0.5
+    torch.testing.assert_close(instance_norm(samples), expected, rtol=1e-4, atol=0)
