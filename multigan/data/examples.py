@@ -23,8 +23,8 @@ from multigan.data.listing import (
     ending_of,
     folders,
     shown,
-    split_depth,
     split_and_class,
+    split_depth,
     split_of_folder,
     splits_in,
 )

@@ -165,7 +165,7 @@ def split_of(name: str) -> str | None:
 
 
 def split_and_class(name: str) -> tuple[str, str] | None:
-    """The split and the class that a folder's name joins: ``trainA``, ``test_B``, as datasets for CycleGAN have them."""
+    """The split and the class in a folder's name: ``trainA``, ``test_B``, as datasets for CycleGAN have them."""
     joined = re.fullmatch(r"([A-Za-z]+?)[_-]?([AB])", name)
     split = SPLITS.get(joined[1].lower()) if joined else None
     return (split, joined[2]) if joined and split else None

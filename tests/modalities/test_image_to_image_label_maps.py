@@ -90,7 +90,7 @@ def test_an_unknown_colour_or_number_is_named_with_its_place():
 
 def test_more_than_256_classes_are_refused_and_jpeg_explained():
     noise = numpy.random.default_rng(0).integers(0, 256, (32, 32, 3), numpy.uint8)
-    with pytest.raises(UserError, match="more than 256 colours$"):
+    with pytest.raises(UserError, match=r"more than 256 colours$"):
         label_maps.find(maps(Image.fromarray(noise)), "map")
     with pytest.raises(UserError, match="JPEG changes colours: save them as PNG"):
         label_maps.find(maps(file(Image.fromarray(noise), "JPEG")), "map")

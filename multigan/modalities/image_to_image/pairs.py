@@ -214,7 +214,10 @@ def columns_of(dataset: AnyDataset) -> list[str]:
 
 def at_once(dataset: AnyDataset) -> datasets.Dataset:
     """A dataset of files as one that is not a stream: pairs are known when all names are."""
-    return datasets.Dataset.from_list(list(dataset)) if isinstance(dataset, datasets.IterableDataset) else dataset
+    if isinstance(dataset, datasets.Dataset):
+        return dataset
+    made: datasets.Dataset = datasets.Dataset.from_list(list(dataset), features=dataset.features)
+    return made
 
 
 def like(dataset: AnyDataset, made: datasets.Dataset) -> AnyDataset:
