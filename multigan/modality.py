@@ -139,8 +139,8 @@ class Modality(ABC):
     Config: ClassVar[type]
     """The configuration: see above."""
 
-    builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset]]] = {}
-    """Built-in datasets by name, each made by a call; the first is the default."""
+    builtin_datasets: ClassVar[Mapping[str, Callable[[], datasets.Dataset | datasets.DatasetDict]]] = {}
+    """Built-in datasets by name, each made by a call; the first is the default. With several splits, a DatasetDict."""
 
     file_endings: ClassVar[tuple[str, ...]] = ()
     """Endings of files that hold one example each, in lower case with the dot. A folder of such files is then a dataset
@@ -186,6 +186,34 @@ class Modality(ABC):
         return self.config.classes if self.conditional else ()
 
     # --- data ---
+
+    @property
+    def several_files(self) -> bool:
+        """Whether an example is made of several files: those of one name in different folders.
+
+        A row of a metadata.csv that leaves the folder out then describes all of them. Otherwise that is an error.
+        """
+        return False
+
+    def arrange(
+        self, dataset: datasets.Dataset | datasets.IterableDataset, say: Callable[[str], object]
+    ) -> datasets.Dataset | datasets.IterableDataset:
+        """Put rows together where an example is made of several, such as pairs of files. Default: as they are.
+
+        Called whenever a dataset was read, before `fit`, with pictures and sounds left encoded. The cache is keyed by
+        the fingerprint of what is returned, so the same data and settings must give the same one: methods of `datasets`
+        with plain arguments do; a new dataset is given one that is derived from ``dataset._fingerprint``. `fit` must
+        not set what this depends on, or the data of a saved model would be arranged differently from that of its
+        training.
+
+        Args:
+            dataset: As it was read: a folder of files has the columns ``file`` and, from sub-folders, ``label``.
+            say: Called with a line for the user.
+
+        Raises:
+            UserError: The dataset cannot be arranged.
+        """
+        return dataset
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         """Learn from the dataset what the networks must know (columns, class names) and put it into ``self.config``.

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import datasets
 import numpy
 import pytest
 import torch
@@ -29,6 +30,7 @@ from torch import Tensor
 from multigan import TrainingConfig, configure, load, registry
 from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
+from multigan.data.load import load as load_dataset
 from multigan.generation.generator import TrainedGenerator
 from multigan.modality import Modality
 from multigan.training import run
@@ -68,7 +70,10 @@ class ModalityConformance:
             config = cls().config()
             modality = registry.load(cls.modality)(config.model)
             assert modality.builtin_datasets, "a built-in dataset lets everybody try a modality at once"
-            dataset = modality.builtin_datasets[config.dataset or ""]()
+            dataset = load_dataset(
+                modality, config.dataset or "", config.subset, config.split, False, say=lambda note: None
+            )
+            assert isinstance(dataset, datasets.Dataset)
             yield modality, cached(dataset, modality, skip_corrupt=False)
 
     def samples(

@@ -23,8 +23,9 @@ from multigan.data.listing import (
     ending_of,
     folders,
     shown,
+    split_and_class,
     split_depth,
-    split_of,
+    split_of_folder,
     splits_in,
 )
 from multigan.errors import UserError
@@ -35,11 +36,13 @@ FILE_NAME, SPLIT = "file_name", "split"
 FILE_NAMES = (FILE_NAME, "filename", "file", "path", "image", "name")  # names for that column in a labels.csv
 
 
-def read_files(listing: Listing, endings: Sequence[str], split: str, say: Say) -> datasets.Dataset:
+def read_files(
+    listing: Listing, endings: Sequence[str], split: str, say: Say, several: bool = False
+) -> datasets.Dataset:
     """Read a folder with one example per file: a column ``file``, and ``label`` or the columns of the side files.
 
     The folder loaders of `datasets` are not used: they guess splits from file names, and for sounds need a system
-    library.
+    library. With ``several``, a row of a side file may describe several files: see `Modality.several_files`.
     """
     sides = side_files(listing, endings)
     by_ending(listing, endings)
@@ -54,7 +57,11 @@ def read_files(listing: Listing, endings: Sequence[str], split: str, say: Say) -
             say(f"no classes: {beside:,} files are beside the folders of {shown(listing.root)}, and in none of them")
             return of_files(listing.files, {})
         return of_files(listing.files, {"label": [labels[file] for file in listing.files]})
-    rows = {file: row for side, table in sides.items() for file, row in side_rows(side, table, listing.files).items()}
+    rows = {
+        file: row
+        for side, table in sides.items()
+        for file, row in side_rows(side, table, listing.files, several).items()
+    }
     names = {side.name for side in sides}
     listing.keep([file for file in listing.files if file in rows], f"not named in {', '.join(sorted(names))}")
     listing.files = list(rows)  # one that is missing, or of another kind, is an error with its row
@@ -90,8 +97,11 @@ def folder_labels(listing: Listing) -> dict[Path, str]:
         names = folders(listing.root, file)
         if depth is None:
             parts[file] = names
-        elif len(names) > depth and split_of(names[depth]):
-            below = names[depth + 1 :]
+        elif len(names) > depth and split_of_folder(names[depth]):
+            below, joined = names[depth + 1 :], split_and_class(names[depth])
+            if joined:
+                parts[file] = (*names[:depth], joined[1], *below)
+                continue
             parts[file] = names[:depth] + (below[1:] if below[:1] == names[depth : depth + 1] else below)
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*parts.values(), strict=False))
     common = len(list(shared))
@@ -140,11 +150,14 @@ def file_column(side: Path, table: AnyDataset) -> str | None:
     return next((known[name] for name in wanted if name in known), None)
 
 
-def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+def side_rows(
+    side: Path, table: AnyDataset, files: Sequence[Path], several: bool = False
+) -> dict[Path, dict[str, Any]]:
     """The row of a side file for each file that it names: by its path from there, or by the end of the path.
 
     Raises:
-        UserError: A row names no file, one that another row names, or one of several by the end of the path.
+        UserError: A row names no file, one that another row names, or, unless ``several``, one of several by the end of
+            the path.
     """
     column = file_column(side, table)
     assert column is not None
@@ -163,15 +176,17 @@ def side_rows(side: Path, table: AnyDataset, files: Sequence[Path]) -> dict[Path
         file = known.get(path, side.parent / name)
         if path not in known and not file.exists():
             found = [one for one in below[file.name] if str(one).endswith(f"/{name}")]
-            if len(found) > 1:
+            if len(found) > 1 and not several:
                 raise UserError(
                     f"row {number} of {shown(side)} names {name}, which is {shown(found[0])} or {shown(found[1])}: "
                     "write the folder before the name"
                 )
-            file = found[0] if found else file
-        if file in rows:
+            named = found or [file]
+        else:
+            named = [file]
+        if any(file in rows for file in named):
             raise UserError(f"row {number} of {shown(side)} names {name} again")
-        rows[file] = row
+        rows |= dict.fromkeys(named, row)
     return rows
 
 

@@ -164,6 +164,19 @@ def split_of(name: str) -> str | None:
     return SPLITS[named[0]]
 
 
+def split_and_class(name: str) -> tuple[str, str] | None:
+    """The split and the class in a folder's name: ``trainA``, ``test_B``, as datasets for CycleGAN have them."""
+    joined = re.fullmatch(r"([A-Za-z]+?)[_-]?([AB])", name)
+    split = SPLITS.get(joined[1].lower()) if joined else None
+    return (split, joined[2]) if joined and split else None
+
+
+def split_of_folder(name: str) -> str | None:
+    """The split that a folder's name stands for, alone (see `split_of`) or with a class (see `split_and_class`)."""
+    joined = split_and_class(name)
+    return joined[0] if joined else split_of(name)
+
+
 def split_depth(root: Path, files: Sequence[Path]) -> int | None:
     """How many folders below the root the folders of splits are; None if there are none.
 
@@ -175,13 +188,13 @@ def split_depth(root: Path, files: Sequence[Path]) -> int | None:
     """
     parts = [folders(root, file) for file in files]
     for depth in range(DEPTHS):
-        found = [split_of(names[depth]) if len(names) > depth else None for names in parts]
+        found = [split_of_folder(names[depth]) if len(names) > depth else None for names in parts]
         splits = {name for name in found if name}
         if not splits:
             continue
         if None not in found or (depth == 0 and "train" in splits and len(splits) > 1):
             return depth
-        named = sorted({names[depth] for names in parts if len(names) > depth and split_of(names[depth])})
+        named = sorted({names[depth] for names in parts if len(names) > depth and split_of_folder(names[depth])})
         others = sorted({names[depth] if len(names) > depth else "(files)" for names in parts} - set(named))
         raise UserError(
             f"{shown(root)} has folders that could be splits or classes: {', '.join(named)}, beside "
@@ -192,12 +205,14 @@ def split_depth(root: Path, files: Sequence[Path]) -> int | None:
 
 
 def folder_splits(listing: Listing) -> list[str] | None:
-    """The split folder of each file, in lower case; "" for a file in none; None if there are no such folders."""
+    """The split folder of each file, in lower case, without a class; "" for a file in none; None if there are none."""
     depth = split_depth(listing.root, listing.files)
     if depth is None:
         return None
     places = [folders(listing.root, file) for file in listing.files]
-    return [place[depth].lower() if len(place) > depth else "" for place in places]
+    names = [place[depth] if len(place) > depth else "" for place in places]
+    joined = {name: split_and_class(name) for name in set(names)}
+    return [known[0] if (known := joined[name]) else name.lower() for name in names]
 
 
 def file_splits(files: Sequence[Path]) -> list[str] | None:

@@ -50,18 +50,29 @@ def load(
     except (OSError, RuntimeError) as error:  # no such user, a name that is too long
         raise UserError(f"dataset {name!r}: {getattr(error, 'strerror', None) or error}") from error
     if name in modality.builtin_datasets:
-        only_train(name, split)
         if path.exists():
             say(f"dataset {name!r} is the built-in one: ./{name} would be the one in this folder")
-        dataset: AnyDataset = modality.builtin_datasets[name]()
-        return streamed(dataset, streaming)
-    if path.is_file():
+        dataset = streamed(from_builtin(modality, name, split), streaming)
+    elif path.is_file():
         dataset = from_file(modality, path, split, streaming, say)
     elif path.is_dir():
         dataset = from_folder(modality, path, split, streaming, say)
     else:
         dataset = from_hub(modality, name, subset, split, streaming)
-    return tables.encoded(dataset)
+    return modality.arrange(tables.encoded(dataset), say)
+
+
+def from_builtin(modality: Modality, name: str, split: str) -> datasets.Dataset:
+    """A built-in dataset, of one split where it has several.
+
+    Raises:
+        NoSplitError: It has no such split.
+    """
+    several = modality.builtin_datasets[name]()
+    if isinstance(several, datasets.DatasetDict):
+        return several[pick_split(several, split, name)]
+    only_train(name, split)
+    return several
 
 
 def only_train(name: str, split: str) -> None:
@@ -107,7 +118,9 @@ def from_folder(modality: Modality, path: Path, split: str, streaming: bool, say
     there = [ending_of(file) for file in listing.files]
     kinds = [ending for ending in tables.KINDS if ending != ".txt" or not endings]
     if any(ending in endings for ending in there):
-        dataset: AnyDataset = streamed(examples.read_files(listing, endings, split, say), streaming)
+        dataset: AnyDataset = streamed(
+            examples.read_files(listing, endings, split, say, modality.several_files), streaming
+        )
     elif any(ending in arrays.ENDINGS for ending in there) and not {*kinds, *arrays.VOLUMES} & {*there}:
         by_ending(listing, arrays.ENDINGS)
         if len(listing.files) > 1:

@@ -143,13 +143,35 @@ def pixels(value: Any, sides: tuple[int, int], channels: int, fit: str = "crop",
         OSError: It is broken, or not a picture.
         ValueError: The cell is empty or of an unknown kind.
     """
+    return to_pixels(upright(value), sides, channels, fit, bits)
+
+
+def upright(value: Any) -> Image.Image:
+    """A cell of a dataset as a decoded picture, turned as its Exif data says.
+
+    Raises:
+        OSError: It is broken, or not a picture.
+        ValueError: The cell is empty or of an unknown kind.
+    """
     try:
         with open_picture(value) as opened:
             kind = opened.format
             picture = ImageOps.exif_transpose(opened)
+            picture.load()
     except BROKEN as error:
         raise ValueError(f"the picture is broken: {error}") from error
     picture.format = kind
+    return picture
+
+
+def to_pixels(
+    picture: Image.Image, sides: tuple[int, int], channels: int, fit: str = "crop", bits: int = 8
+) -> numpy.ndarray:
+    """As `pixels`, of a picture from `upright`.
+
+    Raises:
+        ValueError: Its numbers have no defined range.
+    """
     if bits == 16:
         array = numpy.asarray(fitted(sixteen_bits(picture), sides, fit)).round().clip(0, 65535).astype(numpy.uint16)
     elif channels == 4:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from multigan.data.load import load
-from multigan.errors import UserError
+from multigan.errors import NoSplitError, UserError
 
 
 def loaded(modality, name, split="train", streaming=False, subset=None):
@@ -293,3 +293,68 @@ def test_text_that_is_not_utf_8_is_refused_by_its_line(text, tmp_path, name):
     file.write_bytes("text\nfür\n".encode() + b"f\xfcr\n")
     given = file if file.parent == tmp_path else file.parent
     assert f"line 3 of {file} is not UTF-8" in refused(text, given)
+
+
+# --- splits with classes in their names, built-in splits, arrangement ---
+
+
+def test_folders_of_cyclegan_are_splits_with_classes(image, pictures):
+    root = pictures("trainA/1.png", "trainA/2.png", "trainB/1.png", "testA/3.png", "testB/4.png")
+    train, test = loaded(image, root), loaded(image, root, split="test")
+    assert names_and_labels(train, root) == {"trainA/1.png": "A", "trainA/2.png": "A", "trainB/1.png": "B"}
+    assert names_and_labels(test, root) == {"testA/3.png": "A", "testB/4.png": "B"}
+    assert "it has test, train" in refused(image, root, split="validation")
+
+
+def test_split_folders_with_a_and_b_in_them_are_the_same_dataset(image, pictures):
+    root = pictures("train/A/1.png", "train/B/1.png", "test/A/3.png", "test/B/4.png")
+    assert names_and_labels(loaded(image, root, split="test"), root) == {"test/A/3.png": "A", "test/B/4.png": "B"}
+
+
+def test_folders_that_only_end_in_a_letter_are_classes(image, pictures):
+    root = pictures("groupA/1.png", "groupB/2.png", "testable/3.png")
+    assert set(names_and_labels(loaded(image, root), root).values()) == {"groupA", "groupB", "testable"}
+
+
+@pytest.fixture
+def built_in(image, monkeypatch):
+    """The modality, with a built-in dataset of two splits."""
+    splits = datasets.DatasetDict(
+        {split: datasets.Dataset.from_dict({"image": [[[0]]] * size}) for split, size in (("train", 3), ("test", 2))}
+    )
+    monkeypatch.setattr(type(image), "builtin_datasets", {"both": lambda: splits})
+    return image
+
+
+@pytest.mark.parametrize(("split", "rows"), [("train", 3), ("test", 2), ("Testing", 2)])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_built_in_dataset_may_have_splits(built_in, split, rows, streaming):
+    assert len(list(loaded(built_in, "both", split, streaming))) == rows
+
+
+def test_a_split_that_a_built_in_dataset_lacks_is_refused(built_in):
+    with pytest.raises(NoSplitError, match="both has no split 'validation': it has test, train"):
+        loaded(built_in, "both", "validation")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_modality_arranges_what_was_read(image, pictures, monkeypatch, streaming):
+    root, said = pictures("1.png", "2.png"), []
+
+    def arrange(self, dataset, say):
+        say("arranged")
+        return dataset.rename_column("file", "other")
+
+    monkeypatch.setattr(type(image), "arrange", arrange)
+    dataset = load(image, str(root), None, "train", streaming, said.append)
+    assert [list(row) for row in dataset] == [["other"]] * 2 and said == ["arranged"]
+    assert streaming or dataset._fingerprint == load(image, str(root), None, "train", False, said.append)._fingerprint
+
+
+def test_a_row_describes_all_files_of_its_name_where_examples_are_several_files(image, pictures, monkeypatch):
+    root = pictures("a/1.png", "b/1.png", "a/2.png", "b/2.png")
+    (root / "metadata.csv").write_text("file_name,label\n1.png,round\n2.png,square\n")
+    assert "write the folder before the name" in refused(image, root)
+    monkeypatch.setattr(type(image), "several_files", True)
+    rows = {row["file"].removeprefix(f"{root}/"): row["label"] for row in loaded(image, root)}
+    assert rows == {"a/1.png": "round", "b/1.png": "round", "a/2.png": "square", "b/2.png": "square"}
