@@ -91,16 +91,23 @@ class TwoWayGenerator(nn.Module):
     made of the one of B, and the picture of B that is made of the one of A. Applied to its samples, it closes both
     cycles.
 
+    A condition of one picture, ``(B, C, H, W)``, is translated in the ``direction`` that is set, AB at first.
+
     Args:
         to_a: Generator from B to A.
         to_b: Generator from A to B, of as many channels.
+        channels: C, channels of one picture.
     """
 
-    def __init__(self, to_a: nn.Module, to_b: nn.Module) -> None:
+    def __init__(self, to_a: nn.Module, to_b: nn.Module, channels: int) -> None:
         super().__init__()
-        self.to_a, self.to_b = to_a, to_b
+        self.to_a, self.to_b, self.channels = to_a, to_b, channels
+        self.direction = "AB"
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
+        if condition.shape[1] == self.channels:
+            one: Tensor = (self.to_b if self.direction == "AB" else self.to_a)(latent, condition)
+            return one
         a, b = condition.chunk(2, 1)
         return torch.cat([self.to_a(latent, b), self.to_b(latent, a)], 1)
 

@@ -89,13 +89,16 @@ def test_a_constant_is_enlarged_without_checkerboards():
 
 def test_two_ways():
     to_a, to_b = ResNetGenerator(2, 3, 3, 4, 1), ResNetGenerator(2, 3, 3, 4, 1)
-    network, latent = TwoWayGenerator(to_a, to_b), torch.randn(2, 2)
+    network, latent = TwoWayGenerator(to_a, to_b, 3), torch.randn(2, 2)
     a, b = pictures(2, 8, 8), pictures(2, 8, 8)
     samples = network(latent, torch.cat([a, b], 1))
     torch.testing.assert_close(samples, torch.cat([to_a(latent, b), to_b(latent, a)], 1))
     again = network(latent, samples)
     torch.testing.assert_close(again[:, :3], to_a(latent, to_b(latent, a)))  # back where it began
     check_every_weight_learns(network, latent, torch.cat([a, b], 1))
+    assert torch.equal(network(latent, a), to_b(latent, a))  # a single picture, in the direction that is set
+    network.direction = "BA"
+    assert torch.equal(network(latent, b), to_a(latent, b))
 
 
 def test_two_ways_close_the_cycle():
@@ -107,7 +110,7 @@ def test_two_ways_close_the_cycle():
         def forward(self, latent, condition):
             return condition + self.number
 
-    network, condition = TwoWayGenerator(Add(-0.5), Add(0.5)), pictures(2, 4, 4, channels=2)
+    network, condition = TwoWayGenerator(Add(-0.5), Add(0.5), 1), pictures(2, 4, 4, channels=2)
     a, b = condition.chunk(2, 1)
     torch.testing.assert_close(network(None, condition), torch.cat([b - 0.5, a + 0.5], 1))
     torch.testing.assert_close(network(None, network(None, condition)), condition)

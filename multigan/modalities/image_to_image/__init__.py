@@ -1,1 +1,271 @@
-"""Pictures from pictures."""
+"""Pictures into pictures: colours for grey ones, larger ones, filled holes, and whatever pairs or two folders show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from multigan.errors import UserError
+from multigan.modalities.image_to_image.config import ImageToImageConfig
+from multigan.modality import Modality, PretrainingLoss, Preview, Tiling
+from multigan.pictures import ENDINGS
+
+# torch and the rest are imported where they are used: listing the modalities must be fast.
+if TYPE_CHECKING:
+    import datasets
+    import numpy
+    from PIL.Image import Image as Picture
+    from torch import Tensor, nn
+
+    from multigan.columns import AnyDataset
+    from multigan.interface import Condition, GeneratorOutput
+    from multigan.modalities.image_to_image.style import StyleLoss
+    from multigan.modalities.image_to_image.tasks import Task
+
+PLACES = 3  # uniform numbers for the place of a piece, down and across, and whether it is mirrored
+TILE, OVERLAP = 256, 32  # pixels of an input
+
+
+@dataclass(frozen=True)
+class ImageToImageOptions:
+    """What `multigan generate` takes for pictures.
+
+    Args:
+        direction: Of unpaired: AB makes B of A, BA makes A of B.
+        mask: Of inpaint: a picture of the input's size, white in the hole; without it, the hole is what is transparent.
+    """
+
+    direction: Literal["AB", "BA"] = "AB"
+    mask: str | None = None
+
+
+def made_by(name: str) -> Callable[[], datasets.DatasetDict]:
+    """The function that makes a built-in dataset, imported when it is called."""
+
+    def make() -> datasets.DatasetDict:
+        from multigan.modalities.image_to_image import builtin
+
+        made: datasets.DatasetDict = getattr(builtin, name)()
+        return made
+
+    return make
+
+
+PHOTOGRAPHS = {"photographs": made_by("photographs"), "digits": made_by("digits")}
+BUILTIN: dict[str, dict[str, Callable[[], datasets.DatasetDict]]] = {
+    "inpaint": dict(reversed(PHOTOGRAPHS.items())),
+    "paired": {"edges": made_by("edges_to_photographs"), "facades": made_by("facades")},
+    "labels": {"facades": made_by("facades")},
+    "unpaired": {"styled-digits": made_by("styled_digits")},
+}
+
+
+class ImageToImage(Modality):
+    """Pictures from pictures: a sample is ``(channels, height, width)`` in [-1, 1]."""
+
+    Config = ImageToImageConfig
+    config: ImageToImageConfig
+    Options = ImageToImageOptions
+    takes_inputs = True
+    file_endings = ENDINGS
+    size_settings = ("resolution", "generator_width", "discriminator_width")
+    latent_space = False
+    training_defaults: ClassVar[Mapping[str, Any]] = {
+        "objective": "relativistic",
+        "r1": 1.0,
+        "r2": 1.0,
+        "penalty_every": 4,
+        "generator_learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
+        "betas": (0.0, 0.99),
+        "learning_rate_schedule": "late_linear",
+        "ema_decay": 0.998,
+        "batch_size": 16,
+    }
+
+    @property
+    def builtin_datasets(self) -> Mapping[str, Callable[[], datasets.DatasetDict]]:  # type: ignore[override]
+        """Those that suit the task."""
+        found: Mapping[str, Callable[[], datasets.DatasetDict]] = BUILTIN.get(self.config.task, PHOTOGRAPHS)
+        return found
+
+    @property
+    def unpaired(self) -> bool:  # type: ignore[override]
+        return self.config.task == "unpaired"
+
+    @property
+    def pair_numbers(self) -> int:  # type: ignore[override]
+        return PLACES + self.task.numbers
+
+    @cached_property
+    def _tasks(self) -> dict[ImageToImageConfig, Task]:
+        return {}
+
+    @property
+    def task(self) -> Task:
+        """What is done, with the configuration as it is now."""
+        from multigan.modalities.image_to_image.tasks import TASKS
+
+        if self.config not in self._tasks:
+            self._tasks[self.config] = TASKS[self.config.task](self.config)
+        return self._tasks[self.config]
+
+    # --- data ---
+
+    def arrange(self, dataset: AnyDataset, say: Callable[[str], object]) -> AnyDataset:
+        from multigan.modalities.image_to_image import pairs
+
+        config = self.config
+        if config.task in ("paired", "labels"):
+            maps = config.task == "labels"
+            return pairs.paired(dataset, config.input_column, config.target_column, config.direction, maps, say)
+        if config.task == "unpaired":
+            return pairs.unpaired(dataset, config.input_column, config.target_column, config.direction, say)
+        return dataset
+
+    def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
+        from multigan.modalities.image_to_image import data
+
+        self.config, notes = data.fit(self.config, dataset)
+        return notes
+
+    def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
+        from multigan.modalities.image_to_image import data
+
+        return data.encode(self.config, row)
+
+    def encode_key(self) -> dict[str, Any]:
+        names = ("task", "fit", "image_column", "channels", "input_channels", "classes")
+        return {"sides": list(self.config.load_sides), **{name: getattr(self.config, name) for name in names}}
+
+    def to_sample(self, real: Tensor) -> Tensor:
+        """The middle of the pictures, where they are larger than the resolution."""
+        import torch
+
+        from multigan.modalities.image_to_image.tasks import cut, to_pictures
+
+        middle = torch.full((len(real), 2), 0.5, device=real.device)
+        pictures = to_pictures(cut(real, self.config.sides, middle))
+        return pictures.flatten(1, 2) if self.unpaired else pictures
+
+    def to_pair(self, encoded: Tensor, beside: dict[str, Tensor], numbers: Tensor) -> tuple[Tensor, Condition]:
+        from multigan.modalities.image_to_image.tasks import cut, flipped, to_pictures
+
+        places, mirror, further = numbers[:, :2], numbers[:, 2] < 0.5, numbers[:, PLACES:]
+
+        def piece(whole: Tensor) -> Tensor:
+            part = cut(whole, self.config.sides, places)
+            return flipped(part, mirror) if self.config.flip else part
+
+        pictures = to_pictures(piece(encoded))
+        if self.unpaired:
+            pictures = pictures.flatten(1, 2)
+        given = piece(beside["input"]) if "input" in beside else None
+        return pictures, self.task.condition(pictures, given, further)
+
+    def to_pretraining_pair(
+        self, encoded: Tensor, beside: dict[str, Tensor], numbers: Tensor
+    ) -> tuple[Tensor, Condition]:
+        return self.to_pair(encoded, beside, numbers)
+
+    # --- inputs ---
+
+    def read_input(self, row: dict[str, Any], options: Any) -> dict[str, numpy.ndarray]:
+        from multigan.modalities.image_to_image import data
+
+        return data.read_input(self.config, row.get("file", row.get("input")), options.mask)
+
+    def to_condition(self, inputs: dict[str, Tensor]) -> Condition:
+        return self.task.of_input(inputs)
+
+    def trivial_output(self, condition: Condition) -> Tensor | None:
+        return self.task.trivial(condition)  # type: ignore[arg-type]
+
+    @property
+    def tiling(self) -> Tiling | None:
+        return Tiling(TILE, OVERLAP, self.task.scale) if self.task.local else None
+
+    def apply_options(self, generator: Any, options: ImageToImageOptions) -> None:
+        if self.unpaired:
+            generator.direction = options.direction
+        elif options.direction != "AB":
+            raise UserError(f"direction is {options.direction}: a model of task {self.config.task!r} has one alone")
+        if options.mask is not None and self.config.task != "inpaint":
+            raise UserError(f"a model of task {self.config.task!r} takes no mask")
+
+    # --- networks ---
+
+    def generator(self) -> nn.Module:
+        return self.task.generator()
+
+    def discriminator(self) -> nn.Module:
+        return self.task.discriminator()
+
+    def generator_loss(self, output: GeneratorOutput) -> dict[str, Tensor]:
+        from multigan.modalities.image_to_image import losses
+
+        if self.config.task == "style":
+            return self._style(output.fake, output.real)
+        return losses.unpaired(self.config, output) if self.unpaired else losses.paired(self.config, output)
+
+    def pretraining_loss(self) -> PretrainingLoss | None:
+        """The mean absolute difference from the truth alone; of style, its loss; of unpaired pictures, none."""
+        if self.unpaired:
+            return None
+
+        def loss(generator: Any, real: Tensor, condition: Tensor) -> Tensor:
+            fake = generator(real.new_zeros(len(real), self.config.latent_dim), condition).to(real.dtype)
+            losses = self._style(fake, real) if self.config.task == "style" else {"l1": (fake - real).abs().mean()}
+            return sum(losses.values(), real.new_zeros(()))
+
+        return loss
+
+    @cached_property
+    def _style(self) -> StyleLoss:
+        from multigan.modalities.image_to_image.style import StyleLoss
+
+        return StyleLoss(self.config.style_picture, self.config.style_weight)
+
+    # --- what people see ---
+
+    def to_outputs(self, samples: Tensor) -> list[Picture]:
+        from multigan.pictures import output
+
+        if samples.shape[1] == 2 * self.task.channels:
+            import torch
+
+            samples = torch.cat(samples.chunk(2, 1), 3)  # side by side
+        return output.pictures(samples)
+
+    def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
+        from multigan.pictures import output
+
+        return output.save(batches, folder)
+
+    def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
+        import torch
+
+        from multigan.pictures import output
+
+        both = samples.shape[1] == 2 * self.task.channels
+        return Preview(output.grid(torch.cat(samples.chunk(2, 1), 3) if both else samples, path))
+
+    def preview_pairs(self, condition: Condition, generated: Tensor, real: Tensor | None, path: Path) -> Preview:
+        from multigan.modalities.image_to_image import preview
+
+        truth = None if self.unpaired or self.config.task == "style" else real
+        return Preview(preview.pairs(self.task, condition, generated, truth, path))  # type: ignore[arg-type]
+
+    # --- how good it is ---
+
+    def classifier(self) -> nn.Module:
+        from torch.nn import Linear, ReLU, Sequential
+
+        from multigan.networks.convolutional import ConvolutionalFeatures
+
+        channels = self.task.channels * (2 if self.unpaired else 1)
+        body = ConvolutionalFeatures(channels, self.config.sides, width=32)
+        return Sequential(body, Linear(body.features, 128), ReLU())
