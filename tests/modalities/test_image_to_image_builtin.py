@@ -32,7 +32,7 @@ def pixels(cell):
         (builtin.edges_to_photographs, 1450, 193, ["input", "target"]),
         (builtin.facades, 1000, 200, ["input", "target"]),
         (builtin.digits, 1437, 360, ["image", "label"]),
-        (builtin.styled_digits, 1437, 720, ["image", "domain", "label", "number"]),
+        (builtin.styled_digits, 1437, 720, ["image", "domain", "label", "pair"]),
     ],
 )
 def test_splits_columns_and_fingerprints(made, train, test, columns):
@@ -116,12 +116,12 @@ def test_the_label_map_is_a_palette_picture_of_class_numbers():
 def test_styled_digits_have_no_pairs_to_train_on_and_all_to_test_with():
     splits = builtin.styled_digits()
     train, test = splits["train"], splits["test"]
-    assert len(set(train["number"][:])) == len(train) and not set(train["number"][:]) & set(test["number"][:])
+    assert len(set(train["pair"][:])) == len(train) and not set(train["pair"][:]) & set(test["pair"][:])
     assert sum(train["domain"][:]) == 718
     for number in (0, 100, 359):
         plain, other = test[number], test[360 + number]
         assert (plain["domain"], other["domain"]) == (0, 1)
-        assert plain["number"] == other["number"] and plain["label"] == other["label"]
+        assert plain["pair"] == other["pair"] and plain["label"] == other["label"]
         assert (numpy.asarray(builtin.styled(opened(plain["image"]))) == pixels(other["image"])).all()
 
 

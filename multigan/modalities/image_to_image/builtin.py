@@ -174,10 +174,10 @@ def digits() -> datasets.DatasetDict:
 
 
 def styled_digits() -> datasets.DatasetDict:
-    """Digits, and other digits `styled`: ``image``, 32 x 32 pixels, ``domain``, ``label`` and ``number``.
+    """Digits, and other digits `styled`: ``image``, 32 x 32 pixels, ``domain``, ``label`` and ``pair``.
 
     Domain 0 has grey digits, white on black, and domain 1 styled ones in colour. To train on there are 719 and 718, of
-    different digits, so that there is no pair. To test with, 360 digits are in both: rows of the same ``number``, the
+    different digits, so that there is no pair. To test with, 360 digits are in both: rows of the same ``pair``, the
     digit's place in scikit-learn's dataset, are a pair.
     """
     integer = datasets.Value("int64")
@@ -194,7 +194,7 @@ def styled_rows(split: str) -> Iterator[dict[str, Any]]:
         for number in numbers:
             picture = enlarged(images[number])
             styled_or_not = styled(picture) if domain else picture
-            yield {"image": cell(styled_or_not), "domain": domain, "label": labels[number], "number": number}
+            yield {"image": cell(styled_or_not), "domain": domain, "label": labels[number], "pair": number}
 
 
 def enlarged(pixels: NDArray[numpy.uint8]) -> Image.Image:
