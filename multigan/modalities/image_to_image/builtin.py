@@ -181,7 +181,7 @@ def styled_digits() -> datasets.DatasetDict:
     digit's place in scikit-learn's dataset, are a pair.
     """
     integer = datasets.Value("int64")
-    features = datasets.Features(image=PICTURE, domain=integer, label=all_digits().features["label"], number=integer)
+    features = datasets.Features(image=PICTURE, domain=integer, label=all_digits().features["label"], pair=integer)
     return made(styled_rows, features, {"split": "train"}, {"split": "test"})
 
 
