@@ -7,8 +7,8 @@ from torch.nn.functional import pad
 def pad_to_multiple(pictures: Tensor, multiple: int, least: int = 1) -> Tensor:
     """``(B, C, H, W) -> (B, C, H', W')``: each side the next multiple, and at least ``least`` times ``multiple``.
 
-    The last row and column are repeated, which is possible for any size, as a reflection is not. What is made of it is
-    cropped again: ``[..., :H, :W]``.
+    The last row and column are repeated, which works at any size; a reflection must be smaller than the picture. The
+    caller crops the result: ``[..., :H, :W]``.
     """
     height, width = pictures.shape[2:]
     below, right = (max(-side % multiple, least * multiple - side) for side in (height, width))

@@ -5,8 +5,8 @@ section 3.2.2 and appendix 6.1.2: strided convolutions of 4 x 4, and a logit for
 three strided layers each logit is about a patch of 70 x 70. Several scales: Wang et al. 2018, "High-resolution image
 synthesis and semantic manipulation with conditional GANs" (pix2pixHD), arXiv:1711.11585, section 3.2.
 
-Nothing is normalised, for a gradient penalty is about one sample and should not meet statistics; weights start so that
-the signal keeps its scale instead.
+Nothing is normalised, because a gradient penalty is about one sample; instead, weights start so that the signal keeps
+its scale.
 """
 
 from itertools import pairwise
@@ -23,14 +23,14 @@ MOST_WIDTHS = 8  # most channels of a layer, as a multiple of the width
 
 
 def least_side(layers: int, scales: int = 1) -> int:
-    """The least side of a sample: 3 after the strided layers, of which two convolutions of 4 x 4 leave 1."""
+    """The least side of a sample: 3 after the strided layers, which two 4 x 4 convolutions reduce to 1."""
     return 3 << (layers + scales - 1)
 
 
 class PatchDiscriminator(nn.Module):
     """``(B, channels, H, W), condition (B, condition_channels, h, w) or None -> (B, h', w')`` logits, one a patch.
 
-    The condition is brought to the size of the samples and lies beside them. Sides are at least `least_side`.
+    The condition is resized to the samples' size and concatenated with them. Sides must be at least `least_side`.
 
     Args:
         channels: Channels of a sample.
@@ -68,13 +68,13 @@ class MultiScaleDiscriminator(nn.Module):
         condition_channels: Channels of the condition; 0 for a discriminator that is told nothing.
         width: As in `PatchDiscriminator`.
         layers: As in `PatchDiscriminator`.
-        scales: Number of discriminators: each after the first sees half the sides of what the one before sees.
+        scales: Number of discriminators; each sees half the resolution of the one before.
     """
 
     def __init__(self, channels: int, condition_channels: int, width: int, layers: int, scales: int) -> None:
         super().__init__()
         self.told = bool(condition_channels)
-        # The condition is reduced together with the samples, so each is told nothing further.
+        # The condition is pooled together with the samples, as further channels.
         self.scales = nn.ModuleList(
             PatchDiscriminator(channels + condition_channels, 0, width, layers, features=True) for _ in range(scales)
         )
@@ -96,8 +96,8 @@ class MultiScaleDiscriminator(nn.Module):
 class TwoWayDiscriminator(nn.Module):
     """Both discriminators of CycleGAN as one: ``(B, 2 channels, H, W), anything`` -> a head each, without features.
 
-    Zhu et al. 2017, arXiv:1703.10593. Samples are a picture of A and one of B, stacked in channels. It is told nothing:
-    a picture of A is judged as one of A, and not beside the picture of B that it is made of.
+    Zhu et al. 2017, arXiv:1703.10593. Samples are a picture of A and one of B, stacked in channels. The condition is
+    ignored: each picture is judged by itself, not beside the one it was translated from.
 
     Args:
         channels: Channels of one picture.

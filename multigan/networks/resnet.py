@@ -6,11 +6,11 @@ arXiv:1703.10593, give it (appendix 7.2): a 7 x 7 convolution, two of stride 2, 
 sides, a 7 x 7 convolution and tanh; reflection padding, instance normalisation. The published size is a width of 64
 with 6 blocks for 128 x 128 and 9 for 256 x 256.
 
-What differs: sides are doubled by copying pixels before a convolution of 3 x 3, and not by a transposed one, whose taps
-overlap unevenly and draw checkerboards (Odena et al. 2016, doi:10.23915/distill.00003); it has as many weights. And
-there may be a latent: it scales and shifts what each block has normalised (adaptive instance normalisation: Huang and
-Belongie 2017, arXiv:1703.06868; in residual blocks: MUNIT, Huang et al. 2018, arXiv:1804.04732). Beside the picture it
-would be constant maps, which the first normalisation takes away.
+Differences: sides are doubled by nearest-neighbour upsampling before a 3 x 3 convolution instead of a transposed one of
+as many weights, whose kernel overlaps unevenly and draws checkerboards (Odena et al. 2016,
+doi:10.23915/distill.00003). And a latent may scale and shift the first normalised map of each block (adaptive instance
+normalisation: Huang and Belongie 2017, arXiv:1703.06868; in residual blocks: MUNIT, Huang et al. 2018,
+arXiv:1804.04732). As constant maps beside the picture it would be cancelled by the first normalisation.
 """
 
 import math
@@ -28,7 +28,7 @@ class ResNetGenerator(nn.Module):
     """``(B, latent_dim), condition (B, inputs, H, W) -> (B, outputs, H, W)`` in [-1, 1], for any H and W.
 
     Args:
-        latent_dim: Numbers in a latent; 0 for a network that makes one picture of each condition.
+        latent_dim: Numbers in a latent; 0 for a deterministic network.
         inputs: Channels of the condition.
         outputs: Channels of a sample.
         width: Channels at the full side; twice as many at each half.
@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
         if self.scale_and_shift is not None:
             nn.init.normal_(self.scale_and_shift.weight, std=1 / math.sqrt(latent_dim))
         self.second = convolution(channels, channels, side=3)
-        self.second_norm = InstanceNorm2d(channels, bias=False)  # what adds up meets only further normalisations
+        self.second_norm = InstanceNorm2d(channels, bias=False)  # later normalisations would cancel it
 
     def forward(self, hidden: Tensor, latent: Tensor) -> Tensor:
         change = self.first_norm(self.first(hidden))
@@ -87,9 +87,8 @@ class ResidualBlock(nn.Module):
 class TwoWayGenerator(nn.Module):
     """Both generators of CycleGAN as one: ``condition (B, 2 C, H, W) -> (B, 2 C, H, W)``.
 
-    The condition is a picture of A and one of B, stacked in channels. Samples are likewise: the picture of A that is
-    made of the one of B, and the picture of B that is made of the one of A. Applied to its samples, it closes both
-    cycles.
+    The condition is a picture of A and one of B, stacked in channels. So are samples: B's picture translated to A, and
+    A's picture translated to B. Applied to its own samples, the network closes both cycles.
 
     A condition of one picture, ``(B, C, H, W)``, is translated in the ``direction`` that is set, AB at first.
 
@@ -122,5 +121,5 @@ def convolution(inputs: int, outputs: int, side: int, stride: int = 1, bias: boo
 
 
 def normalized(inputs: int, outputs: int, side: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    """A convolution without a bias, which the normalisation would take away, then normalisation and ReLU."""
+    """A convolution without a bias, which the normalisation would cancel, then normalisation and ReLU."""
     return convolution(inputs, outputs, side, stride), InstanceNorm2d(outputs), nn.ReLU()

@@ -1,12 +1,12 @@
 """SPADE: Park et al. 2019, "Semantic image synthesis with spatially-adaptive normalization", arXiv:1903.07291.
 
-A map of classes is not read by an encoder, but decides at every layer how what is normalised there is scaled and
-shifted (section 3; figures 2 and 3). The generator starts with a map of 4 x 4 made of the latent, or without a latent
-of the reduced map of classes, and doubles its sides between residual blocks (figure 4 and appendix A). The published
-size for 256 x 256 is a width of 64 with 256 numbers in a latent.
+There is no encoder: at every layer the label map decides how normalised activations are scaled and shifted (section 3;
+figures 2 and 3). The generator starts from a 4 x 4 map made of the latent, or of the downsampled label map where there
+is no latent, and doubles its sides between residual blocks (figure 4 and appendix A). The published size for 256 x 256
+is a width of 64 with 256 numbers in a latent.
 
-What differs: normalisation is over a sample and not over a batch, and there is no spectral normalisation of the
-generator's weights. Convolutions before a normalisation have no bias, which it would take away.
+Differences: normalisation is over a sample instead of a batch, and the generator has no spectral normalisation.
+Convolutions before a normalisation have no bias, which it would cancel.
 """
 
 import math
@@ -23,14 +23,14 @@ from multigan.networks.padding import pad_to_multiple
 
 MOST_WIDTHS = 16  # most channels of a block, as a multiple of the width
 MODULATION = 0.5  # deviation that scales and shifts start with
-HIDDEN_WIDTHS = 2  # channels between a map of classes and scales and shifts: 128 for the published width
+HIDDEN_WIDTHS = 2  # channels between labels and scales and shifts, as a multiple of the width: 128 as published
 
 
 class SPADEGenerator(nn.Module):
     """``(B, latent_dim), condition (B, classes, H, W) -> (B, outputs, H, W)`` in [-1, 1], for any H and W.
 
     Args:
-        latent_dim: Numbers in a latent; 0 for a network that makes one picture of each condition.
+        latent_dim: Numbers in a latent; 0 for a deterministic network.
         classes: Channels of the condition: 1 where a pixel is of the class, else 0.
         outputs: Channels of a sample.
         sides: Height and width of the samples that it is trained on, at least 8: they decide the number of blocks.
@@ -67,7 +67,7 @@ class SPADEGenerator(nn.Module):
         return samples.tanh()[..., :height, :width]
 
     def start(self, latent: Tensor, classes: Tensor) -> Tensor:
-        """The first map, with the sides of this map of classes."""
+        """The first map, with the sides of these labels."""
         if not self.from_latent:
             hidden: Tensor = self.first(classes)
             return hidden
@@ -108,7 +108,7 @@ class SPADE(nn.Module):
     def __init__(self, channels: int, classes: int, hidden: int) -> None:
         super().__init__()
         self.from_classes = of_classes(classes, hidden, bias=True)
-        # Without a bias, too: a shift that is the same everywhere is often taken away again.
+        # Without a bias: before the sum of a block, later normalisations would cancel a shift constant over places.
         self.scale_and_shift = convolution(hidden, 2 * channels, 3)
         with torch.no_grad():
             self.scale_and_shift.weight.mul_(MODULATION)
@@ -120,12 +120,12 @@ class SPADE(nn.Module):
 
 
 def resized(classes: Tensor, sides: list[int] | torch.Size) -> Tensor:
-    """The map of classes with these sides: the class in the middle of each pixel, not at its corner."""
+    """Labels resized to these sides: the class at the centre of each pixel, not at its corner."""
     return interpolate(classes, tuple(sides), mode="nearest-exact")
 
 
 def of_classes(classes: int, outputs: int, bias: bool) -> nn.Conv2d:
-    """3 x 3, from a map of classes: one class is 1 in each place, however many there are, so 9 numbers meet."""
+    """3 x 3, from one-hot labels: in each place one channel is 1, so the fan-in is 9 for any number of classes."""
     layer = nn.Conv2d(classes, outputs, 3, padding=1, bias=bias)
     nn.init.normal_(layer.weight, std=math.sqrt(2 / 9))
     if layer.bias is not None:
@@ -134,7 +134,10 @@ def of_classes(classes: int, outputs: int, bias: bool) -> nn.Conv2d:
 
 
 def convolution(inputs: int, outputs: int, side: int, bias: bool = False) -> nn.Conv2d:
-    """The variance of what comes out is the mean square of what goes in, which blocks that add up do not double."""
+    """Outputs have the mean square of the inputs as their variance, without the factor 2 that ReLU asks for.
+
+    The two branches of a block make up for it when they are added.
+    """
     layer = nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=bias)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     if layer.bias is not None:

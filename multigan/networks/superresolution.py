@@ -5,9 +5,9 @@ SRResNet (figure 4): residual blocks at the small side, a skip around all of the
 double the sides. As in EDSR (Lim et al. 2017, arXiv:1707.02921) and ESRGAN (Wang et al. 2018, arXiv:1809.00219) nothing
 is normalised, and all convolutions are 3 x 3: at factor 4 the published baseline of EDSR, 64 channels and 16 blocks.
 
-What is learned is the difference to a bicubic enlargement, so that the first samples are already that (Kim et al. 2016,
-arXiv:1511.04587), and weights start so that it is small. Sub-pixel convolutions start as copies of each pixel, without
-the checkerboards of independent weights (ICNR: Aitken et al. 2017, arXiv:1707.02937).
+The network learns the difference to a bicubic enlargement (Kim et al. 2016, arXiv:1511.04587) and starts with a small
+one. Sub-pixel convolutions start as nearest-neighbour upsampling, without the checkerboards of independent weights
+(ICNR: Aitken et al. 2017, arXiv:1707.02937).
 """
 
 import math
@@ -25,11 +25,11 @@ DIFFERENCE = 0.1  # scale of the difference to the bicubic enlargement that weig
 class SuperResolutionGenerator(nn.Module):
     """``(B, latent_dim), condition (B, channels, H, W) -> (B, channels, factor H, factor W)``, for any H and W.
 
-    Samples are in [-1, 1]. A bicubic enlargement leaves that range beside edges, and tanh would spoil it everywhere
-    else, so values are clamped, but gradients pass as if they were not: a pixel out of range can come back.
+    Samples are clamped to [-1, 1], because a bicubic enlargement overshoots at edges; tanh would distort every value.
+    Gradients ignore the clamp (straight-through), so that a pixel out of range can return.
 
     Args:
-        latent_dim: Numbers in a latent; 0 for a network that makes one picture of each condition.
+        latent_dim: Numbers in a latent; 0 for a deterministic network.
         channels: Channels of condition and sample.
         width: Channels of every layer between them.
         blocks: Number of residual blocks.
@@ -44,7 +44,7 @@ class SuperResolutionGenerator(nn.Module):
         if factor not in FACTORS:
             raise ValueError(f"factor is {factor}: expected 2, 4 or 8")
         self.factor = factor
-        # Nothing here takes constants away, so a latent may be constant maps beside the picture.
+        # Without normalisation nothing cancels constants, so the latent can be constant maps beside the picture.
         self.first = convolution(channels + latent_dim, width)
         self.blocks = nn.Sequential(*(ResidualBlock(width, blocks) for _ in range(blocks)))
         self.after_blocks = convolution(width, width)
@@ -64,7 +64,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         width: Channels.
-        blocks: Number of blocks one after another, which together add as much variance as they find.
+        blocks: Number of blocks in the network, by which their variance is divided, so that the sum does not grow.
     """
 
     def __init__(self, width: int, blocks: int) -> None:
@@ -103,6 +103,6 @@ def convolution(inputs: int, outputs: int, scale: float = 1.0) -> nn.Conv2d:
 
 
 def clamp(samples: Tensor) -> Tensor:
-    """Samples clamped to [-1, 1], with the gradient of the samples as they are."""
+    """Samples clamped to [-1, 1], with the gradient of the identity."""
     constant = samples.detach()
     return constant.clamp(-1, 1) + (samples - constant)  # the difference is exactly 0

@@ -2,12 +2,12 @@
 arXiv:1611.07004.
 
 Section 3.2.1 and appendix 6.1.1: an encoder of strided 4 x 4 convolutions down to a bottleneck, a decoder that mirrors
-it, and between layers of the same side skips, so that what is already in its place need not pass the bottleneck (U-Net:
-Ronneberger et al. 2015, arXiv:1505.04597). The published size for 256 x 256 is a width of 64 and a depth of 8.
+it, and skips between layers of the same size, so that detail need not pass the bottleneck (U-Net: Ronneberger et al.
+2015, arXiv:1505.04597). The published size for 256 x 256 is a width of 64 and a depth of 8.
 
-What differs: the noise is a latent and not dropout, because nothing in a network here draws numbers of its own; and
-normalisation is over a sample, not over a batch (the published batches have one sample, where both are the same). The
-innermost layer is not normalised, as in the authors' later code: a map of one pixel less its mean is 0.
+Differences: the noise is a latent instead of dropout, because no network here draws random numbers of its own; and
+normalisation is over a sample instead of a batch (published batches have one sample, where both are the same). The
+innermost layer is not normalised, as in the authors' later code: normalising a map of one pixel always gives 0.
 """
 
 import math
@@ -28,7 +28,7 @@ class UNetGenerator(nn.Module):
     """``(B, latent_dim), condition (B, inputs, H, W) -> (B, outputs, H, W)`` in [-1, 1], for any H and W.
 
     Args:
-        latent_dim: Numbers in a latent; 0 for a network that makes one picture of each condition.
+        latent_dim: Numbers in a latent; 0 for a deterministic network.
         inputs: Channels of the condition.
         outputs: Channels of a sample.
         width: Channels at half the side; twice as many at each further half, eight times as many at most.
@@ -43,7 +43,7 @@ class UNetGenerator(nn.Module):
         self.encoder = nn.ModuleList(Encode(*channels) for channels in pairwise(widths[:-1]))
         self.innermost = down(widths[-2], widths[-1])
         self.latent = spread(latent_dim, widths[-1]) if latent_dim else None
-        # A decoder's layer hears the layer below and the encoder's of the same side; the innermost hears itself alone.
+        # Each layer of the decoder but the first receives the one below and the encoder's layer of the same size.
         below = [widths[-1], *(2 * channels for channels in reversed(widths[1:-1]))]
         self.decoder = nn.ModuleList(Decode(*pair) for pair in zip(below, reversed(widths[:-1]), strict=True))
         self.last = up(2 * widths[0], outputs, bias=True)
@@ -55,8 +55,8 @@ class UNetGenerator(nn.Module):
             skips.append(encode(skips[-1]))
         hidden = self.innermost(leaky_relu(skips[-1]))
         if self.latent is not None:
-            # Constant maps beside the bottleneck, but before its ReLU: the next normalisation would take away again
-            # what is the same in all places.
+            # Constant maps, added before the ReLU: without a nonlinearity in between, the next normalisation would
+            # cancel them.
             hidden = hidden + self.latent(latent)[:, :, None, None]
         for decode, skip in zip(self.decoder, reversed(skips), strict=True):
             hidden = torch.cat([decode(hidden), skip], 1)
@@ -91,7 +91,7 @@ class Decode(nn.Module):
 
 
 def spread(latent_dim: int, channels: int) -> nn.Linear:
-    """What a latent adds to each channel: as large as what is there, so that latents differ from the first step on."""
+    """From a latent to an offset for each channel, of the channels' own scale, so that it matters from the start."""
     layer = nn.Linear(latent_dim, channels, bias=False)
     nn.init.normal_(layer.weight, std=1 / math.sqrt(latent_dim))
     return layer

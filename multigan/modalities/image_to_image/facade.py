@@ -7,11 +7,15 @@ has the light, the shadows, the colours and the materials besides.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy
 from numpy.typing import NDArray
 
 Map = NDArray[numpy.uint8]
 Colours = NDArray[numpy.float64]
+# Rectangles: first row, last row + 1, first column, last column + 1. A part of one may be hidden by another.
+Places = list[tuple[int, int, int, int]]
 
 SIDE = 64
 # The classes, by number, each with the colour of its palette entry.
@@ -56,13 +60,13 @@ def facade(number: int, seed: int = 0) -> tuple[Map, NDArray[numpy.uint8]]:
         seed: Another seed gives other facades.
     """
     random = numpy.random.Generator(numpy.random.Philox(key=[seed, number]))
-    classes, storeys = plan(random)
-    picture = paint(random, classes, storeys)
+    classes, places = plan(random)
+    picture = paint(random, classes, places)
     return classes, (255 * picture.clip(0, 1)).round().astype(numpy.uint8)
 
 
-def plan(random: numpy.random.Generator) -> tuple[Map, list[int]]:
-    """The label map of a random house, and the rows where its storeys end, from the top."""
+def plan(random: numpy.random.Generator) -> tuple[Map, dict[int, Places]]:
+    """The label map of a random house, and where its windows, balconies and doors are."""
     classes = numpy.full((SIDE, SIDE), SKY, numpy.uint8)
     ground = int(random.integers(57, 61))
     left, right = int(random.integers(2, 10)), int(random.integers(54, 63))
@@ -80,33 +84,37 @@ def plan(random: numpy.random.Generator) -> tuple[Map, list[int]]:
     cornices = random.random() < 0.7
     door = int(random.integers(columns))
     arched = random.random() < 0.3
+    places: dict[int, Places] = {WINDOW: [], BALCONY: [], DOOR: []}
     for storey, bottom in enumerate(ends):
         above = ends[storey - 1] if storey else top
         tall = bottom - above
         last = storey == count - 1
         high = min(int(random.integers(7, 12)), tall - 5)
         upper = above + (tall - high) // 2 + (0 if last else 1)
-        for place in range(columns):
-            middle = left + pitch * (place + 0.5)
+        for number in range(columns):
+            middle = left + pitch * (number + 0.5)
             x = round(middle - wide / 2)
-            if last and place == door:
+            if last and number == door:
                 width, height = max(wide, 6), min(tall - 2, 14)
                 x = round(middle - width / 2)
                 classes[bottom - height : bottom, x : x + width] = DOOR
+                places[DOOR].append((bottom - height, bottom, x, x + width))
                 continue
-            opening = numpy.s_[upper : upper + high, x : x + wide]
-            classes[opening] = WINDOW
+            classes[upper : upper + high, x : x + wide] = WINDOW
+            places[WINDOW].append((upper, upper + high, x, x + wide))
             if arched and not last:
                 classes[upper, [x, x + wide - 1]] = WALL
             if shutters and not last:
                 classes[upper : upper + high, x - 3 : x] = SHUTTER
                 classes[upper : upper + high, x + wide : x + wide + 3] = SHUTTER
             if balconies and storey == count - 2:
-                classes[upper + high - 3 : upper + high + 1, max(x - 2, left) : min(x + wide + 2, right)] = BALCONY
+                start, end = max(x - 2, left), min(x + wide + 2, right)
+                classes[upper + high - 3 : upper + high + 1, start:end] = BALCONY
+                places[BALCONY].append((upper + high - 3, upper + high + 1, start, end))
         if cornices and not last:
             classes[bottom - 1 : bottom + 1, left:right] = CORNICE
     classes[top : top + 2, max(left - 1, 0) : right + 1] = CORNICE
-    return classes, ends
+    return classes, places
 
 
 def draw_roof(random: numpy.random.Generator, classes: Map, left: int, right: int, top: int) -> None:
@@ -122,7 +130,7 @@ def draw_roof(random: numpy.random.Generator, classes: Map, left: int, right: in
     classes[inside] = ROOF
 
 
-def paint(random: numpy.random.Generator, classes: Map, storeys: list[int]) -> Colours:
+def paint(random: numpy.random.Generator, classes: Map, places: dict[int, Places]) -> Colours:
     """The picture of a label map, ``(64, 64, 3)`` from 0 to 1 and a little beyond."""
     picture = sky(random)
     wall = varied(random, WALLS)
@@ -139,9 +147,9 @@ def paint(random: numpy.random.Generator, classes: Map, storeys: list[int]) -> C
     for number, layer in layers.items():
         here = classes == number
         picture[here] = layer[here]
-    glaze(random, picture, classes, frame)
-    hang_doors(random, picture, classes, varied(random, PAINTS[:4]))
-    railings(picture, classes, random.uniform(0.08, 0.25))
+    glaze(random, picture, classes, places[WINDOW], frame)
+    hang_doors(picture, places[DOOR], varied(random, PAINTS[:4]))
+    railings(picture, places[BALCONY], random.uniform(0.08, 0.25))
     picture *= light(random, classes)[..., None]
     warmth = numpy.array([1.0, 1.0, 1.0]) + random.uniform(-0.05, 0.05) * numpy.array([1.0, 0.1, -1.0])
     picture *= warmth
@@ -158,12 +166,19 @@ def varied(random: numpy.random.Generator, colours: tuple[tuple[float, float, fl
 def smooth(random: numpy.random.Generator, cells: int) -> Colours:
     """Smooth noise ``(64, 64)`` from about -1 to 1, with so many cells along a side."""
     knots = random.uniform(-1, 1, (cells + 1, cells + 1))
+    whole, share = between(cells)
+    steps = numpy.diff(knots, axis=1)
+    across = knots[:, whole] + steps[:, whole] * share
+    return numpy.asarray(across[whole] + numpy.diff(across, axis=0)[whole] * share[:, None])
+
+
+@lru_cache
+def between(cells: int) -> tuple[NDArray[numpy.int64], Colours]:
+    """For each of 64 pixels, the knot before it, and how much of the way to the next counts."""
     place = numpy.arange(SIDE) * cells / SIDE
-    whole = place.astype(int)
+    whole = place.astype(numpy.int64)
     share = place - whole
-    share = share * share * (3 - 2 * share)
-    across = knots[:, whole] * (1 - share) + knots[:, whole + 1] * share
-    return numpy.asarray(across[whole] * (1 - share)[:, None] + across[whole + 1] * share[:, None])
+    return whole, share * share * (3 - 2 * share)
 
 
 def sky(random: numpy.random.Generator) -> Colours:
@@ -201,12 +216,11 @@ def paving(random: numpy.random.Generator) -> Colours:
     return numpy.asarray(tone[..., None] * numpy.array([1.0, 0.98, 0.95]))
 
 
-def glaze(random: numpy.random.Generator, picture: Colours, classes: Map, frame: Colours) -> None:
+def glaze(random: numpy.random.Generator, picture: Colours, classes: Map, places: Places, frame: Colours) -> None:
     """Panes that mirror the sky or are lit from inside, in frames with bars."""
-    panes = boxes(classes == WINDOW)
     lit = random.random() < 0.35
     bars = random.random() < 0.8
-    for top, bottom, left, right in panes:
+    for top, bottom, left, right in places:
         high, wide = bottom - top, right - left
         y, x = row[:high, :wide], column[:high, :wide]
         if lit and random.random() < 0.5:
@@ -222,9 +236,9 @@ def glaze(random: numpy.random.Generator, picture: Colours, classes: Map, frame:
         picture[top:bottom, left:right][here] = glass[here]
 
 
-def hang_doors(random: numpy.random.Generator, picture: Colours, classes: Map, paint: Colours) -> None:
+def hang_doors(picture: Colours, places: Places, paint: Colours) -> None:
     """Doors of two leaves with panels, a light above and a handle."""
-    for top, bottom, left, right in boxes(classes == DOOR):
+    for top, bottom, left, right in places:
         high, wide = bottom - top, right - left
         y, x = row[:high, :wide], column[:high, :wide]
         tone = 1.0 - 0.3 * (x == wide // 2) + 0.18 * ((x % (wide // 2) == 1) & (y % 5 != 0)) - 0.12 * (y % 5 == 0)
@@ -234,21 +248,13 @@ def hang_doors(random: numpy.random.Generator, picture: Colours, classes: Map, p
         picture[top:bottom, left:right] = leaf
 
 
-def railings(picture: Colours, classes: Map, tone: float) -> None:
+def railings(picture: Colours, places: Places, tone: float) -> None:
     """Balconies: a slab below and bars above, with what is behind them darkened."""
-    for top, bottom, left, right in boxes(classes == BALCONY):
+    for top, bottom, left, right in places:
         y, x = row[: bottom - top, : right - left], column[: bottom - top, : right - left]
         iron = (y == 0) | (x % 2 == 0)
         part = numpy.where(iron[..., None], tone, 0.42)
         picture[top:bottom, left:right] = numpy.where((y == bottom - top - 1)[..., None], 0.7, part)
-
-
-def boxes(here: NDArray[numpy.bool_]) -> list[tuple[int, int, int, int]]:
-    """The rectangles around the connected parts: first row, last row + 1, first column, last column + 1."""
-    from scipy.ndimage import find_objects, label  # here, because it is slow to import, and facades are drawn once
-
-    found = find_objects(label(here, numpy.ones((3, 3)))[0])
-    return [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in found]
 
 
 def light(random: numpy.random.Generator, classes: Map) -> Colours:
