@@ -64,6 +64,8 @@ class TrainingConfig:
         label_smoothing: How far the discriminator's target for real samples is moved towards the other, for objectives
             with targets; 0.1, say.
         label_smoothing_fake: The same for generated samples.
+        replay: Generated samples of earlier steps that are kept, to stand in for half of the new ones in the
+            discriminator's phase; 0 is off. For discriminators that are told nothing, as in CycleGAN, which keeps 50.
         lecam: Weight of the LeCam penalty, which keeps logits close together where data is scarce; 0.1, say.
         historical_averaging: Weight of the distance of both networks from their own averages so far; 1e-4, say.
         spectral_norm: Divide the discriminator's weights by their largest singular values.
@@ -124,6 +126,7 @@ class TrainingConfig:
     path_length_every: int = 4
     label_smoothing: float = 0.0
     label_smoothing_fake: float = 0.0
+    replay: int = 0
     lecam: float = 0.0
     historical_averaging: float = 0.0
     spectral_norm: bool = False
@@ -161,6 +164,7 @@ class TrainingConfig:
             "wgan_gp",
             "path_length",
             "lecam",
+            "replay",
             "historical_averaging",
             "instance_noise",
             "learning_rate_warmup",

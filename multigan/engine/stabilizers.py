@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from multigan.engine.path_length import PathLength
+from multigan.engine.replay import Replay
 from multigan.errors import UserError
 
 Mean = Callable[[Tensor], Tensor]  # of a tensor over the processes
@@ -144,6 +145,7 @@ class StabilizerState:
         lecam: Moving averages of the logits.
         adaptive: The augmentation probability.
         path_length: The mean path length.
+        replay: Generated samples of earlier steps.
         noise: Standard deviation of the instance noise at this step; set before each step, not saved.
         penalty_scale: Factor of the weights of R1, R2 and WGAN-GP at this step; set before each step, not saved.
     """
@@ -152,6 +154,7 @@ class StabilizerState:
     lecam: LeCam | None = None
     adaptive: AdaptiveAugmentation | None = None
     path_length: PathLength | None = None
+    replay: Replay | None = None
     noise: float = 0.0
     penalty_scale: float = 1.0
 
@@ -182,6 +185,8 @@ class StabilizerState:
             named |= {"adaptive.probability": self.adaptive.probability, "adaptive.signs": self.adaptive.signs}
         if self.path_length is not None:
             named["path_length.mean"] = self.path_length.mean
+        if self.replay is not None:
+            named |= {"replay.samples": self.replay.samples, "replay.count": self.replay.count}
         return named
 
     def restore(self, tensors: dict[str, Tensor]) -> None:

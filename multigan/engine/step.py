@@ -154,9 +154,10 @@ class Game:
         """Train the discriminator to tell real from fake."""
         metrics: Metrics = {}
         power_iteration_step(self.discriminator)
-        for batch in self.no_sync_until_last(micro_batches, self.wrapped_discriminator):
+        parts = self.parts()
+        for rows, batch in zip(parts, self.no_sync_until_last(micro_batches, self.wrapped_discriminator), strict=True):
             real = self.discriminator_input(batch.real.detach(), batch)
-            fake = self.discriminator_input(batch.fake.detach(), batch)
+            fake = self.discriminator_input(self.replayed(batch.fake.detach(), batch.number, rows), batch)
             # In full precision one forward serves the logits, R1 and R2.
             shared = self.is_penalized(batch) and self.accelerator.mixed_precision == "no"
             real.requires_grad_(shared and self.config.r1 > 0)
@@ -181,6 +182,9 @@ class Game:
             )
             add(metrics, len(micro_batches), penalty=penalty)
         metrics |= self.stabilizers.after_phase(metrics, micro_batches[0].number, self.random.batch_size, self.mean)
+        if self.stabilizers.replay is not None:
+            made = torch.cat([batch.fake.detach() for batch in micro_batches])
+            self.stabilizers.replay.remember(self.accelerator.gather(made))
         return metrics | self.update("discriminator", self.discriminator, self.discriminator_optimizer)
 
     def generator_phase(self, micro_batches: list[MicroBatch]) -> Metrics:
@@ -254,6 +258,11 @@ class Game:
         """What the discriminator takes besides samples: the condition, and the random numbers that it asks for."""
         count = getattr(self.discriminator, "random_numbers", 0)
         return (condition, self.random.uniform("discriminator", number, rows, count)) if count else (condition,)
+
+    def replayed(self, fake: Tensor, number: int, rows: slice) -> Tensor:
+        """Fakes ``(b, *S)`` of batch ``number``, some exchanged for earlier ones."""
+        replay = self.stabilizers.replay
+        return fake if replay is None else replay.mixed(fake, self.random.uniform("replay", number, rows, 2))
 
     def noise(self, number: int, rows: slice, like: Tensor) -> Tensor | None:
         """Instance noise for samples ``(b, *S)`` of batch ``number``."""

@@ -105,6 +105,8 @@ class TwoWayDiscriminator(nn.Module):
         layers: As in `PatchDiscriminator`.
     """
 
+    unconditional = True
+
     def __init__(self, channels: int, width: int, layers: int) -> None:
         super().__init__()
         self.of_a = PatchDiscriminator(channels, 0, width, layers)

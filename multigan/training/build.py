@@ -19,6 +19,7 @@ from multigan.data.cache import cached
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES, Objective, smoothed
 from multigan.engine.path_length import PathLength
+from multigan.engine.replay import Replay
 from multigan.engine.rng import BatchRandom, derive_seed
 from multigan.engine.stabilizers import (
     AdaptiveAugmentation,
@@ -104,6 +105,11 @@ def build_game(
     Raises:
         UserError: The batch cannot be shared out over the processes, or a penalty asks for another generator.
     """
+    random = BatchRandom(training.seed, training.batch_size, accelerator.device)
+
+    def pairs(number: int, rows: slice, to_pair: Callable[..., tuple[Tensor, Condition]]) -> tuple[Tensor, Condition]:
+        return to_pair(*batch_source(number, rows), random.uniform("pair", number, rows, modality.pair_numbers))
+
     generator = build_network(modality.generator, training.seed, "generator", accelerator.device)
     if not training.resume:  # a checkpoint has the weights; what they were initialized from may be gone
         modality.load_pretrained(generator)
@@ -117,6 +123,14 @@ def build_game(
     if training.path_length and not (hasattr(generator, "styles") and hasattr(generator, "synthesize")):
         raise UserError(f"path_length is {training.path_length:g}: expected 0, as this generator has no styles")
     discriminator = build_network(build_discriminator, training.seed, "discriminator", accelerator.device)
+    stabilizers = build_stabilizers(training, {"generator": generator, "discriminator": discriminator}, accelerator)
+    if training.replay:
+        real, condition = pairs(0, slice(0, 1), modality.to_pair)
+        if condition is not None and not getattr(discriminator, "unconditional", False):
+            raise UserError(
+                f"replay is {training.replay}: expected 0, as this discriminator is told what each sample was made of"
+            )
+        stabilizers.replay = Replay.new(training.replay, real)
     optimizers = [
         distributed.adam(generator, training.generator_learning_rate, training.betas),
         distributed.adam(discriminator, training.discriminator_learning_rate, training.betas),
@@ -124,11 +138,6 @@ def build_game(
     wrapped_generator, generator_optimizer = distributed.prepare(accelerator, generator, optimizers[0])
     wrapped_discriminator, discriminator_optimizer = distributed.prepare(accelerator, discriminator, optimizers[1])
     augmentation = modality.augmentation() or Augmentation(0, lambda samples, numbers: samples)
-    random = BatchRandom(training.seed, training.batch_size, accelerator.device)
-
-    def pairs(number: int, rows: slice, to_pair: Callable[..., tuple[Tensor, Condition]]) -> tuple[Tensor, Condition]:
-        return to_pair(*batch_source(number, rows), random.uniform("pair", number, rows, modality.pair_numbers))
-
     return Game(
         accelerator=accelerator,
         generator=generator,
@@ -155,7 +164,7 @@ def build_game(
         augment=augmentation.apply,
         augment_numbers=augmentation.numbers,
         batch_slice=distributed.share(training.batch_size, training.micro_batches, accelerator),
-        stabilizers=build_stabilizers(training, {"generator": generator, "discriminator": discriminator}, accelerator),
+        stabilizers=stabilizers,
     )
 
 

@@ -105,13 +105,9 @@ class ImageToImageConfig:
             raise UserError(f"resolution is {self.resolution}: expected multiples of the factor, {self.factor}")
         for name in ("generator_width", "discriminator_width", "blocks", "depth", "patch_layers", "scales"):
             check(self, name, getattr(self, name) >= 1, "at least 1")
-        smallest = min(self.sides) >> (self.patch_layers + self.scales - 1)
-        check(
-            self,
-            "patch_layers",
-            smallest >= 2,
-            f"fewer, for a resolution of {self.resolution} and {self.scales} scales",
-        )
+        least = 3 << (self.patch_layers + self.scales - 1)  # as multigan.networks.patch.least_side, without torch
+        fewer = f"fewer layers or scales, for a resolution of {self.resolution}: sides of {least} are the least"
+        check(self, "patch_layers", min(self.sides) >= least, fewer)
         for name in ("latent_dim", "l1", "features", "cycle", "identity", "style_weight"):
             check(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("channels", "input_channels"):
