@@ -5,7 +5,7 @@ Shapes: ``B`` is the number of samples in a batch, ``S`` the shape of one sample
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ def each_tensor(condition: Condition, change: Callable[[Tensor], Tensor]) -> Con
     if isinstance(condition, dict):
         return {name: change(value) for name, value in condition.items()}
     return None if condition is None else change(condition)
+
+
+def joined(conditions: Sequence[Condition]) -> Condition:
+    """One condition of several, along the batch."""
+    import torch
+
+    first = conditions[0]
+    if isinstance(first, dict):
+        return {name: torch.cat([one[name] for one in conditions if isinstance(one, dict)]) for name in first}
+    return None if first is None else torch.cat([one for one in conditions if isinstance(one, torch.Tensor)])
 
 
 class DiscriminatorOutput(NamedTuple):
