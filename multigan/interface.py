@@ -23,6 +23,11 @@ def each_tensor(condition: Condition, change: Callable[[Tensor], Tensor]) -> Con
     return None if condition is None else change(condition)
 
 
+def tensors_of(condition: Condition) -> list[Tensor]:
+    """All tensors of a condition."""
+    return list(condition.values()) if isinstance(condition, dict) else [] if condition is None else [condition]
+
+
 def joined(conditions: Sequence[Condition]) -> Condition:
     """One condition of several, along the batch."""
     import torch

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from multigan.interface import Condition, each_tensor
+from multigan.interface import Condition, each_tensor, tensors_of
 from multigan.modality import Tiling
 
 
@@ -44,8 +44,7 @@ def tiled(generate: Callable[[Condition], Tensor], condition: Condition, tiling:
 
 def input_sides(condition: Condition) -> tuple[int, int] | None:
     """Height and width of an input: those of the largest tensor with channels, or without; None if there is none."""
-    tensors = list(condition.values()) if isinstance(condition, dict) else [] if condition is None else [condition]
-    laid_out = [values for values in tensors if values.dim() > 2]
+    laid_out = [values for values in tensors_of(condition) if values.dim() > 2]
     if not laid_out:
         return None
     height, width = max((values.dim() > 3, values[0, ..., 0].numel(), values.shape[-2:]) for values in laid_out)[-1]
