@@ -5,7 +5,7 @@ Shapes: ``B`` is the number of samples in a batch, ``S`` the shape of one sample
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 
 if TYPE_CHECKING:
@@ -14,6 +14,28 @@ if TYPE_CHECKING:
 Condition: TypeAlias = Union["Tensor", "dict[str, Tensor]", None]
 """What both networks are told beside latents or samples: nothing, the classes, a picture, or several of these by name.
 The first axis of every tensor is the batch."""
+
+
+def each_tensor(condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+    """A condition with every tensor of it changed."""
+    if isinstance(condition, dict):
+        return {name: change(value) for name, value in condition.items()}
+    return None if condition is None else change(condition)
+
+
+def tensors_of(condition: Condition) -> list[Tensor]:
+    """All tensors of a condition."""
+    return list(condition.values()) if isinstance(condition, dict) else [] if condition is None else [condition]
+
+
+def joined(conditions: Sequence[Condition]) -> Condition:
+    """One condition of several, along the batch."""
+    import torch
+
+    first = conditions[0]
+    if isinstance(first, dict):
+        return {name: torch.cat([one[name] for one in conditions if isinstance(one, dict)]) for name in first}
+    return None if first is None else torch.cat([one for one in conditions if isinstance(one, torch.Tensor)])
 
 
 class DiscriminatorOutput(NamedTuple):

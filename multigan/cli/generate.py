@@ -5,22 +5,35 @@ from __future__ import annotations
 import csv
 import json
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from multigan.generation.generator import TrainedGenerator
+    from multigan.modality import Preview
+
+SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--modality", help="What to generate: takes the newest run of it under runs/, else its starter model.")
 @click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
-@click.option("-n", "count", type=int, default=16, show_default=True, help="How many samples.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="For a model that makes something of inputs: a file, or a folder of them; repeatable. [default: held-out "
+    "examples of the dataset that it was trained on]",
+)
+@click.option("-n", "count", type=int, help="How many samples; with --input, for each input. [default: 16; 1]")
 @click.option(
     "--label",
     "labels",
@@ -41,7 +54,8 @@ PREVIEWED = 100  # samples in the picture of what was made
 def generate(
     modality: str | None,
     model: str | None,
-    count: int,
+    inputs: tuple[Path, ...],
+    count: int | None,
     labels: tuple[str, ...],
     seed: int,
     truncation: float | None,
@@ -59,9 +73,8 @@ def generate(
     multigan generate --modality image -n 16
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
     multigan generate --modality text --temperature 0.7 --prefix "the old"
+    multigan generate --model runs/sharpen --input photo.png --input old_photos
     """
-    import torch
-
     from multigan import registry
     from multigan.errors import UserError
     from multigan.generation.generator import load
@@ -80,26 +93,129 @@ def generate(
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
-    batches = generator.batches(count, seed, labels or None, truncation, interpolate, **options)
-    folder = new_folder(out, modality or generator.name)
-    # A walk stays in one class, the first unless told otherwise.
-    names = generator.class_names(count, labels or (generator.class_names(1) if interpolate else ()) or None)
-    click.echo(f"model:  {model}")
-    first: list[Tensor] = []
-    try:
-        files = generator.modality.save(watched(batches, count, first), folder, names)
-        if files[0].suffix in generator.modality.file_endings:  # a file a sample
-            write_metadata(files, names, bool(generator.combinations), folder)
-        shown = torch.cat(first)[:PREVIEWED]
-        previews, artifacts = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
-    except OSError as error:
-        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+    make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
+    asked = Asked(
+        generator,
+        inputs,
+        (1 if inputs else SAMPLES) if count is None else count,
+        labels,
+        {"seed": seed, "truncation": truncation, "interpolate": interpolate, **options},
+        lambda: new_folder(out, modality or generator.name),
+        f"model:  {model}",
+    )
+    made, folder, (previews, artifacts) = make(asked)
     for artifact in artifacts:
         click.echo(f"warning: {artifact}", err=True)
     for file in previews:
         if file.suffix == ".txt":
             click.echo(f"\n{file.read_text(encoding='utf-8')}")
-    click.echo(f"wrote:  {count} samples and {', '.join(file.name for file in previews)} into {folder}")
+    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {folder}")
+
+
+class Asked(NamedTuple):
+    """What is to be generated.
+
+    Attributes:
+        generator: The model.
+        inputs: Files and folders.
+        n: Samples; of each input, where these are given.
+        labels: Classes.
+        options: Of `TrainedGenerator.batches`, and of the modality.
+        new_folder: Makes the folder to write into; called once nothing can be refused any more.
+        said: What is said then.
+    """
+
+    generator: TrainedGenerator
+    inputs: tuple[Path, ...]
+    n: int
+    labels: tuple[str, ...]
+    options: dict[str, Any]
+    new_folder: Callable[[], Path]
+    said: str
+
+
+Made: TypeAlias = "tuple[str, Path, Preview]"  # what was made in words, the folder, and the preview
+
+
+def from_noise(asked: Asked) -> Made:
+    """Samples of a model that takes no inputs."""
+    import torch
+
+    generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
+    batches = generator.batches(count, label=labels or None, **options)
+    folder = asked.new_folder()
+    # A walk stays in one class, the first unless told otherwise.
+    default = generator.class_names(1) if options["interpolate"] else ()
+    names = generator.class_names(count, labels or default or None)
+    click.echo(asked.said)
+    first: list[Tensor] = []
+    with unwritable(folder):
+        files = generator.modality.save(watched(batches, count, first), folder, names)
+        if files[0].suffix in generator.modality.file_endings:  # a file a sample
+            write_metadata(files, names, bool(generator.combinations), folder)
+        shown = torch.cat(first)[:PREVIEWED]
+        return f"{count} samples", folder, generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+
+
+def from_rows(asked: Asked) -> Made:
+    """What a model makes of held-out rows of the dataset that it was trained on."""
+    import torch
+
+    from multigan.cli.inputs import HeldOut
+    from multigan.errors import UserError
+
+    generator = asked.generator
+    if asked.options["interpolate"]:
+        raise UserError("an interpolation goes from one output to another of the same input: give --input")
+    # What is wrong with the options is said first: to open the dataset can take long.
+    generator.batches(asked.n, label=asked.labels or None, conditions_of=lambda numbers: None, **asked.options)
+    rows = HeldOut(generator, asked.n, asked.options["seed"])
+    batches = generator.batches(len(rows), conditions_of=rows.conditions_of, **asked.options)
+    folder = asked.new_folder()
+    click.echo(f"{asked.said}\ninputs: {rows.name}")
+    first: list[Tensor] = []
+    with unwritable(folder):
+        files = generator.modality.save(watched(batches, len(rows), first), folder)
+        if files[0].suffix in generator.modality.file_endings:
+            write_metadata(files, [], False, folder)
+        return f"{len(rows)} samples", folder, rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+
+
+def from_inputs(asked: Asked) -> Made:
+    """What a model makes of each input."""
+    from tqdm import tqdm
+
+    from multigan.cli.inputs import Shown, begun, find_inputs, output_names, save_outputs
+    from multigan.errors import UserError
+
+    generator, modality = asked.generator, asked.generator.modality
+    if asked.labels and modality.takes_inputs:
+        raise UserError("a model that takes inputs takes no label")
+    generator.from_inputs([], asked.n, **asked.options)  # what is wrong with the options is said first
+    files = find_inputs(asked.inputs, modality.file_endings)
+    names = output_names(files, asked.n)
+    with tqdm(files, desc="generating", unit=" inputs", disable=None) as bar:
+        outputs = begun(generator.from_inputs(bar, asked.n, **asked.options))
+        folder = asked.new_folder()
+        tqdm.write(asked.said)
+        shown = Shown()
+        with unwritable(folder):
+            save_outputs(modality, outputs, names, folder, shown)
+    with unwritable(folder):
+        preview = shown.write(modality, folder / "preview")
+    many = "s" if len(files) > 1 else ""
+    return f"{len(names)} samples of {len(files)} input{many}", folder, preview
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Say in one line that a folder cannot be written."""
+    from multigan.errors import UserError
+
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
 def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from multigan.interface import Condition
+
 
 def decay_at(updates: int, decay: float) -> float:
     """``min(decay, (1 + updates) / (10 + updates))``, so that a short run is not held at its random start."""
@@ -26,7 +28,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, inputs: Iterable[tuple[Tensor, Tensor | None]]) -> None:
+def calibrate(network: nn.Module, inputs: Iterable[tuple[Tensor, Condition]]) -> None:
     """Set the running statistics of batch normalisation, and other running means, to their means over some batches.
 
     Averaged weights need statistics of their own (Wu and Johnson 2021, arXiv:2105.07576), and these depend on the
@@ -34,7 +36,7 @@ def calibrate(network: nn.Module, inputs: Iterable[tuple[Tensor, Tensor | None]]
 
     Args:
         network: Any network; without layers that have ``reset_running_stats`` and ``momentum``, nothing happens.
-        inputs: Latents ``(b, latent_dim)`` and condition ``(b,)`` or None, batch by batch.
+        inputs: Latents ``(b, latent_dim)`` and conditions, batch by batch.
     """
     layers: list[Any] = [layer for layer in network.modules() if hasattr(layer, "reset_running_stats")]
     momenta = [layer.momentum for layer in layers]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,10 +23,12 @@ from torch import Tensor, nn
 
 from multigan import registry
 from multigan.config import plain, typed_fields
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
+from multigan.generation.tiles import tiled
+from multigan.interface import Condition, each_tensor
 from multigan.modality import JOINED, ClassConditionalConfig, Modality
 from multigan.networks.layout import channels_last
 from multigan.validation import nearest, typed_values
@@ -77,28 +80,95 @@ class TrainedGenerator:
         seed: int = 0,
         label: Label = None,
         truncation: float | None = None,
+        inputs: Iterable[Any] | None = None,
         **options: Any,
     ) -> list[Any]:
         """Make samples.
 
         Args:
-            n: How many.
-            seed: Sample i depends on the seed and on i alone, whatever ``n`` is.
+            n: How many; for a model that takes inputs, how many for each input.
+            seed: Sample i depends on the seed and on i alone, whatever ``n`` is; and on its own input, if there is one.
             label: A class, by number or name, or several to take in turn; NAME+NAME for a sample with several. Default:
                 all classes in turn, or the combinations that are most frequent in the data.
             truncation: Latents are drawn from within this many standard deviations: less variety, more typical
                 samples (Brock et al. 2019, arXiv:1809.11096). A generator with a mean style moves towards it instead:
                 0.7, say, keeps 0.7 of the distance (Karras et al. 2019, arXiv:1812.04948).
+            inputs: What a model that takes inputs makes something of: files, or objects such as PIL images. They are
+                read one at a time.
             options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
 
         Returns:
-            ``n`` objects as the modality presents them: PIL images for pictures.
+            ``n`` objects as the modality presents them: PIL images for pictures. With inputs, ``n`` for the first of
+            them, then ``n`` for the second, and so on.
 
         Raises:
-            UserError: A number or a label out of range, or an unknown option.
+            UserError: A number or a label out of range, an unknown option, or an input that cannot be used.
         """
-        batches = self.batches(n, seed, label, truncation, **options)
+        if inputs is None:
+            batches = self.batches(n, seed, label, truncation, **options)
+        elif label is not None:
+            raise UserError("a model that takes inputs takes no label")
+        else:
+            batches = (output for _, output in self.from_inputs(inputs, n, seed, truncation, **options))
         return [sample for batch in batches for sample in self.modality.to_outputs(batch)]
+
+    def from_inputs(
+        self,
+        inputs: Iterable[Any],
+        n: int = 1,
+        seed: int = 0,
+        truncation: float | None = None,
+        interpolate: bool = False,
+        **options: Any,
+    ) -> Iterator[tuple[Condition, Tensor]]:
+        """The outputs of `generate` for inputs as tensors, one at a time: ``n`` in a row for each input.
+
+        An output depends on its input, the seed and its number, from 0 to n - 1, alone.
+
+        Args:
+            inputs: As in `generate`.
+            n: As in `generate`.
+            seed: As in `generate`.
+            truncation: As in `generate`.
+            interpolate: The outputs for each input go in n steps from the latent of output 0 to that of output 1.
+            options: As in `generate`.
+
+        Yields:
+            What the generator was told, and the output ``(1, *S)``; both on the CPU.
+
+        Raises:
+            UserError: As `generate`.
+        """
+        if not self.modality.takes_inputs:
+            raise UserError("this model makes samples from noise alone: leave out the inputs")
+        if n > 1 and not self.modality.config.latent_dim:
+            raise UserError("this model gives one output for each input: leave out -n")
+        chosen = self._checked(n, seed, truncation, interpolate, options)
+        if isinstance(inputs, str | Path) or not isinstance(inputs, Iterable):
+            inputs = [inputs]
+        return self._from_inputs(inputs, n, seed, truncation, interpolate, chosen)
+
+    def _from_inputs(
+        self, inputs: Iterable[Any], n: int, seed: int, truncation: float | None, walk: bool, options: Any
+    ) -> Iterator[tuple[Condition, Tensor]]:
+        device = next(self.network.parameters()).device
+        place = -1
+        for place, one in enumerate(inputs):
+            is_file = isinstance(one, str | Path)
+            try:
+                found = self.modality.read_input({"file": str(one)} if is_file else {"input": one}, options)
+                arrays = {name: torch.from_numpy(numpy.array(values))[None] for name, values in found.items()}
+                condition = self.modality.to_condition({name: values.to(device) for name, values in arrays.items()})
+            except (ValueError, OSError) as error:
+                reason = getattr(error, "strerror", None) or first_line(error)
+                raise UserError(f"{one if is_file else f'input {place}'}: {reason}") from error
+            told = each_tensor(condition, lambda values: values.cpu())
+            for number in range(n):
+                latents = self._latents(range(number, number + 1), n, seed, truncation, walk)
+                output = tiled(partial(self._run, latents, truncation, options), condition, self.modality.tiling)
+                yield told, output
+        if place < 0:
+            raise UserError("there are no inputs: give at least one")
 
     def batches(
         self,
@@ -108,6 +178,7 @@ class TrainedGenerator:
         truncation: float | None = None,
         interpolate: bool = False,
         blocks: Iterable[int] | None = None,
+        conditions_of: Callable[[range], Condition] | None = None,
         **options: Any,
     ) -> Iterator[Tensor]:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
@@ -119,12 +190,55 @@ class TrainedGenerator:
             truncation: As in `generate`.
             interpolate: Interpolate in n steps from the latent of sample 0 to that of sample 1, within one class.
             blocks: Which of the batches of 32, by number; None is all of them.
+            conditions_of: Instead of labels: what the generator is told for samples of these numbers, 32 of them or
+                fewer, all of one shape. A model that takes inputs needs it.
             options: As in `generate`.
+
+        Raises:
+            UserError: As `generate`.
         """
+        if label is not None and (self.modality.takes_inputs or conditions_of is not None):
+            raise UserError("a model that takes inputs takes no label")
+        if self.modality.takes_inputs and conditions_of is None:
+            raise UserError("this model makes something of each input: give inputs, a list of files or of objects")
+        chosen = self._checked(n, seed, truncation, interpolate, options)
+        conditions = None if conditions_of is not None else self.conditions(label)
+        if interpolate and conditions is not None:
+            conditions = conditions[:1] if label is None else conditions
+            if len(conditions) > 1:
+                raise UserError("an interpolation stays in one class: give one label")
+        if conditions is not None:
+            conditions_of = partial(in_turn, conditions)
+        every = range(-(-n // BATCH)) if blocks is None else blocks
+        return self._batches(n, seed, conditions_of, truncation, interpolate, chosen, every)
+
+    def _batches(
+        self,
+        n: int,
+        seed: int,
+        conditions_of: Callable[[range], Condition] | None,
+        truncation: float | None,
+        walk: bool,
+        options: Any,
+        blocks: Iterable[int],
+    ) -> Iterator[Tensor]:
+        device = next(self.network.parameters()).device
+        for start in (BATCH * block for block in blocks):
+            numbers = range(start, start + BATCH)
+            condition = None
+            if conditions_of is not None:
+                condition = each_tensor(conditions_of(numbers[: n - start]), partial(filled_up, device=device))
+            latents = self._latents(numbers, n, seed, truncation, walk)
+            yield self._run(latents, truncation, options, condition)[: n - start]
+
+    def _checked(self, n: int, seed: int, truncation: float | None, interpolate: bool, options: dict[str, Any]) -> Any:
+        """The options of the modality, once all that is asked for is known to be possible."""
         if n < 1:
             raise UserError(f"n is {n}: expected at least 1")
         if not 0 <= seed < 2**63:
             raise UserError(f"seed is {seed}: expected 0 or more, and less than 2^63")
+        if not self.modality.config.latent_dim and (truncation is not None or interpolate):
+            raise UserError("this model takes no noise, so it has neither truncation nor interpolation")
         own = hasattr(self.network, "truncation")  # 0 is then the sample of the mean style
         if truncation is not None and not (truncation > 0 or (own and truncation == 0)):
             raise UserError(f"truncation is {truncation}: expected {'0 or more' if own else 'more than 0'}")
@@ -136,48 +250,31 @@ class TrainedGenerator:
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
         self.modality.apply_options(self.network, chosen)  # what cannot be is refused at once
-        conditions = self.conditions(label)
-        if interpolate and conditions is not None:
-            conditions = conditions[:1] if label is None else conditions
-            if len(conditions) > 1:
-                raise UserError("an interpolation stays in one class: give one label")
-        every = range(-(-n // BATCH)) if blocks is None else blocks
-        return self._batches(n, seed, conditions, truncation, interpolate, chosen, every)
+        return chosen
 
-    def _batches(
-        self,
-        n: int,
-        seed: int,
-        conditions: Tensor | None,
-        truncation: float | None,
-        walk: bool,
-        options: Any,
-        blocks: Iterable[int],
-    ) -> Iterator[Tensor]:
+    def _latents(self, numbers: range, n: int, seed: int, truncation: float | None, walk: bool) -> Tensor:
+        """The latents of samples of these numbers, or of steps of the way from sample 0 to sample 1."""
         dim = self.modality.config.latent_dim
+        reach = None if hasattr(self.network, "truncation") else truncation  # else it truncates by itself
+        if walk:
+            ends = [latent(seed, i, dim, reach) for i in range(2)]
+            rows = [slerp(ends[0], ends[1], min(i / max(n - 1, 1), 1)) for i in numbers]
+        else:
+            rows = [latent(seed, i, dim, reach) for i in numbers]
+        return torch.from_numpy(numpy.stack(rows))
+
+    def _run(self, latents: Tensor, truncation: float | None, options: Any, condition: Condition) -> Tensor:
+        """What the network makes of latents and a condition on its device; on the CPU."""
         network: Any = self.network
-        weight = next(network.parameters())
-        device = weight.device
-        own = hasattr(network, "truncation")  # it truncates by itself
-        reach = None if own else truncation
-        first, second = (latent(seed, i, dim, reach) for i in range(2))
-        for start in (BATCH * block for block in blocks):
-            numbers = range(start, start + BATCH)
-            rows = [
-                slerp(first, second, min(i / max(n - 1, 1), 1)) if walk else latent(seed, i, dim, reach)
-                for i in numbers
-            ]
-            condition = None
-            if conditions is not None:
-                condition = conditions[[i % len(conditions) for i in numbers]].to(device)
-            self.modality.apply_options(network, options)  # another call may have had others since
-            if own:
-                network.truncation = truncation
-            with torch.no_grad():
-                samples = network(torch.from_numpy(numpy.stack(rows)).to(weight), condition)
-            if own:
-                network.truncation = None
-            yield samples[: n - start].float().cpu()
+        own = hasattr(network, "truncation")
+        self.modality.apply_options(network, options)  # another call may have had others since
+        if own:
+            network.truncation = truncation
+        with torch.no_grad():
+            samples: Tensor = network(latents.to(next(network.parameters())), condition)
+        if own:
+            network.truncation = None
+        return samples.float().cpu()
 
     def conditions(self, label: Label = None) -> Tensor | None:
         """Labels as the network takes them, in the order in which samples take turns.
@@ -261,6 +358,17 @@ class TrainedGenerator:
         with tempfile.TemporaryDirectory() as room:
             api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
         return str(address)
+
+
+def in_turn(conditions: Tensor, numbers: range) -> Tensor:
+    """The conditions of samples that take turns."""
+    return conditions[[i % len(conditions) for i in numbers]]
+
+
+def filled_up(values: Tensor, device: torch.device) -> Tensor:
+    """A whole batch on the device: the last of fewer values are there several times."""
+    values = values.to(device)
+    return torch.cat([values, values[-1:].expand(BATCH - len(values), *values.shape[1:])])
 
 
 def label_names(conditions: Tensor, classes: Sequence[str]) -> list[str]:

@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from multigan.config import TrainingConfig
@@ -21,10 +22,12 @@ from multigan.engine.ema import calibrate
 from multigan.engine.health import DivergedError
 from multigan.engine.rng import BatchRandom
 from multigan.engine.state import State
-from multigan.errors import BrokenSamplesError, UserError
+from multigan.errors import BrokenSamplesError, NoSplitError, UserError
+from multigan.evaluation.held_out import has_truth, open_pair
 from multigan.evaluation.report import LOWER_IS_BETTER, number, words
 from multigan.generation.generator import TrainedGenerator
-from multigan.modality import Modality
+from multigan.interface import Condition, each_tensor
+from multigan.modality import Modality, Preview
 from multigan.training.run_folder import add_line, add_note, read_metrics
 
 if TYPE_CHECKING:
@@ -33,6 +36,21 @@ if TYPE_CHECKING:
 CALIBRATION = 16, 64  # batches, and samples in each, for the statistics of the averaged generator
 CURVES, FEWEST = "curves.png", 5  # lines of metrics from which on curves are drawn
 PREVIEWED = 64  # samples in a preview, or as close as gives whole columns of classes
+PAIRS = 16  # rows of inputs, outputs and truths in a preview
+
+
+class Pairs(NamedTuple):
+    """The rows that previews of a model with inputs show, on the CPU.
+
+    Attributes:
+        condition: What the generator is told.
+        real: The truth, ``(N, *S)``, if it is known.
+        rows: How many there are.
+    """
+
+    condition: Condition
+    real: Tensor | None
+    rows: int
 
 
 class Results:
@@ -55,17 +73,18 @@ class Results:
         self.provenance = provenance
         self.calibrated: tuple[int, int] | None = None
         self.evaluator: Evaluator | None = None
+        self.pairs: Pairs | None = None
+        self.first: tuple[Tensor, Condition] | None = None
+        if training.streaming and modality.takes_inputs:  # a stream is not read again
+            self.first = self.training_pair(0)
 
     def preview(self) -> None:
-        """Write a preview: the same latents at every step."""
+        """Write a preview: the same latents at every step, and the same inputs."""
         if not self.accelerator.is_main_process:
             return
         generator, step = self.generator(), self.state.step
-        classes = len(generator.combinations or generator.classes)
-        count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
-        samples = torch.cat(list(generator.batches(count, self.training.seed)))
-        labels = generator.class_names(count)
-        files, artifacts = self.modality.preview(samples, self.folder / "samples" / f"step-{step:06d}", labels)
+        path = self.folder / "samples" / f"step-{step:06d}"
+        files, artifacts = (self.preview_pairs if self.modality.takes_inputs else self.preview_samples)(generator, path)
         for artifact in artifacts:
             tqdm.write(f"warning: step {step}: {artifact}", file=sys.stderr)
             add_note(self.folder, step, artifact)
@@ -73,6 +92,53 @@ class Results:
         for place, file in enumerate(pictures):
             self.show(file, f"samples {place}" if place else "samples")
         self.curves()
+
+    def preview_samples(self, generator: TrainedGenerator, path: Path) -> Preview:
+        """Samples of a model that takes no inputs, all classes in turn."""
+        classes = len(generator.combinations or generator.classes)
+        count = classes * max(1, round(PREVIEWED / classes)) if classes else PREVIEWED
+        samples = torch.cat(list(generator.batches(count, self.training.seed)))
+        return self.modality.preview(samples, path, generator.class_names(count))
+
+    def preview_pairs(self, generator: TrainedGenerator, path: Path) -> Preview:
+        """Inputs, outputs and truths of a few held-out rows."""
+        self.pairs = self.pairs or self.open_pairs()
+        condition, real, count = self.pairs
+
+        def conditions_of(numbers: range) -> Condition:
+            return each_tensor(condition, lambda values: values[numbers.start : numbers.stop])
+
+        samples = torch.cat(list(generator.batches(count, self.training.seed, conditions_of=conditions_of)))
+        return self.modality.preview_pairs(condition, samples, real, path)
+
+    def open_pairs(self) -> Pairs:
+        """The rows of the previews: of a split that is not trained on if there is one, otherwise of the first batch."""
+        training, modality = self.training, self.modality
+        known = not modality.unpaired
+        try:
+            if training.streaming or training.dataset is None:
+                raise NoSplitError("another split of a stream is not read to its end for this")
+            rows = open_pair(
+                modality,
+                training.dataset,
+                training.subset,
+                training.split,
+                training.skip_corrupt,
+                training.evaluate_held_out,
+                PAIRS,
+                training.seed,
+            ).held_out
+            real, condition = rows.pair(modality, 0, len(rows), self.accelerator.device)
+            known = known or has_truth(rows)
+        except UserError:  # a test split of another kind is no reason not to train
+            real, condition = self.training_pair(0)
+        count = min(len(real), PAIRS)
+        condition = each_tensor(condition, lambda values: values[:count].cpu())
+        return Pairs(condition, real[:count].cpu() if known else None, count)
+
+    def training_pair(self, number: int) -> tuple[Tensor, Condition]:
+        """Samples of a batch that is trained on, and what the networks are told of them: not more than calibrate."""
+        return self.first or self.state.game.batches(number, slice(0, min(CALIBRATION[1], self.training.batch_size)))
 
     def show(self, file: Path, name: str) -> None:
         """Send a picture to the trackers that support pictures."""
@@ -183,13 +249,17 @@ class Results:
         }
         return TrainedGenerator(training.modality, self.modality, state.average, facts)
 
-    def calibration(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    def calibration(self) -> Iterator[tuple[Tensor, Condition]]:
         """Latents and conditions, the same at every step, for the statistics of the averaged generator."""
         device, count = self.accelerator.device, CALIBRATION[1]
         conditions = TrainedGenerator(self.training.modality, self.modality, self.state.average).conditions()
-        condition = None
+        condition: Condition = None
         if conditions is not None:
             condition = conditions[torch.arange(count) % len(conditions)].to(device)
         random = BatchRandom(self.training.seed, count, device)
         for part in range(CALIBRATION[0]):
-            yield random.normal("calibrate", part, slice(0, count), self.modality.config.latent_dim), condition
+            rows = slice(0, count)
+            if self.modality.takes_inputs:
+                real, condition = self.training_pair(part)
+                rows = slice(0, len(real))
+            yield random.normal("calibrate", part, rows, self.modality.config.latent_dim), condition
