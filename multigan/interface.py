@@ -16,6 +16,13 @@ Condition: TypeAlias = Union["Tensor", "dict[str, Tensor]", None]
 The first axis of every tensor is the batch."""
 
 
+def each_tensor(condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+    """A condition with every tensor of it changed."""
+    if isinstance(condition, dict):
+        return {name: change(value) for name, value in condition.items()}
+    return None if condition is None else change(condition)
+
+
 class DiscriminatorOutput(NamedTuple):
     """Logits of a discriminator with several heads, or one that also returns its features.
 

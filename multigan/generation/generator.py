@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ from multigan.errors import UserError
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
+from multigan.interface import Condition, each_tensor
 from multigan.modality import JOINED, ClassConditionalConfig, Modality
 from multigan.networks.layout import channels_last
 from multigan.validation import nearest, typed_values
@@ -108,6 +110,7 @@ class TrainedGenerator:
         truncation: float | None = None,
         interpolate: bool = False,
         blocks: Iterable[int] | None = None,
+        conditions_of: Callable[[range], Condition] | None = None,
         **options: Any,
     ) -> Iterator[Tensor]:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
@@ -119,7 +122,12 @@ class TrainedGenerator:
             truncation: As in `generate`.
             interpolate: Interpolate in n steps from the latent of sample 0 to that of sample 1, within one class.
             blocks: Which of the batches of 32, by number; None is all of them.
+            conditions_of: Instead of labels: what the generator is told for samples of these numbers, 32 of them or
+                fewer, all of one shape. A model that takes inputs needs it.
             options: As in `generate`.
+
+        Raises:
+            UserError: As `generate`.
         """
         if n < 1:
             raise UserError(f"n is {n}: expected at least 1")
@@ -136,19 +144,25 @@ class TrainedGenerator:
         plugin = type(self.modality)
         chosen = plugin.Options(**typed_values(options, typing.get_type_hints(plugin.Options)))
         self.modality.apply_options(self.network, chosen)  # what cannot be is refused at once
-        conditions = self.conditions(label)
+        if conditions_of is not None and label is not None:
+            raise UserError("conditions are given, so there is no label to choose")
+        if self.modality.takes_inputs and conditions_of is None:
+            raise UserError("this model makes something of inputs: give inputs, or conditions_of")
+        conditions = None if conditions_of is not None else self.conditions(label)
         if interpolate and conditions is not None:
             conditions = conditions[:1] if label is None else conditions
             if len(conditions) > 1:
                 raise UserError("an interpolation stays in one class: give one label")
+        if conditions is not None:
+            conditions_of = partial(in_turn, conditions)
         every = range(-(-n // BATCH)) if blocks is None else blocks
-        return self._batches(n, seed, conditions, truncation, interpolate, chosen, every)
+        return self._batches(n, seed, conditions_of, truncation, interpolate, chosen, every)
 
     def _batches(
         self,
         n: int,
         seed: int,
-        conditions: Tensor | None,
+        conditions_of: Callable[[range], Condition] | None,
         truncation: float | None,
         walk: bool,
         options: Any,
@@ -168,8 +182,8 @@ class TrainedGenerator:
                 for i in numbers
             ]
             condition = None
-            if conditions is not None:
-                condition = conditions[[i % len(conditions) for i in numbers]].to(device)
+            if conditions_of is not None:
+                condition = each_tensor(conditions_of(numbers[: n - start]), partial(filled_up, device=device))
             self.modality.apply_options(network, options)  # another call may have had others since
             if own:
                 network.truncation = truncation
@@ -261,6 +275,17 @@ class TrainedGenerator:
         with tempfile.TemporaryDirectory() as room:
             api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
         return str(address)
+
+
+def in_turn(conditions: Tensor, numbers: range) -> Tensor:
+    """The conditions of samples that take turns."""
+    return conditions[[i % len(conditions) for i in numbers]]
+
+
+def filled_up(values: Tensor, device: torch.device) -> Tensor:
+    """A whole batch on the device: the last of fewer values are there several times."""
+    values = values.to(device)
+    return torch.cat([values, values[-1:].expand(BATCH - len(values), *values.shape[1:])])
 
 
 def label_names(conditions: Tensor, classes: Sequence[str]) -> list[str]:

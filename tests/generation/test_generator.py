@@ -549,3 +549,35 @@ def test_tied_weights_are_saved_and_loaded(tmp_path):
     model_folder.load_weights(other, file)
     assert torch.equal(other.second.weight, network.first.weight)
     assert other.second.weight is other.first.weight
+
+
+# --- conditions of samples ---
+
+
+def test_conditions_of_samples_are_taken_block_by_block(generator):
+    numbers, asked = torch.arange(70) % 3, []
+
+    def conditions_of(rows):
+        asked.append(rows)
+        return numbers[rows.start : rows.stop]
+
+    assert torch.equal(samples(generator, 70, conditions_of=conditions_of), samples(generator, 70))
+    assert asked == [range(32), range(32, 64), range(64, 70)]
+    (block,) = generator.batches(70, blocks=[2], conditions_of=conditions_of)
+    assert torch.equal(block, samples(generator, 70)[64:])
+    with pytest.raises(UserError, match="label"):
+        generator.batches(3, label="a", conditions_of=conditions_of)
+
+
+def test_a_network_is_told_32_conditions_by_name_however_few_there_are():
+    class Network(torch.nn.Linear):
+        def forward(self, latent, condition):
+            assert len(latent) == len(condition["a"]) == len(condition["b"]) == 32
+            return latent.sum(1, keepdim=True) + super().forward(condition["a"]) * condition["b"]
+
+    told = {"a": torch.randn(40, 2), "b": torch.randn(40, 1)}
+    model = TrainedGenerator("image", make().modality, Network(2, 1).eval().requires_grad_(False))
+    many, few = (
+        samples(model, n, conditions_of=lambda rows: {name: all[rows] for name, all in told.items()}) for n in (40, 5)
+    )
+    assert torch.equal(many[:5], few) and len(many) == 40
