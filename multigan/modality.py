@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Any], Tensor]"
 ExtraMetrics: TypeAlias = "Callable[[list[Any], list[Any], list[Any]], dict[str, float]]"
-PairMetrics: TypeAlias = "Callable[[Tensor, Tensor, Condition], dict[str, Tensor]]"
 
 JOINED = "+"  # between the names of classes that a sample has together
 
@@ -104,6 +103,19 @@ class Tiling(NamedTuple):
     side: int
     overlap: int
     scale: int = 1
+
+
+class PairMetrics(NamedTuple):
+    """Metrics that compare each output with its truth.
+
+    Attributes:
+        compute: ``(generated (B, *S), real (B, *S), condition) -> {name: (B,)}``, on the device of the samples.
+            Real samples are measured in the place of generated ones too: not every metric is perfect then.
+        notes: What limits them, or why one is left out: lines for the report.
+    """
+
+    compute: Callable[[Tensor, Tensor, Condition], dict[str, Tensor]]
+    notes: Sequence[str] = ()
 
 
 class EvaluationView(NamedTuple):
@@ -443,10 +455,7 @@ class Modality(ABC):
 
         Args:
             training: Batches of samples and conditions that the model was trained on, on the CPU, for metrics that need
-                a network of their own.
-
-        Returns:
-            ``(generated (B, *S), real (B, *S), condition) -> {name: (B,)}``.
+                a network of their own; from the start with each call.
         """
         return None
 

@@ -26,7 +26,7 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     """
     from multigan.errors import UserError
     from multigan.evaluation import plots
-    from multigan.evaluation.report import EVALUATION, number, read, words
+    from multigan.evaluation.report import EVALUATION, REFERENCE_MODEL, TRIVIAL, number, read, words
 
     out = out if out.suffix else out.with_suffix(".png")
     for folder in runs:
@@ -38,17 +38,15 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
         raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
     for run in left_out:
         click.echo(f"not evaluated: {run} (multigan evaluate {run})", err=True)
-    baselines = {f"real, {run}": evaluation.baseline for run, evaluation in found.items()}
-    if all(baseline == next(iter(baselines.values())) for baseline in baselines.values()):
-        baselines = {"real": next(iter(baselines.values()))}
-    columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **baselines}
+    beside = {**columns_of(found, TRIVIAL), **columns_of(found, REFERENCE_MODEL), **columns_of(found, "real")}
+    columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **beside}
     if different := differences(found):
         click.echo("measured in different ways, so these are not comparable:")
         click.echo(f"{aligned(different)}\n")
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     cells = [["", *columns]]
     if any(evaluation.steps for evaluation in found.values()):
-        cells.append(["steps", *(str(one.steps or "") for one in found.values()), *[""] * len(baselines)])
+        cells.append(["steps", *(str(one.steps or "") for one in found.values()), *[""] * len(beside)])
     for name in names:
         values = [column.get(name) for column in columns.values()]
         cells.append([words(name), *("" if value is None else number(value) for value in values)])
@@ -62,6 +60,13 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}") from error
     click.echo(f"\nwrote: {out}")
+
+
+def columns_of(found: dict[str, Evaluation], name: str) -> dict[str, dict[str, float]]:
+    """What runs stand beside: one column where it is the same for all that have it, and one a run where it is not."""
+    columns = {f"{name}, {run}": one.columns[name] for run, one in found.items() if name in one.columns}
+    values = list(columns.values())
+    return {name: values[0]} if values and all(one == values[0] for one in values) else columns
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -54,6 +54,10 @@ TIMEOUT = 3600  # seconds that a process waits for the others
     show_default=True,
     help="Seed of the generated samples and of the choice of real ones.",
 )
+@click.option(
+    "--reference",
+    help="Another run, measured beside it: for models that take inputs, the same network trained with L1 alone.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the results. [default: the run's own]")
 def evaluate(
     model: str,
@@ -66,9 +70,13 @@ def evaluate(
     count: int,
     features: str,
     seed: int,
+    reference: str | None,
     out: Path | None,
 ) -> None:
     """Measure a model against real data, each metric beside the score of as many held-out real samples.
+
+    A model that takes inputs is given those of the held-out samples; its outputs also stand beside what one could show
+    without a network, and are compared with the truth.
 
     MODEL is a run folder, a model folder, a hub id (owner/name), or starter/image. evaluation.json, evaluation.png and
     a picture of the samples that are closest to training samples go into the run folder, and the metrics onto its card.
@@ -77,18 +85,22 @@ def evaluate(
     multigan evaluate runs/digits
     multigan evaluate starter/image --out generated/evaluation
     multigan evaluate runs/cats --features inception -n 50000
+    multigan evaluate runs/colors --reference runs/colors_l1
     accelerate launch -m multigan evaluate runs/cats
     """
     from accelerate import PartialState
 
     from multigan.engine import launch
     from multigan.errors import UserError
-    from multigan.evaluation.evaluator import Evaluator
+    from multigan.evaluation.evaluator import Evaluator, check_reference_model
     from multigan.generation.generator import load
     from multigan.generation.model_folder import find
 
     launch.check_launch(TIMEOUT)
     generator = load(model, modality)
+    other = None if reference is None else load(reference, modality)
+    if other is not None:
+        check_reference_model(other, generator)
     known = generator.training
     if dataset is None and "dataset" not in known:
         raise UserError(f"{model} does not say what it was trained on: give a --dataset")
@@ -115,7 +127,11 @@ def evaluate(
     second = evaluator.measure_second(generator)
     if not PartialState().is_main_process:
         return
+    if other is not None:
+        other.network.to(PartialState().device)
+        evaluator.add_reference_model(other, generator)
     evaluation = evaluator.evaluate(generator, found)
+    evaluation.reference_model = reference
     evaluation.second = second
     click.echo(show(evaluation))
     if folder is None:
@@ -132,12 +148,18 @@ def evaluate(
 
 def show(evaluation: Evaluation) -> str:
     """The report that is printed."""
+    from multigan.evaluation.report import REFERENCE_MODEL, TRIVIAL
+
     protocol = evaluation.protocol
     head = (
         f"{protocol['count']:,} samples of each, features {protocol['features']}; real: {protocol['held_out']} of "
         f"{protocol['dataset']}, the same number of them\n"
     )
     parts = [head, evaluation.table()]
+    if TRIVIAL in evaluation.references:
+        parts.append(f"\n{TRIVIAL}: what one could show of the same inputs without a network")
+    if evaluation.reference_model is not None:
+        parts.append(f"\n{REFERENCE_MODEL}: {evaluation.reference_model}")
     if evaluation.second:
         parts += ["\nin a second space, not trained on labels (features pca):", evaluation.second_table()]
     if evaluation.classes:
@@ -164,9 +186,10 @@ def write(
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:
     """Write the metrics onto the card of a model, replacing earlier ones."""
+    from multigan.evaluation.report import REFERENCE_MODEL, TRIVIAL
+
     figures = {
-        "generated": line(evaluation.generated),
-        "real": line(evaluation.baseline),
+        **{name: line(values) for name, values in evaluation.columns.items()},
         "measured": ", ".join(f"{key} {value}" for key, value in evaluation.protocol.items()),
     }
     second = {}
@@ -175,7 +198,7 @@ def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path
             SECOND_GENERATED: line(evaluation.second["generated"]),
             SECOND_REAL: line(evaluation.second["baseline"]),
         }
-    old = (*figures, SECOND_GENERATED, SECOND_REAL)
+    old = (*figures, TRIVIAL, REFERENCE_MODEL, SECOND_GENERATED, SECOND_REAL)
     facts = {key: value for key, value in generator.training.items() if key not in old}
     generator.training = facts | figures | second
     generator.write_card(folder)

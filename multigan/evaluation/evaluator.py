@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +12,14 @@ from multigan.engine import distributed
 from multigan.errors import UserError
 from multigan.evaluation import features as feature_spaces
 from multigan.evaluation.classifier import accuracy
-from multigan.evaluation.extraction import Extractor, FeatureSet, finite_ones
-from multigan.evaluation.held_out import Pair, Rows, open_pair
+from multigan.evaluation.extraction import Extractor, FeatureSet, Inputs, finite_ones, own_blocks
+from multigan.evaluation.held_out import Pair, Rows, has_truth, open_pair
 from multigan.evaluation.metrics.neighbours import K, nearest
 from multigan.evaluation.reference import Reference
-from multigan.evaluation.report import Evaluation, limits, verdict
+from multigan.evaluation.report import REFERENCE_MODEL, TRIVIAL, Evaluation, limits, verdict
 from multigan.evaluation.spaces import Space
 from multigan.generation.generator import BATCH, TrainedGenerator
+from multigan.interface import Condition
 from multigan.modality import Modality
 from multigan.version import __version__
 
@@ -44,6 +46,12 @@ class Evaluator:
         seed: Seed of the generated samples.
         protocol: How it is measured, for the report.
         asked: Requested number of samples of each kind.
+        inputs: What a generator that takes inputs is told; None for others.
+
+    Attributes:
+        baseline: Metrics of the real samples held out.
+        references: Metrics of what else generated samples stand beside, by name: the trivial output, where there is
+            one, and a reference model once it is added.
     """
 
     def __init__(
@@ -55,11 +63,14 @@ class Evaluator:
         seed: int,
         protocol: dict[str, Any],
         asked: int,
+        inputs: Inputs | None = None,
     ) -> None:
         self.modality, self.extractor, self.view = modality, extractor, extractor.view
         self.pair, self.reference = pair, reference
         self.seed, self.protocol, self.asked = seed, protocol, asked
         self.count = len(pair.train)
+        self.inputs = inputs
+        self.baseline, self.references = dict(reference.baseline), dict[str, dict[str, float]]()
 
     @classmethod
     def open(
@@ -133,25 +144,91 @@ class Evaluator:
             "multigan": __version__,
             "torch": torch.__version__.partition("+")[0],
         }
-        return cls(modality, extractor, pair, reference, seed, protocol, count)
+        inputs = open_inputs(modality, pair, extractor.home) if modality.takes_inputs else None
+        evaluator = cls(modality, extractor, pair, reference, seed, protocol, count, inputs)
+        if inputs is not None:
+            evaluator.baseline |= evaluator.truth(inputs)
+            if (trivial := evaluator.trivial(inputs)) is not None:
+                evaluator.references[TRIVIAL] = evaluator.measure(trivial)
+        return evaluator
 
     @property
     def space(self) -> Space:
         """The feature space."""
         return self.reference.space
 
-    @property
-    def baseline(self) -> dict[str, float]:
-        """Metrics of the real samples held out."""
-        return self.reference.baseline
-
     def generated(self, model: TrainedGenerator, space: Space | None = None) -> FeatureSet:
-        """Features of as many generated samples as there are real ones, with the same classes.
+        """Features of as many generated samples as there are real ones, with the same classes or of the same inputs.
 
         Raises:
             BrokenSamplesError: Too few of them are finite.
         """
-        return self.extractor.generated(space or self.space, model, self.count, self.seed, self.asked_classes(model))
+        inputs = self.inputs if space is None or self.inputs is None else self.inputs._replace(metrics=None)
+        labels = self.asked_classes(model)
+        return self.extractor.generated(space or self.space, model, self.count, self.seed, labels, inputs)
+
+    def batches(
+        self, model: TrainedGenerator, count: int, first: int = 0, blocks: Sequence[int] | None = None
+    ) -> Iterator[Tensor]:
+        """Generated samples ``(b, *S)``, with the classes or for the inputs of the held-out rows from ``first`` on."""
+        if self.inputs is None:
+            return model.batches(count, self.seed, self.asked_classes(model), blocks=blocks)
+        inputs = self.inputs
+
+        def told(numbers: range) -> Condition:
+            return inputs.condition(range(numbers.start + first, numbers.stop + first))
+
+        return model.batches(count, self.seed, blocks=blocks, conditions_of=told)
+
+    def truth(self, inputs: Inputs) -> dict[str, float]:
+        """The metrics of pairs of the true samples in the place of outputs. Every process computes all of them."""
+        if inputs.metrics is None:
+            return {}
+        parts = []
+        for start in range(0, self.count, BATCH):
+            numbers = range(start, min(start + BATCH, self.count))
+            parts.append(inputs.compared(inputs.pair(numbers)[0], numbers))
+        return {name: torch.cat([part[name] for part in parts]).mean().item() for name in parts[0]}
+
+    def trivial(self, inputs: Inputs) -> FeatureSet | None:
+        """Features of what one could show without a network for the held-out inputs; None where there is nothing."""
+
+        def output(number: int) -> Tensor | None:
+            numbers = range(number * BATCH, min((number + 1) * BATCH, self.count))
+            with torch.no_grad():
+                return self.modality.trivial_output(inputs.condition(numbers))
+
+        if output(0) is None:
+            return None
+        batches = (found for number in own_blocks(self.count) if (found := output(number)) is not None)
+        return self.extractor.outputs(self.space, batches, self.count, self.pair.held_out.labels, inputs, TRIVIAL)
+
+    def measure(self, samples: FeatureSet) -> dict[str, float]:
+        """Metrics of samples: in the feature space, and beside their truth."""
+        values = self.reference.measure(samples)
+        values |= {name: value.mean().item() for name, value in samples.pairs.items()}
+        if samples.broken:
+            values["non_finite_samples"] = samples.broken
+        return values
+
+    def add_reference_model(self, model: TrainedGenerator, of: TrainedGenerator) -> None:
+        """Measure a generator that is the reference of another, to stand beside it in the reports from now on.
+
+        Raises:
+            UserError: It cannot be compared with: see `check_reference_model`.
+            BrokenSamplesError: Too few of its samples are finite.
+        """
+        check_reference_model(model, of)
+        first = range(min(self.count, BATCH))
+        if self.inputs is not None and not same(
+            self.inputs.pair(first), self.inputs._replace(modality=model.modality).pair(first)
+        ):
+            raise UserError(
+                "the reference model does not make the same inputs and samples of the data: expected a run with the "
+                "same settings of the task"
+            )
+        found = self.generated(model)
+        self.references[REFERENCE_MODEL] = self.measure(found) | self.beyond_features(model)[0]
 
     def asked_classes(self, model: TrainedGenerator) -> Tensor | None:
         """The classes to generate: those of the held-out samples, so that the baseline is comparable."""
@@ -165,17 +242,18 @@ class Evaluator:
             samples: What it has `generated`.
             quick: Leaves out what takes more than features: a classifier to train, a modality's own metrics.
         """
-        generated, baseline = self.reference.measure(samples), dict(self.baseline)
+        generated, baseline = self.measure(samples), dict(self.baseline)
         if samples.broken:
-            generated["non_finite_samples"], baseline["non_finite_samples"] = samples.broken, 0
+            baseline["non_finite_samples"] = 0
         if not quick:
             for values, more in zip((generated, baseline), self.beyond_features(model), strict=True):
                 values.update(more)
         evaluation = Evaluation(self.protocol, generated, baseline, self.reference.by_class(samples))
+        evaluation.references = {name: dict(values) for name, values in self.references.items()}
         evaluation.baseline_of_classes = self.reference.baseline_by_class
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
-        evaluation.verdict = verdict(generated, baseline, self.reference.variance)
+        evaluation.verdict = verdict(generated, baseline, self.reference.variance, self.references.get(TRIVIAL))
         evaluation.limits = limits(self.space.name, self.space.own_classes, pretrained=not self.space.ours)
         return evaluation
 
@@ -204,13 +282,15 @@ class Evaluator:
         """Metrics computed from samples instead of features: of generated samples, and the baseline."""
         generated: dict[str, float] = {}
         baseline: dict[str, float] = {}
-        if model.classes and self.space.own_classes:
+        if model.classes and self.space.own_classes and self.inputs is None:
             name = "classification_accuracy_score"
             generated[name], baseline[name] = self.classification_accuracy_score(model), self.baseline["class_accuracy"]
         extra_metrics = self.modality.extra_metrics()
         if extra_metrics is not None:
             few = min(EXTRA_METRICS_SAMPLES, self.count // 2)
-            made = model.generate(few, self.seed, self.asked_classes(model))
+            # Of other inputs than those whose truth they are compared with, as the baseline is.
+            batches = self.batches(model, few, first=few if self.inputs else 0)
+            made = [sample for batch in batches for sample in self.modality.to_outputs(batch)]
             train, real = self.outputs(self.pair.train, self.count), self.outputs(self.pair.held_out, 2 * few)
             generated |= extra_metrics(made, train, real[:few])
             baseline |= extra_metrics(real[few:], train, real[:few])
@@ -220,7 +300,8 @@ class Evaluator:
         """Real samples, converted like generated ones."""
         shown: list[Any] = []
         for start in range(0, count, BATCH):
-            shown += self.view.to_outputs(self.view.to_sample(rows.encoded(start, min(start + BATCH, count))))
+            samples = rows.samples(self.modality, start, min(start + BATCH, count), torch.device("cpu"))
+            shown += self.view.to_outputs(samples)
         return shown
 
     def classification_accuracy_score(self, model: TrainedGenerator) -> float:
@@ -253,14 +334,13 @@ class Evaluator:
     def nearest_training(self, model: TrainedGenerator, samples: FeatureSet, count: int) -> Tensor:
         """The generated samples nearest to a training sample, each followed by that one: ``(2 count, *S)``."""
         distances, places = nearest(samples.features, self.reference.searched.features)
-        labels = self.asked_classes(model)
         pairs = []
         for number in distances.argsort()[:count].tolist():
             block, row = divmod(int(samples.numbers[number]), BATCH)
-            batch = next(model.batches(self.count, self.seed, labels, blocks=[block]))
+            batch = next(self.batches(model, self.count, blocks=[block]))
             place = int(self.reference.searched.numbers[int(places[number])])
             pairs.append(self.view.from_generated(batch.to(self.extractor.home))[row].cpu())
-            pairs.append(self.view.to_sample(self.pair.every.encoded(place, place + 1))[0])
+            pairs.append(self.pair.every.samples(self.modality, place, place + 1, torch.device("cpu"))[0])
         return torch.stack(pairs)
 
     def warnings(self, model: TrainedGenerator) -> list[str]:
@@ -285,9 +365,15 @@ class Evaluator:
                 "compare it with the baseline, or use the kernel distance"
             )
         if self.protocol["held_out"].startswith("half of"):
+            also = "" if self.inputs is None else ", and on the pairs that its outputs are compared with"
             lines.append(
-                "half of the training data is taken as held out, so the model was trained on the baseline's samples too"
+                "half of the training data is taken as held out, so the model was trained on the baseline's samples "
+                f"too{also}"
             )
+        if self.inputs is not None:
+            lines += self.inputs.metrics.notes if self.inputs.metrics is not None else ()
+            if self.modality.unpaired and not has_truth(self.pair.held_out):
+                lines.append("there are no true pairs, so outputs are compared with real samples as a whole alone")
         if self.baseline.get("class_accuracy", 1) < MIN_CLASSIFIER_ACCURACY:
             lines.append(
                 f"the classifier is right for only {self.baseline['class_accuracy']:.0%} of real samples, so its "
@@ -298,6 +384,59 @@ class Evaluator:
         if known and known != self.protocol["digest"]:
             lines.append("the model was trained on other data than what it is compared with")
         return lines
+
+
+def open_inputs(modality: Modality, pair: Pair, device: torch.device) -> Inputs:
+    """The inputs of the held-out rows, and how outputs are compared with the truth, which may mean training a network.
+
+    Args:
+        modality: It takes inputs.
+        pair: Real samples.
+        device: Where outputs are compared.
+    """
+
+    def training() -> Iterator[tuple[Tensor, Condition]]:
+        for start in range(0, len(pair.known), BATCH):
+            yield pair.known.pair(modality, start, start + BATCH, torch.device("cpu"))
+
+    metrics = None
+    if not modality.unpaired or has_truth(pair.held_out):
+        with torch.random.fork_rng(devices=[]):
+            metrics = modality.pair_metrics(training)
+    return Inputs(modality, pair.held_out, metrics, device)
+
+
+def check_reference_model(model: TrainedGenerator, of: TrainedGenerator) -> None:
+    """Check that a generator can be the reference of another, by what is known of them.
+
+    Raises:
+        UserError: It is of another modality, sees the data in another form, or was trained on other data.
+    """
+    if type(model.modality) is not type(of.modality):
+        raise UserError(f"the reference model is of modality {model.name!r}: expected {of.name!r}, as the model is")
+    keys = [one.modality.encode_key() for one in (model, of)]
+    different = [name for name in sorted(keys[0].keys() | keys[1].keys()) if keys[0].get(name) != keys[1].get(name)]
+    if different:
+        raise UserError(
+            f"the reference model reads the data differently (its settings {', '.join(different)} are others): "
+            "expected a run with the same settings of the data"
+        )
+    digests = [one.training.get("digest") for one in (model, of)]
+    if all(digests) and digests[0] != digests[1]:
+        raise UserError("the reference model was trained on other data: expected a run on the data of the model")
+
+
+def same(one: tuple[Tensor, Condition], other: tuple[Tensor, Condition]) -> bool:
+    """Whether samples and conditions are equal."""
+    first, second = (flat(*pair) for pair in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def flat(samples: Tensor, condition: Condition) -> dict[str, Tensor]:
+    """Samples and all that a condition consists of, by name."""
+    if isinstance(condition, dict):
+        return {"samples": samples, **{f"condition.{name}": value for name, value in condition.items()}}
+    return {"samples": samples} if condition is None else {"samples": samples, "condition": condition}
 
 
 def open_reference(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,10 @@ from multigan.evaluation.held_out import Rows
 from multigan.evaluation.metrics.neighbours import K
 from multigan.evaluation.spaces import Space
 from multigan.generation.generator import BATCH, TrainedGenerator
-from multigan.modality import Modality
+from multigan.interface import Condition
+from multigan.modality import Modality, PairMetrics
+
+Block = tuple[Tensor, dict[str, Tensor]]  # samples, and values of metrics of each by name, (B,)
 
 
 class FeatureSet(NamedTuple):
@@ -28,23 +32,59 @@ class FeatureSet(NamedTuple):
         numbers: ``(N,)``, the indices of these samples.
         labels: ``(N,)``, ``(N, classes)`` or None: the classes they have, or were asked for.
         broken: How many samples were left out because they or their features are not finite.
+        pairs: Values of the metrics that compare each sample with its truth, by name, ``(N,)`` each; empty without any.
     """
 
     features: Tensor
     numbers: Tensor
     labels: Tensor | None
     broken: int = 0
+    pairs: Mapping[str, Tensor] = MappingProxyType({})
 
     def first(self, count: int) -> FeatureSet:
         """Those of the first ``count`` samples."""
         few = int((self.numbers < count).sum())
         labels = None if self.labels is None else self.labels[:few]
-        return FeatureSet(self.features[:few], self.numbers[:few], labels, count - few)
+        pairs = {name: values[:few] for name, values in self.pairs.items()}
+        return FeatureSet(self.features[:few], self.numbers[:few], labels, count - few, pairs)
 
     def of_class(self, number: int) -> Tensor:
         """Features of one class, ``(N, F)``."""
         assert self.labels is not None
         return self.features[self.labels == number if self.labels.dim() == 1 else self.labels[:, number] == 1]
+
+
+class Inputs(NamedTuple):
+    """What a model that takes inputs is told, and what its outputs are compared with: held-out rows.
+
+    Attributes:
+        modality: It makes samples and conditions of the rows.
+        rows: The rows; sample i is the output for row i.
+        metrics: Metrics that compare each output with its truth; None where there is no truth, or no such metric.
+        device: Where the outputs are compared.
+    """
+
+    modality: Modality
+    rows: Rows
+    metrics: PairMetrics | None
+    device: torch.device
+
+    def pair(self, numbers: range) -> tuple[Tensor, Condition]:
+        """The true samples of rows, and what the generator is told of them."""
+        return self.rows.pair(self.modality, numbers.start, numbers.stop, self.device)
+
+    def condition(self, numbers: range) -> Condition:
+        """What the generator is told of rows."""
+        return self.pair(numbers)[1]
+
+    def compared(self, outputs: Tensor, numbers: range) -> dict[str, Tensor]:
+        """Metrics of the outputs ``(B, *S)`` for rows beside their truth, ``(B,)`` each."""
+        if self.metrics is None:
+            return {}
+        real, condition = self.pair(numbers)
+        with torch.no_grad():
+            found = self.metrics.compute(outputs.to(self.device), real, condition)
+        return {name: values.detach().double().cpu() for name, values in found.items()}
 
 
 class Extractor:
@@ -62,7 +102,7 @@ class Extractor:
     """
 
     def __init__(self, modality: Modality, quiet: bool | None) -> None:
-        self.view = modality.evaluation_view()
+        self.modality, self.view = modality, modality.evaluation_view()
         self.device = PartialState().device
         self.home = self.device if self.device.type == "cuda" else torch.device("cpu")
         self.quiet = quiet if PartialState().is_main_process else True
@@ -75,22 +115,51 @@ class Extractor:
             rows: The samples.
             name: What the progress bar says.
         """
+        device = self.home if self.modality.takes_inputs else self.device
 
-        def block(number: int) -> Tensor:
-            return self.view.to_sample(rows.encoded(number * BATCH, (number + 1) * BATCH).to(self.device))
+        def block(number: int) -> Block:
+            return rows.samples(self.modality, number * BATCH, (number + 1) * BATCH, device), {}
 
         return self.extract(space, map(block, own_blocks(len(rows))), len(rows), rows.labels, name)
 
     def generated(
-        self, space: Space, model: TrainedGenerator, count: int, seed: int, labels: Tensor | None
+        self,
+        space: Space,
+        model: TrainedGenerator,
+        count: int,
+        seed: int,
+        labels: Tensor | None,
+        inputs: Inputs | None = None,
     ) -> FeatureSet:
-        """Features of generated samples, of the classes given."""
-        batches = model.batches(count, seed, labels, blocks=own_blocks(count))
-        samples = (self.view.from_generated(batch.to(self.home)) for batch in batches)
-        return self.extract(space, ahead(samples), count, labels, "generating")
+        """Features of generated samples, of the classes given or for the inputs given."""
+        blocks = own_blocks(count)
+        batches = (
+            model.batches(count, seed, labels, blocks=blocks)
+            if inputs is None
+            else model.batches(count, seed, blocks=blocks, conditions_of=inputs.condition)
+        )
+        return self.outputs(space, batches, count, labels, inputs, "generating")
+
+    def outputs(
+        self,
+        space: Space,
+        batches: Iterator[Tensor],
+        count: int,
+        labels: Tensor | None,
+        inputs: Inputs | None,
+        name: str,
+    ) -> FeatureSet:
+        """Features of samples ``(B, *S)`` as a generator makes them, in this process's blocks, and metrics of pairs."""
+
+        def block(number: int, batch: Tensor) -> Block:
+            numbers = range(number * BATCH, number * BATCH + len(batch))
+            values = {} if inputs is None else inputs.compared(batch, numbers)
+            return self.view.from_generated(batch.to(self.home)), values
+
+        return self.extract(space, ahead(map(block, own_blocks(count), batches)), count, labels, name)
 
     def extract(
-        self, space: Space, blocks: Iterator[Tensor], count: int, labels: Tensor | None, name: str
+        self, space: Space, blocks: Iterator[Block], count: int, labels: Tensor | None, name: str
     ) -> FeatureSet:
         """Features of samples that come in blocks, those of this process; gathered from all processes.
 
@@ -99,16 +168,17 @@ class Extractor:
         """
         features: dict[int, Tensor | None] = {}
         finite: dict[int, Tensor] = {}
+        pairs: dict[int, dict[str, Tensor]] = {}
         progress = tqdm(own_blocks(count), name, unit=" blocks", disable=self.quiet, leave=False)
-        for number, samples in zip(progress, blocks, strict=True):
+        for number, (samples, pairs[number]) in zip(progress, blocks, strict=True):
             samples, good = finite_ones(samples)
             features[number], finite[number] = None, good
             if len(samples):
                 with torch.no_grad():
                     extracted = space.extract(samples.to(self.device)).float().cpu()
                 features[number], good[good.clone()] = finite_ones(extracted)
-        for part, good in gather_object([(features, finite)]):
-            features, finite = features | part, finite | good
+        for part, good, compared in gather_object([(features, finite, pairs)]):
+            features, finite, pairs = features | part, finite | good, pairs | compared
         kept = torch.cat([finite[number] for number in sorted(finite)])
         broken = int((~kept).sum())
         if len(kept) - broken <= K:
@@ -117,7 +187,11 @@ class Extractor:
             )
         gathered = torch.cat([one for number in sorted(features) if (one := features[number]) is not None])
         return FeatureSet(
-            gathered.to(self.home), kept.nonzero()[:, 0], None if labels is None else labels[kept], broken
+            gathered.to(self.home),
+            kept.nonzero()[:, 0],
+            None if labels is None else labels[kept],
+            broken,
+            {name: torch.cat([pairs[number][name] for number in sorted(pairs)])[kept] for name in pairs[0]},
         )
 
 

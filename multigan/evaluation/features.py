@@ -55,7 +55,8 @@ def find(
         return spaces.plain()
     if name == "pca":
         count = min(len(known), PCA_SAMPLES)
-        return spaces.pca(view.to_sample(known.encoded(at, min(at + BATCH, count))) for at in range(0, count, BATCH))
+        starts = range(0, count, BATCH)
+        return spaces.pca(known.samples(modality, at, min(at + BATCH, count), torch.device("cpu")) for at in starts)
     if name in ("classifier", "random") and not has_network:
         raise UserError(f"modality {type(modality).__name__} has no feature network: use --features samples")
     if name == "random":
@@ -65,7 +66,7 @@ def find(
     misspelt = nearest(name, NAMES, "")
     if misspelt and name not in NAMES and not Path(name).exists():
         raise UserError(f"no features {name!r}{misspelt}")
-    example = view.to_outputs(view.to_sample(known.encoded(0, 1)))[0]
+    example = view.to_outputs(known.samples(modality, 0, 1, torch.device("cpu")))[0]
     if name == "inception":
         if not hasattr(example, "convert"):
             raise UserError(f"inception is for pictures, not for modality {type(modality).__name__}")

@@ -66,10 +66,22 @@ class Rows(NamedTuple):
             torch.from_numpy(numpy.stack(uniform)).to(device),
         )
 
+    def samples(self, modality: Modality, start: int, stop: int, device: torch.device) -> Tensor:
+        """Samples of rows ``start`` to ``stop`` in the form in which they are evaluated, on the device.
+
+        Where a model takes inputs, these are the samples of `pair`: the truth of what it is told.
+        """
+        view = modality.evaluation_view()
+        if modality.takes_inputs:
+            return view.from_generated(self.pair(modality, start, stop, device)[0])
+        return view.to_sample(self.encoded(start, stop).to(device))
+
     @property
     def labels(self) -> Tensor | None:
-        """``(N,)``, or ``(N, classes)`` where samples can have several."""
-        return None if self.data.label is None else torch.from_numpy(self.data.label[self.numbers])
+        """``(N,)``, or ``(N, classes)`` where samples can have several; None for pairs of rows of two domains."""
+        if self.data.label is None or self.numbers.ndim == 2:
+            return None
+        return torch.from_numpy(self.data.label[self.numbers])
 
 
 class Pair(NamedTuple):

@@ -10,14 +10,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from multigan.evaluation.metrics.frechet import moments
-from multigan.evaluation.report import REQUIRED_METRICS, Evaluation, number, words
+from multigan.evaluation.report import REFERENCE_MODEL, REQUIRED_METRICS, TRIVIAL, Evaluation, number, words
 
 SHARES = ("precision", "recall", "density", "coverage", "class_accuracy", "classification_accuracy_score")
+COLORS = {"generated": "C0", "real": "C1", TRIVIAL: "0.7", REFERENCE_MODEL: "0.45"}
 SHOWN = 2000  # points of each cloud
 
 
 def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> None:
-    """Plot metrics beside their baseline, and the features of generated and of real samples.
+    """Plot metrics beside the references and the baseline, and the features of generated and of real samples.
 
     Args:
         found: The evaluation.
@@ -28,20 +29,23 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     names = [name for name in SHARES if name in found.generated]
-    for place, (title, values) in enumerate((("generated", found.generated), ("real", found.baseline))):
-        bars = left.barh([at + 0.4 * place for at in range(len(names))], [values[name] for name in names], 0.38)
-        bars.set_label(title)
-        left.bar_label(bars, [number(values[name]) for name in names], fontsize=8, padding=2)
-    left.set_yticks([at + 0.2 for at in range(len(names))], [words(name) for name in names])
+    step = 0.8 / len(found.columns)
+    for place, (title, values) in enumerate(found.columns.items()):
+        there = [at for at, name in enumerate(names) if name in values]
+        figures = [values[names[at]] for at in there]
+        color = COLORS.get(title)
+        bars = left.barh([at + step * place for at in there], figures, 0.95 * step, color=color, label=title)
+        left.bar_label(bars, [number(value) for value in figures], fontsize=8, padding=2)
+    left.set_yticks([at + 0.4 - step / 2 for at in range(len(names))], [words(name) for name in names])
     left.invert_yaxis()
     left.margins(x=0.12)
-    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
-    distance, baseline = (number(values["frechet_distance"]) for values in (found.generated, found.baseline))
-    left.set_title(f"Frechet distance {distance}, real {baseline}", fontsize=10)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=len(found.columns))
+    distances = [f"{title} {number(values['frechet_distance'])}" for title, values in found.columns.items()]
+    left.set_title(f"Frechet distance {', '.join(distances).removeprefix('generated ')}", fontsize=10)
     mean, covariance = moments(real)
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
     axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # a single feature has one axis
-    for cloud, color in ((fake, "C0"), (real, "C1")):  # the colors of the bars
+    for cloud, color in ((fake, COLORS["generated"]), (real, COLORS["real"])):
         right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
     figure.savefig(file)

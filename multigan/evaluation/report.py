@@ -16,7 +16,11 @@ ALARM_RATIO = 0.5  # of the baseline: a metric below that share of it raises a w
 MEMORIZATION_QUANTILE = 0.01  # share of held-out samples that count as close to a training sample
 REQUIRED_METRICS = ("precision", "recall", "frechet_distance")  # of every evaluation
 # For all other metrics, higher is better, up to the baseline.
-LOWER_IS_BETTER = ("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied")
+LOWER_IS_BETTER = ("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied", "l1", "lpips")
+TRIVIAL, REFERENCE_MODEL = "trivial", "reference model"  # names of references
+# Of metrics whose names are not words.
+TITLES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS"}
+COLUMN = 10  # characters of a column of figures, at least
 
 
 @dataclass
@@ -34,6 +38,9 @@ class Evaluation:
         baseline_of_classes: The same of held-out real samples.
         second: ``protocol``, ``generated`` and ``baseline`` in a feature space that was not trained on labels.
         limits: What this feature space cannot judge.
+        references: The same metrics, or some of them, of what generated samples stand beside, by its name: ``trivial``,
+            what one could show without a network, and ``reference model``.
+        reference_model: Where the reference model is, as it was named; None without one.
     """
 
     protocol: dict[str, Any]
@@ -46,6 +53,13 @@ class Evaluation:
     baseline_of_classes: dict[str, dict[str, float]] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
     second: dict[str, dict[str, Any]] = field(default_factory=dict)
+    references: dict[str, dict[str, float]] = field(default_factory=dict)
+    reference_model: str | None = None
+
+    @property
+    def columns(self) -> dict[str, dict[str, float]]:
+        """All metrics by what they are of: generated samples, the references, real samples."""
+        return {"generated": self.generated, **self.references, "real": self.baseline}
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json``."""
@@ -54,14 +68,18 @@ class Evaluation:
         return file
 
     def table(self) -> str:
-        """The metrics beside the baseline, as lines of a table."""
+        """The metrics beside the references and the baseline, as lines of a table."""
         names = list(self.generated)
         width = max(len(words(name)) for name in names)
-        lines = [f"{'':{width}}  {'generated':>10}  {'real':>10}"]
+        rows = [("", list(self.columns))]
         for name in names:
-            real = number(self.baseline[name]) if name in self.baseline else ""
-            lines.append(f"{words(name):{width}}  {number(self.generated[name]):>10}  {real:>10}")
-        return "\n".join(lines)
+            cells = [number(values[name]) if name in values else "" for values in self.columns.values()]
+            rows.append((words(name), cells))
+        widths = [max(COLUMN, len(title)) for title in self.columns]
+        return "\n".join(
+            "  ".join([f"{head:{width}}", *(f"{cell:>{wide}}" for cell, wide in zip(cells, widths, strict=True))])
+            for head, cells in rows
+        )
 
     def second_table(self) -> str:
         """The metrics in the second space, as lines of a table."""
@@ -96,6 +114,9 @@ def read(folder: Path) -> Evaluation:
                 isinstance(figures[name], int | float) for name in REQUIRED_METRICS
             ):
                 raise ValueError
+        for figures in found.references.values():
+            if not all(isinstance(value, int | float) for value in figures.values()):
+                raise ValueError
         return found
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {EVALUATION}: multigan evaluate {folder} makes one") from error
@@ -105,7 +126,7 @@ def read(folder: Path) -> Evaluation:
 
 def words(name: str) -> str:
     """A metric's name for people."""
-    return name.replace("_", " ")
+    return TITLES.get(name, name.replace("_", " "))
 
 
 def number(value: float) -> str:
@@ -135,13 +156,16 @@ def limits(features: str, own_classes: bool, pretrained: bool) -> list[str]:
     ]
 
 
-def verdict(generated: dict[str, float], baseline: dict[str, float], variance: float) -> list[str]:
+def verdict(
+    generated: dict[str, float], baseline: dict[str, float], variance: float, trivial: dict[str, float] | None = None
+) -> list[str]:
     """What is clearly wrong, a line each.
 
     Args:
         generated: Metrics of generated samples.
         baseline: The same metrics of held-out real samples.
         variance: Total variance of the real features.
+        trivial: The same metrics of what one could show without a network, where there is such a thing.
     """
     lines = []
     if broken := generated.get("non_finite_samples"):
@@ -160,6 +184,11 @@ def verdict(generated: dict[str, float], baseline: dict[str, float], variance: f
         lines.append(
             f"far from real samples as a whole: Frechet distance {number(generated['frechet_distance'])}, where "
             f"repeating a single average sample would have {number(variance)}"
+        )
+    if trivial is not None and generated["frechet_distance"] > trivial["frechet_distance"]:
+        lines.append(
+            f"worse than no network at all: Frechet distance {number(generated['frechet_distance'])}, where the "
+            f"trivial output has {number(trivial['frechet_distance'])}"
         )
     share, usual = generated["memorization"], baseline["memorization"]
     if share > usual + max(0.1, (1 - usual) / 5):
