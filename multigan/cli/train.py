@@ -22,7 +22,10 @@ def train(modality: str | None, flags: tuple[str, ...]) -> None:
 
     multigan train MODALITY --help lists the flags.
     """
+    from dataclasses import replace
+
     from multigan import registry
+    from multigan.cli.flags import parse
     from multigan.config import configure
     from multigan.errors import UserError
 
@@ -33,9 +36,13 @@ def train(modality: str | None, flags: tuple[str, ...]) -> None:
         return
     if modality.startswith("-"):
         raise UserError(f"give the modality before the flags: multigan train MODALITY {modality} ...")
-    train_with_flags(
-        list(flags), configure(modality), f"multigan train {modality}", f"Train a GAN of modality {modality}."
-    )
+    recipe, program = configure(modality), f"multigan train {modality}"
+    description = f"Train a GAN of modality {modality}."
+    asked = [flag for flag in flags if not flag.startswith(("--print_config", "--help", "-h"))]
+    if any(flag.startswith(("--model.", "--config")) for flag in asked):  # defaults may depend on the model: its task
+        model = parse(asked, recipe, program, description).model
+        recipe = replace(configure(modality, model=model), model=recipe.model)
+    train_with_flags(list(flags), recipe, program, description)
 
 
 def train_with_flags(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> None:

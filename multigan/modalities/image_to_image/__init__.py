@@ -115,6 +115,10 @@ class ImageToImage(Modality):
 
     # --- data ---
 
+    @property
+    def several_files(self) -> bool:
+        return self.config.task in ("paired", "labels")
+
     def arrange(self, dataset: AnyDataset, say: Callable[[str], object]) -> AnyDataset:
         from multigan.modalities.image_to_image import pairs
 
