@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from multigan.errors import UserError
 from multigan.modalities.image_to_image.config import ImageToImageConfig
-from multigan.modality import Modality, PretrainingLoss, Preview, Tiling
+from multigan.modality import Modality, PairMetrics, PretrainingLoss, Preview, Tiling
 from multigan.pictures import ENDINGS
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
@@ -273,3 +273,16 @@ class ImageToImage(Modality):
         channels = self.task.channels * (2 if self.unpaired else 1)
         body = ConvolutionalFeatures(channels, self.config.sides, width=32)
         return Sequential(body, Linear(body.features, 128), ReLU())
+
+    def pair_metrics(self, training: Callable[[], Iterator[tuple[Tensor, Condition]]]) -> PairMetrics | None:
+        from multigan.modalities.image_to_image import metrics
+
+        near = metrics.picture_metrics(min(self.config.sides))
+        if self.config.task == "style":
+            return None
+        if self.unpaired:
+            return metrics.both_ways(near)
+        if self.config.task == "labels":
+            classes = self.task.input_channels
+            return metrics.together(near, metrics.segmenter_metrics(training(), classes, lambda maps: maps.argmax(1)))
+        return near
