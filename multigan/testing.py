@@ -31,7 +31,9 @@ from multigan import TrainingConfig, configure, load, registry
 from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load as load_dataset
+from multigan.engine.step import as_output
 from multigan.generation.generator import TrainedGenerator
+from multigan.interface import Condition, GeneratorOutput, each_tensor, tensors_of
 from multigan.modality import Modality
 from multigan.training import run
 
@@ -76,18 +78,54 @@ class ModalityConformance:
             assert isinstance(dataset, datasets.Dataset)
             yield modality, cached(dataset, modality, skip_corrupt=False)
 
+    def inputs(self, modality: Modality, condition: Condition) -> list[Any] | None:
+        """Conditions as a user would give them, as inputs that `Modality.read_input` takes under ``input``.
+
+        For a modality that takes inputs: override it, so that generating from inputs is held to the same outputs. One
+        that leaves it out is held to what it makes of conditions alone.
+        """
+        return None
+
+    def other_sizes(self, modality: Modality) -> list[Any]:
+        """Inputs of other sizes than the examples', for a modality that takes such. Default: none."""
+        return []
+
+    def pair(self, modality: Modality, data: Cached, count: int, seed: int = 0) -> tuple[Tensor, Condition]:
+        """Real samples, and what the networks are told of them."""
+        numbers = numpy.arange(count)
+        if modality.unpaired:
+            numbers = numpy.stack([numpy.flatnonzero(data.beside["domain"] == domain)[:count] for domain in (0, 1)], 1)
+        flat = numbers.reshape(-1)
+        read = data.read(flat, numpy.zeros(flat.shape))
+        encoded = torch.from_numpy(read.reshape(*numbers.shape, *read.shape[1:]))
+        beside = {} if modality.unpaired else {name: values[:count] for name, values in data.beside.items()}
+        if modality.conditional and data.label is not None:
+            beside["label"] = data.label[:count]
+        uniform = torch.rand(count, modality.pair_numbers, generator=torch.Generator().manual_seed(seed))
+        arrays = {name: torch.from_numpy(numpy.array(values)) for name, values in beside.items()}
+        return modality.to_pair(encoded, arrays, uniform.to(torch.get_default_dtype()))
+
     def samples(
         self, modality: Modality, data: Cached, seed: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor | None, tuple[Tensor | None, ...]]:
+    ) -> tuple[Tensor, Tensor, Condition, tuple[Any, ...]]:
         """Real samples, latents, a condition, and what the discriminator takes beside samples, one batch of each."""
-        real = modality.to_sample(first_rows(data, self.batch))
+        real, condition = self.pair(modality, data, self.batch, seed)
         latent = torch.randn(self.batch, modality.config.latent_dim, generator=torch.Generator().manual_seed(seed))
-        label = data.label if modality.conditional else None
-        condition = None if label is None else torch.from_numpy(label[: self.batch].copy())
         count = getattr(modality.discriminator(), "random_numbers", 0)
         numbers = torch.rand(self.batch, count, generator=torch.Generator().manual_seed(seed))
         beside = (condition, numbers) if count else (condition,)
         return real, latent, condition, beside
+
+    def generated(self, generator: TrainedGenerator, data: Cached, n: int, seed: int) -> Tensor:
+        """Samples of a trained generator: where it takes inputs, of the first examples, in turn."""
+        if not generator.modality.takes_inputs:
+            return torch.cat(list(generator.batches(n, seed)))
+        _, condition = self.pair(generator.modality, data, self.batch)
+
+        def conditions_of(numbers: range) -> Condition:
+            return each_tensor(condition, lambda values: values[[number % self.batch for number in numbers]])
+
+        return torch.cat(list(generator.batches(n, seed, conditions_of=conditions_of)))
 
     def test_config_is_a_frozen_dataclass_of_plain_values(self, prepared: Any) -> None:
         config: Any = prepared[0].config
@@ -104,8 +142,12 @@ class ModalityConformance:
         real, latent, condition, beside = self.samples(modality, data)
         fake, discriminator = modality.generator()(latent, condition), modality.discriminator()
         assert real.is_floating_point() and fake.shape == real.shape, "generated samples are shaped as real ones"
-        assert discriminator(real, *beside).shape == (self.batch,), "one logit a sample"
-        assert discriminator(fake, *beside).shape == (self.batch,)
+        real_output, fake_output = (as_output(discriminator(samples, *beside)) for samples in (real, fake))
+        assert real_output.heads, "a discriminator has one head at least"
+        for one, other in zip(real_output.heads, fake_output.heads, strict=True):
+            assert one.shape == other.shape and len(one) == self.batch, "logits of each sample: (B,), or (B, ...)"
+        for one, other in zip(real_output.features, fake_output.features, strict=True):
+            assert one.shape == other.shape and len(one) == self.batch, "features of each sample: (B, ...)"
         assert torch.isfinite(fake).all()
 
     def test_logits_are_not_squashed(self, prepared: Any) -> None:
@@ -115,15 +157,18 @@ class ModalityConformance:
         with torch.no_grad():
             for weight in discriminator.parameters():
                 weight.mul_(10)
-            logits = discriminator(real * 10, *beside)
-        assert logits.abs().max() > 1, "the discriminator returns raw logits, with no sigmoid"
+            heads = as_output(discriminator(real * 10, *beside)).heads
+        for logits in heads:
+            assert logits.abs().max() > 1, "the discriminator returns raw logits, with no sigmoid"
 
     def test_gradients_reach_every_weight(self, prepared: Any) -> None:
         modality, data = prepared
         real, latent, condition, beside = self.samples(modality, data)
         generator, discriminator = modality.generator(), modality.discriminator()
-        logits = discriminator(generator(latent, condition), *beside) + discriminator(real, *beside)
-        logits.square().sum().backward()
+        outputs = [as_output(discriminator(one, *beside)) for one in (generator(latent, condition), real)]
+        heads = zip(*(output.heads for output in outputs), strict=True)
+        total: Any = sum(sum(logits).square().sum() for logits in heads)
+        total.backward()
         for player, network in (("generator", generator), ("discriminator", discriminator)):
             missed = [name for name, weight in network.named_parameters() if weight.grad is None]
             assert not missed, f"no gradient reaches {missed} of the {player}: processes would wait for it for ever"
@@ -135,8 +180,8 @@ class ModalityConformance:
         seen = []
         for seed in (0, 1):
             torch.manual_seed(seed)
-            seen.append((generator(latent, condition), discriminator(real, *beside)))
-        assert torch.equal(seen[0][0], seen[1][0]) and torch.equal(seen[0][1], seen[1][1])
+            seen.append((generator(latent, condition), *as_output(discriminator(real, *beside)).heads))
+        assert all(map(torch.equal, *seen))
 
     def test_generated_samples_do_not_depend_on_their_neighbours(self, prepared: Any) -> None:
         modality, data = prepared
@@ -147,9 +192,7 @@ class ModalityConformance:
         modality.apply_options(generator, modality.Options())
         with torch.no_grad():
             together = generator(latent, condition)
-            alone = torch.cat(
-                [generator(latent[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(3)]
-            )
+            alone = torch.cat([generator(latent[i : i + 1], row(condition, i)) for i in range(3)])
         torch.testing.assert_close(together[:3], alone, rtol=1e-4, atol=1e-5)
 
     def test_augmentation_is_decided_for_each_sample(self, prepared: Any) -> None:
@@ -188,18 +231,99 @@ class ModalityConformance:
         monkeypatch.setattr(registry.load(self.modality), "builtin_datasets", {})
         generator = load(folder, self.modality)
         assert generator.name == self.modality
-        many, few = (torch.cat(list(generator.batches(n, seed=3))) for n in (40, 5))
+        _, data = prepared
+        many, few = (self.generated(generator, data, n, seed=3) for n in (40, 5))
         assert torch.equal(many[:5], few), "sample i depends on the seed and i alone"
-        assert not torch.equal(torch.cat(list(generator.batches(5, seed=4))), few)
+        if generator.modality.config.latent_dim:
+            assert not torch.equal(self.generated(generator, data, 5, seed=4), few)
         saved = load(generator.save(tmp_path / "copy"), self.modality)
-        assert torch.equal(torch.cat(list(saved.batches(5, seed=3))), few)
+        assert torch.equal(self.generated(saved, data, 5, seed=3), few)
         assert isinstance(saved, TrainedGenerator) and saved.training == generator.training
 
     def test_samples_are_of_the_default_type(self, prepared: Any) -> None:
         modality, data = prepared
         with double_precision():
-            real = modality.to_sample(first_rows(data, 2))
-        assert real.dtype == torch.float64, "to_sample gives samples of torch.get_default_dtype()"
+            real, condition = self.pair(modality, data, 2)
+        assert real.dtype == torch.float64, "samples are of torch.get_default_dtype()"
+        for told in tensors_of(condition):
+            assert not told.is_floating_point() or told.dtype == torch.float64, "and so are conditions"
+
+    # --- modalities with inputs ---
+
+    def test_what_networks_are_told_depends_on_the_row_and_its_numbers(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, condition = self.pair(modality, data, self.batch)
+        assert all(len(told) == self.batch for told in tensors_of(condition)), "the first axis is the batch"
+        torch.manual_seed(1)
+        again, told_again = self.pair(modality, data, self.batch)
+        assert torch.equal(real, again), "nothing else may be random than the numbers"
+        assert all(map(torch.equal, tensors_of(condition), tensors_of(told_again)))
+
+    def test_another_input_gives_another_output(self, prepared: Any) -> None:
+        modality, data = prepared
+        if not modality.takes_inputs:
+            return
+        _, latent, condition, _ = self.samples(modality, data)
+        generator = modality.generator().eval()
+        modality.apply_options(generator, modality.Options())
+        with torch.no_grad():
+            first = generator(latent[:1], row(condition, 0))
+            others = [generator(latent[:1], row(condition, i)) for i in range(1, self.batch)]
+        assert any(not torch.allclose(first, other) for other in others), "the generator does not use its input"
+
+    def test_inputs_and_truths_can_be_shown(self, prepared: Any, tmp_path: Path) -> None:
+        modality, data = prepared
+        if not modality.takes_inputs:
+            return
+        real, _, condition, _ = self.samples(modality, data)
+        trivial = modality.trivial_output(condition)
+        assert trivial is None or trivial.shape == real.shape, "a trivial output is shaped as a sample"
+        for name, truth in (("truth", real), ("alone", None)):
+            files, artifacts = modality.preview_pairs(condition, real, truth, tmp_path / name)
+            assert files and all(file.name.startswith(name) and file.stat().st_size for file in files)
+            assert all(isinstance(artifact, str) for artifact in artifacts)
+
+    def test_further_losses_are_finite_scalars_with_gradients(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, latent, condition, beside = self.samples(modality, data)
+        generator, discriminator = modality.generator(), modality.discriminator()
+        fake = generator(latent, condition)
+        losses = modality.generator_loss(
+            GeneratorOutput(
+                generator,
+                latent,
+                condition,
+                real,
+                fake,
+                as_output(discriminator(fake, *beside)),
+                lambda: as_output(discriminator(real, *beside)),
+            )
+        )
+        for name, loss in losses.items():
+            assert loss.shape == () and torch.isfinite(loss) and loss.requires_grad, name
+
+    def test_generates_from_inputs(self, prepared: Any) -> None:
+        modality, data = prepared
+        if not modality.takes_inputs:
+            return
+        _, _, condition, _ = self.samples(modality, data)
+        generator = TrainedGenerator(self.modality, modality, modality.generator().eval().requires_grad_(False))
+        inputs = self.inputs(modality, condition)
+        if inputs is not None:
+            outputs = list(generator.from_inputs(inputs[:4], seed=3))
+            for place, (told, output) in enumerate(outputs):
+                ((_, alone),) = generator.from_inputs(inputs[place : place + 1], seed=3)
+                assert torch.equal(alone, output), "an output depends on its input and the seed alone"
+                for one, other in zip(tensors_of(told), tensors_of(row(condition, place)), strict=True):
+                    assert one.shape == other.shape and one.dtype == other.dtype
+                    assert float((one.double() - other.double()).abs().max()) < 0.05, "an input is what to_pair tells"
+            assert len(generator.generate(inputs=inputs[:2])) == 2
+        for (told, output), one in zip(
+            generator.from_inputs(self.other_sizes(modality)), self.other_sizes(modality), strict=True
+        ):
+            assert len(output) == 1 and torch.isfinite(output).all(), one
+            trivial = modality.trivial_output(told)
+            assert trivial is None or trivial.shape == output.shape
 
     def test_resumed_equals_uninterrupted(self, prepared: Any, tmp_path: Path) -> None:
         whole, part = train_whole_and_in_parts(self.config(), tmp_path)
@@ -218,9 +342,9 @@ class ModalityConformance:
         assert_same_run(two, part)
 
 
-def first_rows(data: Cached, count: int) -> Tensor:
-    """The first encoded examples of a dataset."""
-    return torch.from_numpy(data.read(numpy.arange(count), numpy.zeros(count)))
+def row(condition: Condition, number: int) -> Condition:
+    """What is told of one sample, as a batch of one."""
+    return each_tensor(condition, lambda values: values[number : number + 1])
 
 
 def train_whole_and_in_parts(config: TrainingConfig, room: Path) -> tuple[Path, Path]:

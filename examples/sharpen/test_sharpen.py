@@ -1,5 +1,7 @@
 """The whole test of a modality: multigan's conformance suite."""
 
+from PIL import Image
+
 from multigan.testing import ModalityConformance
 
 
@@ -9,3 +11,10 @@ class TestSharpen(ModalityConformance):
 
     def inputs(self, modality, condition):
         return modality.to_outputs(condition)
+
+    def other_sizes(self, modality):
+        return [Image.new("RGB", size) for size in ((40, 25), (7, 300))]
+
+
+class TestSharpenWithNoise(TestSharpen):
+    model = {"width": 8, "latent_dim": 2}

@@ -13,7 +13,6 @@ from multigan.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from multigan.evaluation.held_out import Rows
     from multigan.generation.generator import TrainedGenerator
     from multigan.interface import Condition
     from multigan.modality import Modality, Preview
@@ -129,7 +128,7 @@ class HeldOut:
     """
 
     def __init__(self, generator: TrainedGenerator, count: int, seed: int) -> None:
-        from multigan.evaluation.held_out import open_pair
+        from multigan.evaluation.held_out import Rows, open_pair
 
         known, modality = generator.training, generator.modality
         problem = "this model makes something of inputs: give --input"
@@ -149,7 +148,7 @@ class HeldOut:
         except UserError as error:
             raise UserError(f"{problem}, as what it was trained on cannot be had ({error})") from error
         self.generator = generator
-        self.rows: Rows = pair.held_out._replace(numbers=pair.held_out.numbers[:count])
+        self.rows = Rows(pair.held_out.data, pair.held_out.numbers[:count])
         self.name = f"{pair.name} of {known['dataset']}"
         self.shown: list[tuple[Condition, Tensor]] = []
 

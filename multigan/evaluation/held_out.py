@@ -63,7 +63,7 @@ class Rows(NamedTuple):
         return modality.to_pair(
             self.encoded(start, stop).to(device),
             {name: torch.from_numpy(values).to(device) for name, values in beside.items()},
-            torch.from_numpy(numpy.stack(uniform)).to(device),
+            torch.from_numpy(numpy.stack(uniform)).to(device, torch.get_default_dtype()),
         )
 
     def samples(self, modality: Modality, start: int, stop: int, device: torch.device) -> Tensor:

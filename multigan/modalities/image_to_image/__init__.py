@@ -284,5 +284,6 @@ class ImageToImage(Modality):
             return metrics.both_ways(near)
         if self.config.task == "labels":
             classes = self.task.input_channels
-            return metrics.together(near, metrics.segmenter_metrics(training(), classes, lambda maps: maps.argmax(1)))
+            to_classes: Callable[[Any], Tensor] = lambda maps: maps.argmax(1)  # noqa: E731
+            return metrics.together(near, metrics.segmenter_metrics(training(), classes, to_classes))
         return near

@@ -1,0 +1,183 @@
+"""Holds `multigan generate` with models that take inputs: what is read, what files are called, what is refused."""
+
+import shutil
+
+import numpy
+import pytest
+from PIL import Image
+
+from multigan import load
+
+NAME = "multigan_sharpen:Sharpen"
+
+
+@pytest.fixture(scope="module")
+def sharpened(tmp_path_factory):
+    """Run folders of a tiny model without noise, and of one with."""
+    from multigan import configure
+    from multigan.training import run
+
+    room = tmp_path_factory.mktemp("sharpened")
+    digits = room / "digits"
+    for split in ("train", "test"):
+        (digits / split).mkdir(parents=True)
+        for number in range(40):
+            pixels = numpy.random.default_rng([number, split == "test"]).integers(0, 256, (16, 16), "uint8")
+            Image.fromarray(pixels).save(digits / split / f"{number}.png")
+    return [
+        run.train(
+            configure(
+                NAME,
+                model={"width": 4, "latent_dim": latent_dim},
+                **{"steps": 1, "batch_size": 16, "log_every": 1, "tracker": "none", "dataset": str(digits)},
+                output=str(room / f"run-{latent_dim}"),
+            )
+        )
+        for latent_dim in (0, 2)
+    ]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three pictures of two sizes, one in a sub-folder, beside other files."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for place, (name, size) in enumerate({"b.png": (20, 30), "a.JPG": (16, 16), "more/b.png": (20, 30)}.items()):
+        pixels = numpy.random.default_rng(place).integers(0, 256, (size[1], size[0]), "uint8")
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+@pytest.fixture
+def generate(command, sharpened, tmp_path):
+    """Runs `multigan generate` with the model without noise, or with it, into a new folder; returns what it wrote."""
+
+    def run(*arguments, noise=False, out="out"):
+        flags = "--model", sharpened[noise], "--modality", NAME, "--out", tmp_path / out
+        found = command("generate", *flags, *arguments)
+        assert found.code == 0, found.err
+        return {file.name: file.read_bytes() for file in (tmp_path / out).iterdir()}
+
+    return run
+
+
+@pytest.fixture
+def refused(command, sharpened, tmp_path):
+    """The message with which `multigan generate` refuses, having made nothing."""
+
+    def run(*arguments, noise=False):
+        flags = "--model", sharpened[noise], "--modality", NAME, "--out", tmp_path / "refused"
+        message = command("generate", *flags, *arguments).error
+        assert not (tmp_path / "refused").exists()
+        return message
+
+    return run
+
+
+def test_outputs_are_named_after_their_inputs(generate, photos, sharpened, tmp_path):
+    found = generate("--input", photos / "b.png", "--input", photos / "a.JPG")
+    assert set(found) == {"b.png", "a.png", "preview.png", "preview-2.png"}
+    model = load(sharpened[0], NAME)
+    for name, file in (("b.png", "b.png"), ("a.png", "a.JPG")):
+        (expected,) = model.generate(inputs=[photos / file])
+        with Image.open(tmp_path / "out" / name) as picture, Image.open(photos / file) as given:
+            assert picture.size == given.size
+            assert numpy.array_equal(numpy.asarray(picture), numpy.asarray(expected))
+
+
+def test_preview_shows_input_and_output_side_by_side(generate, photos, tmp_path):
+    generate("--input", photos / "a.JPG")
+    with (
+        Image.open(tmp_path / "out" / "preview.png") as preview,
+        Image.open(tmp_path / "out" / "a.png") as output,
+        Image.open(photos / "a.JPG") as given,
+    ):
+        assert preview.size == (2 * 50 + 2, 50 + 2)
+        shown = numpy.asarray(preview)[2:50, 2:]
+        for place, picture in enumerate((given, output)):
+            pixels = shown[::3, 50 * place : 50 * place + 48 : 3].astype(int)
+            assert abs(pixels - numpy.asarray(picture)).max() <= 1
+
+
+def test_folder_is_all_its_files_and_one_name_is_not_two(generate, photos):
+    found = generate("--input", photos)
+    assert set(found) == {"a.png", "b.png", "more-b.png", "preview.png", "preview-2.png"}
+    assert found["b.png"] != found["more-b.png"]
+    assert generate("--input", photos / "more" / "b.png", out="alone")["b.png"] == found["more-b.png"]
+    shutil.copy(photos / "b.png", photos / "preview.png")
+    found = generate("--input", photos / "b.png", "--input", photos, out="twice")
+    assert {"a.png", "b.png", "photos-b.png", "more-b.png", "photos-preview.png", "preview.png"} <= set(found)
+    assert found["photos-b.png"] == found["b.png"] == found["photos-preview.png"]
+
+
+def test_several_answers_are_numbered(generate, photos):
+    found = generate("--input", photos / "a.JPG", "--input", photos / "b.png", "-n", 3, "--seed", 4, noise=True)
+    names = {f"{name}-{number}.png" for name in "ab" for number in range(3)}
+    assert set(found) == names | {"preview.png", "preview-2.png"} and len({found[name] for name in names}) == 6
+    alone = generate("--input", photos / "b.png", "--seed", 4, noise=True, out="alone")
+    assert alone["b.png"] == found["b-0.png"]
+    assert generate("--input", photos / "b.png", noise=True, out="other")["b.png"] != alone["b.png"]
+    walk = generate("--input", photos / "b.png", "-n", 5, "--seed", 4, "--interpolate", noise=True, out="walk")
+    assert walk["b-0.png"] == found["b-0.png"] and walk["b-4.png"] == found["b-1.png"] != walk["b-2.png"]
+
+
+def test_held_out_rows_are_the_inputs_where_none_are_given(generate, sharpened, tmp_path):
+    found = generate()
+    assert set(found) == {*(f"{number:06d}.png" for number in range(16)), "preview.png", "metadata.csv"}
+    with Image.open(tmp_path / "out" / "preview.png") as preview:
+        assert preview.size == (3 * 50 + 2, 16 * 50 + 2)
+        truth = numpy.asarray(preview)[2:50:3, 102:150:3]
+    test = sharpened[0].parent / "digits" / "test"
+    assert any(numpy.array_equal(truth, numpy.asarray(Image.open(file))) for file in test.iterdir())
+    few = generate("-n", 3, out="few")
+    assert len(few) == 5 and all(few[f"00000{number}.png"] == found[f"00000{number}.png"] for number in range(3))
+    assert len(generate("-n", 100, out="all")) == 42, "there are 40"
+
+
+def test_dataset_that_is_gone_is_no_reason_for_a_trace(command, sharpened, photos, tmp_path):
+    model = load(sharpened[0], NAME)
+    flags = "--modality", NAME, "--out", tmp_path / "out"
+    for training in ({}, {"dataset": str(tmp_path / "gone")}):
+        model.training = training
+        model.save(tmp_path / "model")
+        message = command("generate", "--model", tmp_path / "model", *flags).error
+        assert "give --input" in message and not (tmp_path / "out").exists()
+    assert command("generate", "--model", tmp_path / "model", *flags, "--input", photos).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--input", "nowhere.png"], "no such input: nowhere.png"),
+        (["--input", "empty"], "nothing to read in empty: expected files with .png, .jpg, .jpeg"),
+        (["--input", "broken.png"], "broken.png: cannot identify"),
+        (["--input", "photos", "-n", 2], "one output for each input: leave out -n"),
+        (["--input", "photos", "-n", 0], "n is 0"),
+        (["--input", "photos", "--label", 3], "no label"),
+        (["--label", 3], "no label"),
+        (["--input", "photos", "--truncation", 0.5], "no noise"),
+        (["--truncation", 0.5], "no noise"),
+        (["--interpolate"], "give --input"),
+        (["--input", "photos", "--temperature", 1], "--temperature"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_is_one_line_and_makes_nothing(refused, photos, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty" / "sub").mkdir(parents=True)
+    (tmp_path / "empty" / "notes.txt").write_text("mine")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    assert words in refused(*arguments)
+
+
+def test_model_without_inputs_refuses_them(command, trained, photos, tmp_path):
+    found = command("generate", "--model", trained, "--input", photos, "--out", tmp_path / "out")
+    assert "leave out the inputs" in found.error and not (tmp_path / "out").exists()
+
+
+def test_broken_input_after_others_leaves_what_is_done(command, sharpened, photos, tmp_path):
+    (photos / "c.png").write_bytes(b"no picture")
+    flags = "--model", sharpened[0], "--modality", NAME, "--out", tmp_path / "out"
+    assert "c.png: cannot identify" in command("generate", *flags, "--input", photos).error
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
