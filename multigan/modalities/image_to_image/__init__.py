@@ -235,27 +235,27 @@ class ImageToImage(Modality):
 
     # --- what people see ---
 
+    def _shown(self, samples: Tensor) -> Tensor:
+        """Samples as single pictures: those of both directions side by side."""
+        import torch
+
+        both = samples.shape[1] == 2 * self.task.channels
+        return torch.cat(samples.chunk(2, 1), 3) if both else samples
+
     def to_outputs(self, samples: Tensor) -> list[Picture]:
         from multigan.pictures import output
 
-        if samples.shape[1] == 2 * self.task.channels:
-            import torch
-
-            samples = torch.cat(samples.chunk(2, 1), 3)  # side by side
-        return output.pictures(samples)
+        return output.pictures(self._shown(samples))
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.pictures import output
 
-        return output.save(batches, folder)
+        return output.save(map(self._shown, batches), folder)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
-        import torch
-
         from multigan.pictures import output
 
-        both = samples.shape[1] == 2 * self.task.channels
-        return Preview(output.grid(torch.cat(samples.chunk(2, 1), 3) if both else samples, path))
+        return Preview(output.grid(self._shown(samples), path))
 
     def preview_pairs(self, condition: Condition, generated: Tensor, real: Tensor | None, path: Path) -> Preview:
         from multigan.modalities.image_to_image import preview

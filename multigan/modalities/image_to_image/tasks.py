@@ -68,8 +68,8 @@ class Task:
         return to_pictures(inputs["picture"])
 
     def trivial(self, condition: Tensor) -> Tensor | None:
-        """What one would show without a network."""
-        return condition if condition.shape[1] in (1, self.channels) else None
+        """What one would show without a network: the input as it is, in as many channels as the output has."""
+        return luma(condition) if self.channels < condition.shape[1] else condition.expand(-1, self.channels, -1, -1)
 
     def shown(self, condition: Tensor) -> Tensor:
         """The input as a picture of the size of the output, for people to look at."""
