@@ -123,13 +123,13 @@ def evaluate(
         features,
         seed,
     )
+    if other is not None:
+        other.network.to(PartialState().device)
+        evaluator.add_reference_model(other, generator)
     found = evaluator.generated(generator)
     second = evaluator.measure_second(generator)
     if not PartialState().is_main_process:
         return
-    if other is not None:
-        other.network.to(PartialState().device)
-        evaluator.add_reference_model(other, generator)
     evaluation = evaluator.evaluate(generator, found)
     evaluation.reference_model = reference
     evaluation.second = second

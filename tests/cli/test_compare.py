@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from multigan.evaluation.report import Evaluation
+from multigan.evaluation.report import Evaluation, read
 
 GENERATED = {"frechet_distance": 12.34567, "precision": 0.5, "recall": 0.25}
 FLOOR = {"frechet_distance": 1.5, "precision": 0.9, "recall": 0.875}
@@ -49,6 +49,23 @@ def test_figures_stand_in_columns_beside_what_real_data_has(command, runs, tmp_p
     with Image.open(tmp_path / "generated" / "comparison.png") as picture:
         low, high = picture.convert("L").getextrema()
         assert low < high
+
+
+def test_references_stand_between_the_runs_and_real_data(command, runs, tmp_path):
+    for name, reference in (("one", 4.0), ("other", 5.0), ("bare", None)):
+        folder = tmp_path / runs(name)
+        evaluation = read(folder)
+        if reference:
+            evaluation.references = {"trivial": {"recall": 0.125}, "reference model": {"frechet_distance": reference}}
+        evaluation.write(folder)
+    out = command("compare", "one", "other").out
+    assert "measured in different ways" not in out
+    table = table_of(out)
+    assert table["recall"] == ["0.250", "0.250", "0.125", "0.875"], "one column where it is the same for all"
+    assert table["frechet distance"] == ["12.3", "12.3", "4.000", "5.000", "1.500"]
+    assert "reference model, one  reference model, other  " in out
+    table = table_of(command("compare", "one", "bare").out)
+    assert table["frechet distance"] == ["12.3", "12.3", "4.000", "1.500"]
 
 
 def test_what_was_measured_alike_is_not_warned_of(command, runs):

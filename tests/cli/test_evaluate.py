@@ -11,8 +11,10 @@ import numpy
 import pytest
 import yaml
 from PIL import Image
+from sharpen import Gain, Sharpen, SharpenConfig
 
 from multigan import load
+from multigan.generation.generator import TrainedGenerator
 
 FILES = {"evaluation.json", "evaluation.png", "closest.png"}
 
@@ -177,16 +179,99 @@ def test_folder_that_cannot_be_written_is_one_line(command, mine, tmp_path):
     assert str(tmp_path / "file") in message and (tmp_path / "file").read_text() == "mine"
 
 
+# --- models that take inputs ---
+
+SHARPEN = ("--modality", "sharpen:Sharpen", "--features", "samples")
+
+
+@pytest.fixture
+def sharpen(tmp_path):
+    """Saves a model that goes a part of the way from what could be shown without a network to the truth."""
+
+    def save(name, gain, digest="a", **fields):
+        training = {"name": name, "dataset": "digits", "digest": digest}
+        return TrainedGenerator("sharpen:Sharpen", Sharpen(SharpenConfig(**fields)), Gain(gain), training).save(
+            tmp_path / name
+        )
+
+    return save
+
+
+def cells(text):
+    """The cells of a table's lines, by their first."""
+    lines = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    return {line[0]: line[1:] for line in lines if len(line) > 1}
+
+
+def test_outputs_stand_beside_the_trivial_one_a_reference_model_and_real_samples(evaluate, sharpen):
+    mine, plain = sharpen("mine", 0.75), sharpen("plain", 0.5)
+    out = evaluate(mine, *SHARPEN, "--reference", plain)
+    assert any(line.split() == ["generated", "trivial", "reference", "model", "real"] for line in out.splitlines())
+    found = figures(mine)
+    assert list(found["references"]) == ["trivial", "reference model"] and found["reference_model"] == str(plain)
+    l1 = [found["generated"]["l1"], *(values["l1"] for values in found["references"].values())]
+    assert l1 == pytest.approx([l1[1] / 4, l1[1], l1[1] / 2], rel=1e-3) and found["baseline"]["l1"] == 0
+    assert len(cells(out)["L1"]) == len(cells(out)["frechet distance"]) == 4
+    assert f"reference model: {plain}" in out and "trivial: what one could show of the same inputs" in out
+    assert "note: measured by hand" in out
+    facts = load(mine, "sharpen:Sharpen").training
+    assert "L1 " in facts["trivial"] and "frechet distance" in facts["reference model"]
+    assert facts["trivial"] in (mine / "README.md").read_text()
+    with Image.open(mine / "closest.png") as picture:
+        assert picture.convert("L").getextrema() != (0, 0)
+    evaluate(mine, *SHARPEN)
+    facts = load(mine, "sharpen:Sharpen").training
+    assert "trivial" in facts and "reference model" not in facts
+    assert figures(mine)["reference_model"] is None
+
+
+def test_reference_of_another_kind_is_one_line_and_writes_nothing(command, sharpen, trained):
+    mine, other = sharpen("mine", 0.75), sharpen("other", 0.5, inverted=True)
+    before = names(mine)
+    arguments = ("evaluate", mine, "-n", 20, *SHARPEN, "--reference")
+    assert "its settings inverted are others" in command(*arguments, other).error
+    assert "was trained on other data" in command(*arguments, sharpen("elsewhere", 0.5, "b")).error
+    assert "does not make the same inputs" in command(*arguments, sharpen("coarser", 0.5, factor=4)).error
+    assert "image" in command(*arguments, trained).error
+    assert "'no/model'" in command(*arguments, "no/model").error
+    assert names(mine) == before
+
+
+def test_models_without_inputs_can_have_a_reference_too(evaluate, mine, trained):
+    evaluate(mine, "--features", "random", "--reference", trained)
+    found = figures(mine)
+    assert list(found["references"]) == ["reference model"]
+    assert found["references"]["reference model"] == found["generated"]
+
+
+def launched(folder, *arguments):
+    """Evaluates in two processes."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "multigan"]
+    path = os.pathsep.join(sys.path)
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    command = [*launch, "evaluate", folder, *arguments]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+@pytest.mark.slow
+def test_two_processes_measure_outputs_of_inputs_as_one_does(evaluate, sharpen):
+    one, two, plain = sharpen("one", 0.75), sharpen("two", 0.75), sharpen("plain", 0.5)
+    evaluate(one, *SHARPEN, "--reference", plain, n=100)
+    launched(two, *SHARPEN, "--reference", plain, "-n", "100")
+    found, both = figures(one), figures(two)
+    for part in ("generated", "baseline"):
+        assert both[part] == pytest.approx(found[part], abs=1e-6)
+    for name, values in found["references"].items():
+        assert both["references"][name] == pytest.approx(values, abs=1e-6)
+
+
 @pytest.mark.slow
 def test_two_processes_measure_as_one_does(evaluate, mine, trained, tmp_path):
     out = evaluate(mine, n=100)  # four batches of 32
     two = shutil.copytree(trained, tmp_path / "two")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "multigan"]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(
-        [*launch, "evaluate", two, "-n", "100"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stderr
+    out_of_two = launched(two, "-n", "100")
     one, both = figures(mine), figures(two)
     assert both["protocol"] == one["protocol"]
     for part in ("generated", "baseline"):
@@ -197,5 +282,5 @@ def test_two_processes_measure_as_one_does(evaluate, mine, trained, tmp_path):
     assert both["second"]["protocol"] == one["second"]["protocol"]
     for part in ("generated", "baseline"):
         assert both["second"][part] == pytest.approx(one["second"][part], abs=1e-6)
-    assert found.stdout.count("100 samples of each") == out.count("100 samples of each") == 1
+    assert out_of_two.count("100 samples of each") == out.count("100 samples of each") == 1
     assert names(two) == names(mine) and (two / "closest.png").read_bytes() == (mine / "closest.png").read_bytes()

@@ -40,6 +40,15 @@ def test_evaluation_shows_bars_and_both_clouds(tmp_path):
     assert (pixels(tmp_path / "one.png") != pixels(tmp_path / "other.png")).any()
 
 
+def test_references_have_bars_of_their_own(tmp_path):
+    found = evaluation()
+    plots.evaluation(found, cloud(100), cloud(100, seed=1), tmp_path / "none.png")
+    found.references = {"trivial": {**FIGURES}, "reference model": {"frechet_distance": 1.0, "recall": 0.9}}
+    plots.evaluation(found, cloud(100), cloud(100, seed=1), tmp_path / "two.png")
+    grey = [(abs(pixels(tmp_path / name) - 0.7 * 255) < 1).all(2).sum() for name in ("none.png", "two.png")]
+    assert grey[1] > grey[0] + 1000
+
+
 @pytest.mark.parametrize("dimensions", [2, 40])
 def test_evaluation_of_few_samples(tmp_path, dimensions):
     plots.evaluation(evaluation(), cloud(6, dimensions), cloud(3, dimensions), tmp_path / "few.png")

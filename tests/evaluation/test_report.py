@@ -1,5 +1,6 @@
 """Holds what is said of figures: the verdict, the tables, and the file."""
 
+import dataclasses
 import json
 
 import pytest
@@ -138,9 +139,59 @@ def test_tables_are_aligned():
     assert Evaluation({}, {}, {}).class_table() == ""
 
 
-def test_what_is_written_is_read_again(tmp_path):
-    assert example().write(tmp_path) == tmp_path / "evaluation.json"
+def with_references():
+    generated = {"frechet_distance": 3.0, "precision": 0.5, "recall": 0.5, "l1": 0.05, "psnr": 26.34}
+    trivial = {**generated, "frechet_distance": 9.0, "psnr": 22.0}
+    return Evaluation(
+        {"count": 10, "features": "random", "held_out": "test", "dataset": "photographs"},
+        generated,
+        {"frechet_distance": 1.0, "precision": 1.0, "recall": 1.0, "l1": 0.0},
+        references={"trivial": trivial, "reference model": {"frechet_distance": 4.0, "l1": 0.04}},
+        reference_model="runs/l1",
+    )
+
+
+def test_references_have_columns_between_generated_and_real():
+    assert with_references().table().splitlines() == [
+        "                   generated     trivial  reference model        real",
+        "frechet distance       3.000       9.000            4.000       1.000",
+        "precision              0.500       0.500                        1.000",
+        "recall                 0.500       0.500                        1.000",
+        "L1                     0.050       0.050            0.040       0.000",
+        "PSNR (dB)               26.3        22.0                             ",
+    ]
+    said = show(with_references())
+    assert "trivial: what one could show" in said and "reference model: runs/l1" in said
+    assert "trivial" not in show(dataclasses.replace(with_references(), references={}, reference_model=None))
+
+
+def test_worse_than_the_trivial_output_is_said():
+    trivial = {**FLOOR, "frechet_distance": 2.0}
+    assert verdict({**FLOOR, "frechet_distance": 2.0}, FLOOR, VARIANCE, trivial) == []
+    assert verdict({**FLOOR, "frechet_distance": 2.5}, FLOOR, VARIANCE, trivial) == [
+        "worse than no network at all: Frechet distance 2.500, where the trivial output has 2.000"
+    ]
+
+
+@pytest.mark.parametrize("made", [example, with_references])
+def test_what_is_written_is_read_again(tmp_path, made):
+    assert made().write(tmp_path) == tmp_path / "evaluation.json"
+    assert read(tmp_path) == made()
+
+
+def test_evaluation_from_before_there_were_references_is_read(tmp_path):
+    example().write(tmp_path)
+    values = json.loads((tmp_path / "evaluation.json").read_text())
+    del values["references"], values["reference_model"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(values))
     assert read(tmp_path) == example()
+
+
+@pytest.mark.parametrize("references", [1, [1], {"trivial": 1}, {"trivial": {"l1": None}}])
+def test_damaged_references_are_one_line(tmp_path, references):
+    dataclasses.replace(example(), references=references).write(tmp_path)
+    with pytest.raises(UserError, match="is damaged"):
+        read(tmp_path)
 
 
 def test_folder_without_an_evaluation_says_how_to_get_one(tmp_path):

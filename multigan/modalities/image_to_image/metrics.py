@@ -169,6 +169,7 @@ def segmenter_metrics(
     classes: int,
     to_classes: Callable[[Condition], Tensor],
     seed: int = 0,
+    steps: int = SEGMENTER_STEPS,
 ) -> PairMetrics:
     """How well a small segmenter finds, in a picture, the label map that it was made from.
 
@@ -180,8 +181,9 @@ def segmenter_metrics(
         classes: Number of classes.
         to_classes: What the model was told -> the class of each pixel, int64 ``(B, H, W)``.
         seed: Decides the initial weights and the order.
+        steps: Of its training.
     """
-    network = train_segmenter(training, classes, to_classes, seed)
+    network = train_segmenter(training, classes, to_classes, seed, steps)
 
     def compute(generated: Tensor, real: Tensor, condition: Condition) -> dict[str, Tensor]:
         network.to(generated.device)
