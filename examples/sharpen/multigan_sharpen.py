@@ -25,7 +25,7 @@ class SharpenConfig:
     """
 
     latent_dim: int = 0
-    width: int = 32
+    width: int = 16
     l1: float = 5.0
 
 
@@ -75,7 +75,12 @@ class Sharpen(Modality):
     Config = SharpenConfig
     builtin_datasets = {"digits": digits}
     file_endings = (".png", ".jpg", ".jpeg")
-    training_defaults = {"steps": 1000, "generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
+    training_defaults = {
+        "steps": 1000,
+        "batch_size": 32,
+        "generator_learning_rate": 1e-3,
+        "discriminator_learning_rate": 1e-3,
+    }
     takes_inputs = True
     pair_numbers = 1  # how much a picture is blurred
     tiling = Tiling(side=256, overlap=32)

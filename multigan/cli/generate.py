@@ -33,7 +33,7 @@ PREVIEWED = 100  # samples in the picture of what was made
     help="For a model that makes something of inputs: a file, or a folder of them; repeatable. [default: held-out "
     "examples of the dataset that it was trained on]",
 )
-@click.option("-n", "count", type=int, help="How many samples; with --input, for each input. [default: 16; 1]")
+@click.option("-n", "count", type=int, help="How many samples. [default: 16; with --input, 1 for each]")
 @click.option(
     "--label",
     "labels",

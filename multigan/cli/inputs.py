@@ -52,12 +52,14 @@ def output_names(inputs: Sequence[Path], n: int) -> list[str]:
 
     Another input of the same name has its folder's name before it; if that is taken too, a number.
     """
-    taken, names = {"preview"}, []
+    from multigan.data.listing import ending_of
+
+    taken, names = {"preview", *(f"preview-{number}" for number in range(2, PREVIEWS + 1))}, []
     for file in inputs:
-        stem = file.name.partition(".")[0] or file.name
+        stem = file.name[: len(file.name) - len(ending_of(file))]
         numbered = (f"{stem}_{number}" for number in itertools.count(2))
         folder = file.resolve().parent.name
-        name = next(name for name in (stem, f"{folder}-{stem}", *[next(numbered)]) if name.lower() not in taken)
+        name = next(name for name in itertools.chain((stem, f"{folder}-{stem}"), numbered) if name.lower() not in taken)
         taken.add(name.lower())
         names.append(name)
     return [f"{name}-{number}" if n > 1 else name for name in names for number in range(n)]
@@ -74,7 +76,7 @@ def save_outputs(
         with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
             files = modality.save(iter([output]), Path(aside))
             for file in files:
-                more = f"-{file.name.partition('.')[0]}" if len(files) > 1 else ""
+                more = f"-{file.stem}" if len(files) > 1 else ""
                 file.replace(folder / f"{name}{more}{ending_of(file)}")
         shown.add(condition, output)
 

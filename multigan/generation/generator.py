@@ -345,7 +345,7 @@ class TrainedGenerator:
             "training": self.training,
         }
         write_text(folder / CONFIG, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-        write_text(folder / CARD, card(values, self.network))
+        write_text(folder / CARD, card(values, self.network, self.modality.takes_inputs))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload the model to the Hugging Face hub as ``owner/name``; returns its address."""

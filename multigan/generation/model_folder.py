@@ -103,7 +103,7 @@ def newest(modality: str) -> Path:
     )
 
 
-def card(values: dict[str, Any], network: nn.Module) -> str:
+def card(values: dict[str, Any], network: nn.Module, takes_inputs: bool = False) -> str:
     """The model card: what it is, how it was made, how to use it."""
     from huggingface_hub import ModelCardData
 
@@ -114,6 +114,7 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
         model_name=training.get("name", "generator"),
     )
     count = sum(weight.numel() for weight in network.parameters())
+    asked = "--input FILE" if takes_inputs else "-n 16"
     lines = [
         "---",
         data.to_yaml(),
@@ -124,7 +125,7 @@ def card(values: dict[str, Any], network: nn.Module) -> str:
         f"A generator of modality `{values['modality']}` with {count:,} weights, by multigan {values['multigan']}.",
         "",
         "```bash",
-        f"multigan generate --modality {values['modality']} --model THIS_FOLDER -n 16",
+        f"multigan generate --modality {values['modality']} --model THIS_FOLDER {asked}",
         "```",
         "",
         *label_lines(values),

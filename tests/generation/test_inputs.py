@@ -136,3 +136,8 @@ def test_an_input_that_cannot_be_read_is_named(exact, tmp_path):
         exact.generate(inputs=[tmp_path / "missing.png"])
     with pytest.raises(UserError, match="input 1: an array of float64"):
         exact.generate(inputs=[PICTURES[0], numpy.zeros((3, 3))])
+
+
+def test_the_card_says_how_to_give_an_input(exact, tmp_path):
+    folder = exact.save(tmp_path / "model")
+    assert "--model THIS_FOLDER --input FILE\n" in (folder / "README.md").read_text()

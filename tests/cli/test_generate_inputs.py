@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from multigan import load
+from multigan.cli.inputs import output_names
 
 NAME = "multigan_sharpen:Sharpen"
 
@@ -109,6 +110,15 @@ def test_folder_is_all_its_files_and_one_name_is_not_two(generate, photos):
     found = generate("--input", photos / "b.png", "--input", photos, out="twice")
     assert {"a.png", "b.png", "photos-b.png", "more-b.png", "photos-preview.png", "preview.png"} <= set(found)
     assert found["photos-b.png"] == found["b.png"] == found["photos-preview.png"]
+
+
+def test_names_are_kept_but_for_the_ending_and_no_two_are_the_same(tmp_path):
+    files = [tmp_path / name for name in ("a.v2.png", "scan.nii.gz", "preview.png", "x/A.v2.jpg", "x/A.v2.gif")]
+    named = output_names(files, 1)
+    assert named == ["a.v2", "scan", f"{tmp_path.name}-preview", "x-A.v2", "A.v2_2"]
+    assert output_names(files[:2], 2) == ["a.v2-0", "a.v2-1", "scan-0", "scan-1"]
+    same = output_names([tmp_path / "b.png"] * 4, 1)
+    assert same == ["b", f"{tmp_path.name}-b", "b_2", "b_3"]
 
 
 def test_several_answers_are_numbered(generate, photos):
