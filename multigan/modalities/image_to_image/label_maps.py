@@ -119,7 +119,14 @@ def fitted(picture: Image.Image, sides: tuple[int, int], fit: str, padding: int)
     elif fit == "pad":
         if padding >= MOST:
             raise ValueError(f"with fit pad, label maps can have {MOST - 1} classes, and there are {padding}")
-        resized = ImageOps.pad(picture, size, Image.Resampling.NEAREST, padding)
+        try:
+            resized = ImageOps.pad(picture, size, Image.Resampling.NEAREST, padding)
+        except ValueError as error:  # Pillow's, of a side that would be 0
+            width, height = picture.size
+            raise ValueError(
+                f"{height} x {width} pixels (height x width) are too long and thin to be padded to {sides[0]} x "
+                f"{sides[1]}: expected fit crop or stretch"
+            ) from error
     else:
         resized = ImageOps.fit(picture, size, Image.Resampling.NEAREST)
     return numpy.array(resized)
