@@ -28,8 +28,10 @@ def short(command: str) -> str:
     """A training of two steps, and of two of pretraining; any other command as it is."""
     if re.search(r"recipes/\w+\.py|multigan train \w+|-m multigan train", command) and "--help" not in command:
         command = re.sub(r" --(pretraining_)?steps \d+", "", command)
-        command += " --steps 4" if "--resume" in command else " --steps 2"
-        command += " --pretraining_steps 2" if re.search(r"recipes/text_|train text", command) else ""
+        style = "image_style" in command or "task style" in command  # which takes steps of pretraining alone
+        command += " --steps 0" if style else " --steps 4" if "--resume" in command else " --steps 2"
+        pretrained = style or re.search(r"recipes/text_|train text|image_srgan|task enlarge", command)
+        command += " --pretraining_steps 2" if pretrained else ""
     return re.sub(r"^pip install uv && ", "", command)
 
 

@@ -246,6 +246,11 @@ def check_with_modality(config: TrainingConfig, plugin: type[Modality]) -> None:
             f"pretraining_steps is {config.pretraining_steps}: expected 0, as modality {config.modality!r} has no "
             "pretraining"
         )
+    if config.steps and not modality.adversarial:
+        raise UserError(
+            f"steps is {config.steps}: expected 0, as nothing here is trained against a discriminator; "
+            "--pretraining_steps says how long to train"
+        )
     if config.ada_target is not None and modality.augmentation() is None:
         raise UserError(
             f"ada_target is {config.ada_target}: expected some augmentation with it, and modality {config.modality!r} "

@@ -168,6 +168,9 @@ class Modality(ABC):
     latent_space: ClassVar[bool] = True
     """Whether nearby latents give similar samples. If not, interpolation and truncation are refused."""
 
+    adversarial: bool = True
+    """Whether there is adversarial training at all, and not only what `pretraining_loss` asks for."""
+
     takes_inputs: ClassVar[bool] = False
     """Whether generating needs inputs: see `read_input`."""
 

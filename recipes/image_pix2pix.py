@@ -16,7 +16,6 @@ from multigan.cli import recipe
 CONFIG = multigan.configure(
     "image-to-image",
     steps=2000,
-    batch_size=8,
     sample_every=250,
     checkpoint_every=500,
     model={"task": "paired"},

@@ -15,10 +15,7 @@ from multigan.cli import recipe
 
 CONFIG = multigan.configure(
     "image-to-image",
-    pretraining_steps=500,
-    pretraining_learning_rate=1e-3,
     steps=1500,
-    batch_size=8,
     sample_every=250,
     checkpoint_every=500,
     model={"task": "enlarge", "factor": 4},

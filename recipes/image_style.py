@@ -16,8 +16,6 @@ from multigan.cli import recipe
 CONFIG = multigan.configure(
     "image-to-image",
     pretraining_steps=1000,
-    pretraining_learning_rate=1e-3,
-    steps=0,
     batch_size=4,
     sample_every=250,
     checkpoint_every=500,

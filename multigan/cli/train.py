@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import typing
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,10 +24,7 @@ def train(modality: str | None, flags: tuple[str, ...]) -> None:
 
     multigan train MODALITY --help lists the flags.
     """
-    from dataclasses import replace
-
     from multigan import registry
-    from multigan.cli.flags import parse
     from multigan.config import configure
     from multigan.errors import UserError
 
@@ -36,13 +35,38 @@ def train(modality: str | None, flags: tuple[str, ...]) -> None:
         return
     if modality.startswith("-"):
         raise UserError(f"give the modality before the flags: multigan train MODALITY {modality} ...")
-    recipe, program = configure(modality), f"multigan train {modality}"
-    description = f"Train a GAN of modality {modality}."
-    asked = [flag for flag in flags if not flag.startswith(("--print_config", "--help", "-h"))]
-    if any(flag.startswith(("--model.", "--config")) for flag in asked):  # defaults may depend on the model: its task
-        model = parse(asked, recipe, program, description).model
-        recipe = replace(configure(modality, model=model), model=recipe.model)
-    train_with_flags(list(flags), recipe, program, description)
+    recipe = configure(modality, model=model_asked_for(list(flags), modality))
+    train_with_flags(list(flags), recipe, f"multigan train {modality}", f"Train a GAN of modality {modality}.")
+
+
+def model_asked_for(flags: list[str], modality: str) -> Any:
+    """The settings of the model in files and flags, as defaults may depend on them: on its task.
+
+    None where they cannot be used, which is said later.
+    """
+    import argparse
+
+    import yaml
+
+    from multigan import registry
+    from multigan.config import load_file, typed_fields
+    from multigan.errors import UserError
+
+    plugin = registry.load(modality)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", action="append", default=[])
+    for name in typing.get_type_hints(plugin.Config):
+        parser.add_argument(f"--model.{name}")
+    try:
+        values = vars(parser.parse_known_args(flags)[0])
+        model: dict[str, Any] = {}
+        for file in values.pop("config"):
+            model |= load_file(Path(file)).get("model") or {}
+        given = {name: value for name, value in values.items() if value is not None}
+        model |= {name.removeprefix("model."): yaml.safe_load(value) for name, value in given.items()}
+        return plugin.Config(**typed_fields(model, plugin, "model."))
+    except (UserError, TypeError, argparse.ArgumentError, yaml.YAMLError):
+        return None
 
 
 def train_with_flags(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> None:

@@ -167,3 +167,24 @@ def test_as_a_process_of_its_own(tmp_path):
     assert found.returncode == 2
     assert found.stderr.splitlines()[-1].startswith("multigan: error: each process has 40 samples")
     assert "Traceback" not in found.stderr and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--model.task", "style"], {"steps": 0, "pretraining_steps": 2000, "dataset": "photographs"}),
+        (["--model.task=paired", "--steps", "7"], {"steps": 7, "pretraining_steps": 0, "dataset": "edges"}),
+        (["--config", "task.yaml"], {"replay": 50, "dataset": "styled-digits"}),
+        (["--config", "task.yaml", "--replay", "0"], {"replay": 0, "dataset": "styled-digits"}),
+        ([], {"dataset": "photographs"}),
+    ],
+)
+def test_defaults_are_those_of_the_task(command, tmp_path, monkeypatch, flags, expected):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "task.yaml").write_text("model:\n  task: unpaired\n")
+    values = yaml.safe_load(command("train", "image-to-image", *flags, "--print_config").out)
+    assert {name: values[name] for name in expected} == expected
+
+
+def test_a_task_without_a_discriminator_takes_no_steps(command):
+    assert "--pretraining_steps" in command("train", "image-to-image", "--model.task", "style", "--steps", 5).error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from multigan.errors import UserError
 from multigan.modalities.image_to_image.config import ImageToImageConfig
@@ -54,6 +54,24 @@ def made_by(name: str) -> Callable[[], datasets.DatasetDict]:
     return make
 
 
+DEFAULTS: Mapping[str, Any] = {
+    "objective": "relativistic",
+    "r1": 1.0,
+    "r2": 1.0,
+    "penalty_every": 4,
+    "generator_learning_rate": 1e-3,
+    "discriminator_learning_rate": 1e-3,
+    "pretraining_learning_rate": 1e-3,
+    "betas": (0.0, 0.99),
+    "learning_rate_schedule": "late_linear",
+    "ema_decay": 0.998,
+    "batch_size": 8,
+}
+OF_TASK: Mapping[str, Mapping[str, Any]] = {
+    "enlarge": {"pretraining_steps": 500},
+    "style": {"steps": 0, "pretraining_steps": 2000},
+    "unpaired": {"replay": 50},
+}
 PHOTOGRAPHS = {"photographs": made_by("photographs"), "digits": made_by("digits")}
 BUILTIN: dict[str, dict[str, Callable[[], datasets.DatasetDict]]] = {
     "inpaint": dict(reversed(PHOTOGRAPHS.items())),
@@ -73,18 +91,14 @@ class ImageToImage(Modality):
     file_endings = ENDINGS
     size_settings = ("resolution", "generator_width", "discriminator_width")
     latent_space = False
-    training_defaults: ClassVar[Mapping[str, Any]] = {
-        "objective": "relativistic",
-        "r1": 1.0,
-        "r2": 1.0,
-        "penalty_every": 4,
-        "generator_learning_rate": 1e-3,
-        "discriminator_learning_rate": 1e-3,
-        "betas": (0.0, 0.99),
-        "learning_rate_schedule": "late_linear",
-        "ema_decay": 0.998,
-        "batch_size": 16,
-    }
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
+        return {**DEFAULTS, **OF_TASK.get(self.config.task, {})}
+
+    @property
+    def adversarial(self) -> bool:  # type: ignore[override]
+        return self.config.task != "style"
 
     @property
     def builtin_datasets(self) -> Mapping[str, Callable[[], datasets.DatasetDict]]:  # type: ignore[override]
@@ -211,8 +225,6 @@ class ImageToImage(Modality):
     def generator_loss(self, output: GeneratorOutput) -> dict[str, Tensor]:
         from multigan.modalities.image_to_image import losses
 
-        if self.config.task == "style":
-            return self._style(output.fake, output.real)
         return losses.unpaired(self.config, output) if self.unpaired else losses.paired(self.config, output)
 
     def pretraining_loss(self) -> PretrainingLoss | None:
