@@ -1,11 +1,11 @@
-"""How good image-to-image models are on real data, beside no network, the same network trained with L1 alone, and real data.
+"""How good image-to-image models are on real data, beside no network, L1 alone, and real data.
 
     OMP_NUM_THREADS=1 uv run benchmarks/translation_quality.py --data FOLDER_OF_DATASETS [--only TEXT] [--log FILE]
 
-Each task is trained twice: adversarially, and with L1 alone for about as long. Held out are the test splits of CIFAR-10 and
-MNIST, and every tenth pair of the folders of pairs. Measured are the Frechet distance in the features of an untrained network
-and in the principal components of the pictures averaged to 8 x 8, and L1 and PSNR. Every task goes into the log as soon as it
-has been measured, and what is there already is not trained again.
+Each task is trained twice: adversarially, and the same network with L1 alone for about as long. Held out are the test
+splits of CIFAR-10 and MNIST, and every tenth pair of the folders of pairs. Measured are the Frechet distance in the
+features of an untrained network and in the principal components of the pictures averaged to 8 x 8, and L1 and PSNR.
+Every task goes into the log as soon as it has been measured, and what is there already is not trained again.
 """
 
 import argparse
