@@ -37,9 +37,14 @@ def from_cache(
 
     Returns:
         ``(batch number, rows) -> (encoded (b, ...), what is beside it, by name)``; unpaired ``(b, 2, ...)``.
+
+    Raises:
+        UserError: There is nothing in one of two domains.
     """
     domains = [numpy.flatnonzero(data.beside["domain"] == domain) for domain in (0, 1)] if unpaired else None
     sizes = [len(data)] if domains is None else [len(rows) for rows in domains]
+    if 0 in sizes:
+        raise UserError("there is no usable example of one of the two domains")
     samplers = [Sampler(size, seed + place) for place, size in enumerate(sizes)]
 
     def send(values: numpy.ndarray) -> Tensor:

@@ -128,6 +128,8 @@ class Results:
                 PAIRS,
                 training.seed,
             ).held_out
+            if not len(rows):
+                raise NoSplitError("half of a single example is none")
             real, condition = rows.pair(modality, 0, len(rows), self.accelerator.device)
             known = known or has_truth(rows)
         except UserError:  # a test split of another kind is no reason not to train

@@ -227,6 +227,11 @@ class ImageToImage(Modality):
 
         return losses.unpaired(self.config, output) if self.unpaired else losses.paired(self.config, output)
 
+    def load_pretrained(self, generator: nn.Module) -> None:
+        """Read the style picture: that it cannot be read is said before the run folder is made."""
+        if self.config.task == "style":
+            self._style  # noqa: B018
+
     def pretraining_loss(self) -> PretrainingLoss | None:
         """The mean absolute difference from the truth alone; of style, its loss; of unpaired pictures, none."""
         if self.unpaired:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from multigan.errors import UserError
 
-SMALLEST, LARGEST = 16, 512  # pixels
+SMALLEST, LARGEST, LARGEST_LOADED = 16, 512, 4096  # pixels of a side
 Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired", "style"]
 
 
@@ -95,16 +95,16 @@ class ImageToImageConfig:
                 height, width = self.sides if value is None else sides_of(value)
             except ValueError:
                 raise UserError(f"{name} is {value}: expected pixels, such as 64, or 64x96 (height x width)") from None
-            if not (
-                min(height, width) >= SMALLEST and max(height, width) <= (LARGEST if name == "resolution" else 4096)
-            ):
-                raise UserError(f"{name} is {value}: expected sides of {SMALLEST} to {LARGEST} pixels")
+            largest = LARGEST if name == "resolution" else LARGEST_LOADED
+            if not (min(height, width) >= SMALLEST and max(height, width) <= largest):
+                raise UserError(f"{name} is {value}: expected sides of {SMALLEST} to {largest} pixels")
         if any(load < side for load, side in zip(self.load_sides, self.sides, strict=True)):
             raise UserError(f"load_size is {self.load_size}: expected at least the resolution, {self.resolution}")
         if self.task == "enlarge" and any(side % self.factor for side in self.sides):
             raise UserError(f"resolution is {self.resolution}: expected multiples of the factor, {self.factor}")
-        for name in ("generator_width", "discriminator_width", "blocks", "depth", "patch_layers", "scales"):
+        for name in ("generator_width", "discriminator_width", "blocks", "patch_layers", "scales"):
             check(self, name, getattr(self, name) >= 1, "at least 1")
+        check(self, "depth", self.depth >= 2, "at least 2")
         least = 3 << (self.patch_layers + self.scales - 1)  # as multigan.networks.patch.least_side, without torch
         fewer = f"fewer layers or scales, for a resolution of {self.resolution}: sides of {least} are the least"
         check(self, "patch_layers", min(self.sides) >= least, fewer)

@@ -10,7 +10,7 @@ import numpy
 from PIL import Image
 
 from multigan.columns import AnyDataset
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 from multigan.modalities.image_to_image import label_maps, pairs
 from multigan.modalities.image_to_image.config import ImageToImageConfig
 from multigan.pictures.decoding import (
@@ -82,7 +82,8 @@ def encode(config: ImageToImageConfig, row: dict[str, Any]) -> dict[str, Any]:
         encoded: dict[str, Any] = {"real": pixels(row[config.image_column], sides, channels, config.fit)}
         if config.task == "unpaired":
             domain, pair = int(row[pairs.DOMAIN]), row.get(PAIR)
-            key = -1 - domain if pair is None else int(pair)  # what is of no pair has a key that the other side has not
+            # What is of no pair, or has something else under that name, has a key that the other side has not.
+            key = pair if isinstance(pair, int) else -1 - domain
             encoded |= {"domain": numpy.array(domain, numpy.int64), "key": numpy.array(key, numpy.int64)}
         return encoded
     given, target = pairs.opened(row)
@@ -111,7 +112,10 @@ def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, n
     if config.task != "inpaint":
         return {"picture": pixels(picture, sides, channels)}
     if mask is not None:
-        covered = upright(mask)
+        try:
+            covered = upright(mask)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"the mask {mask}: {getattr(error, 'strerror', None) or first_line(error)}") from error
         if covered.size != picture.size:
             raise ValueError(
                 f"the mask has {covered.height} x {covered.width} pixels, and the picture {sides[0]} x {sides[1]}"

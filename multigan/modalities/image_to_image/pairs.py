@@ -138,7 +138,7 @@ def unpaired(
     """
     names = columns_of(dataset)
     unnamed = input_column is None and target_column is None
-    if unnamed and {IMAGE, DOMAIN} <= {*names} and direction == "AB":
+    if unnamed and direction == "AB" and {IMAGE, DOMAIN} <= {*names} and has_domains(dataset):
         return dataset
     if FILE in names and unnamed:
         dataset = at_once(dataset)
@@ -389,6 +389,11 @@ def of_table(
             f"pairs need two columns, and there are {found} among: {', '.join(columns(dataset))}; {name_them}"
         )
     return in_order(others, direction, maps)
+
+
+def has_domains(dataset: AnyDataset) -> bool:
+    """Whether the column of domains has 0 and 1; of a stream it is not known, and unpaired pictures are refused."""
+    return isinstance(dataset, datasets.IterableDataset) or set(dataset.unique(DOMAIN)) == {0, 1}
 
 
 def of_classes(dataset: AnyDataset, column: str, direction: str, say: Say) -> AnyDataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy
 import torch
@@ -17,6 +18,7 @@ from multigan.modalities.image_to_image.tasks import to_pictures
 from multigan.pictures.decoding import flatten, upright
 
 LARGEST = 512  # pixels of the style picture's longer side
+SMALLEST = 8  # pixels of its shorter side: the layers halve it three times
 WIDTHS = 32, 64, 96, 128  # of the random filters, each at half the side of the one before
 CONTENT = 1  # the layer whose activations are the content
 VGG_STYLE, VGG_CONTENT = (3, 8, 15, 22), 15  # relu1_2, relu2_2, relu3_3, relu4_3, as in the paper
@@ -32,15 +34,15 @@ class StyleLoss:
     that of the Gram matrices of several layers from those of the style picture; both are relative to the mean square of
     what they are compared with, so that weights do not depend on the network.
 
-    The network is VGG-16, where torchvision can load its weights, and random filters at several scales otherwise, which
-    know textures, but no objects: Ustyuzhaninov et al. 2016, arXiv:1606.00021.
+    The network is VGG-16, where torchvision's weights are on this machine (nothing is downloaded), and otherwise random
+    filters at several scales, which know textures, but no objects: Ustyuzhaninov et al. 2016, arXiv:1606.00021.
 
     Args:
         picture: A file; None is `pattern`.
         weight: Weight of the style against the content.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or is too small.
     """
 
     def __init__(self, picture: str | None, weight: float) -> None:
@@ -49,6 +51,9 @@ class StyleLoss:
         except (OSError, ValueError) as error:
             raise UserError(f"style_picture {picture}: {getattr(error, 'strerror', None) or error}") from error
         style.thumbnail((LARGEST, LARGEST))
+        if min(style.size) < SMALLEST:
+            sides = f"{style.height} x {style.width} pixels, once it is at most {LARGEST} a side"
+            raise UserError(f"style_picture {picture}: {sides}: expected at least {SMALLEST} a side")
         self.style = to_pictures(torch.from_numpy(numpy.array(style)).permute(2, 0, 1)[None])
         self.weight = weight
         self.network: VGGFeatures | RandomFeatures | None = None
@@ -68,14 +73,18 @@ class StyleLoss:
 
 
 def find_features() -> VGGFeatures | RandomFeatures:
-    """VGG-16's features, or random ones, where its weights cannot be had, and says so."""
-    from urllib.error import URLError
+    """VGG-16's features; random ones, where its weights are not on this machine, and says so. Nothing is downloaded."""
+    from torchvision.models import VGG16_Weights
 
-    try:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    if file.is_file():
         return VGGFeatures()
-    except (URLError, OSError, RuntimeError):
-        tqdm.write("note: the weights of VGG-16 cannot be had, so the style is that of random filters: textures alone")
-        return RandomFeatures()
+    fetch = "python -c 'import torchvision; torchvision.models.vgg16(weights=\"DEFAULT\")'"
+    tqdm.write(
+        "note: the style is that of random filters, textures alone, as torchvision's VGG-16 (528 MB) is not here; to "
+        f"download it: {fetch}"
+    )
+    return RandomFeatures()
 
 
 class VGGFeatures(nn.Module):

@@ -183,7 +183,8 @@ class Filled(nn.Module):
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
         filling: Tensor = self.network(latent, condition)
-        return torch.lerp(condition[:, :-1], filling, condition[:, -1:].to(filling.dtype))
+        pictures, hole = condition[:, :-1], condition[:, -1:]
+        return torch.lerp(pictures, filling.to(pictures.dtype), hole)  # autocast makes the filling less precise
 
 
 class Paired(Task):
@@ -243,11 +244,13 @@ class Unpaired(Task):
         return pictures
 
     def trivial(self, condition: Tensor) -> Tensor:
-        """Each as it is, in the place of the other."""
+        """Each as it is, in the place of the other; a single picture of either side as it is."""
+        if condition.shape[1] == self.channels:
+            return condition
         return torch.cat(condition.chunk(2, 1)[::-1], 1)
 
     def shown(self, condition: Tensor) -> Tensor:
-        return self.trivial(condition) if condition.shape[1] == 2 * self.channels else condition
+        return self.trivial(condition)
 
     def generator(self) -> nn.Module:
         config = self.config
