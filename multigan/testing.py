@@ -31,7 +31,7 @@ from multigan import TrainingConfig, configure, load, registry
 from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load as load_dataset
-from multigan.engine.step import as_output
+from multigan.engine.shell import as_output
 from multigan.generation.generator import TrainedGenerator
 from multigan.interface import Condition, GeneratorOutput, each_tensor, tensors_of
 from multigan.modality import Modality

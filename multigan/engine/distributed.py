@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 from torch import nn
 from torch.optim import Optimizer
 
-from multigan.engine.step import NetworkShell
+from multigan.engine.shell import NetworkShell
 from multigan.errors import UserError
 
 A_DAY = timedelta(days=1)

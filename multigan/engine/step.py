@@ -6,7 +6,7 @@ many graphs would not fit in memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -19,27 +19,13 @@ from torch.optim import Optimizer
 from multigan.engine import penalties
 from multigan.engine.objectives import Objective
 from multigan.engine.rng import BatchRandom
+from multigan.engine.shell import as_output, frozen, full_precision
 from multigan.engine.stabilizers import StabilizerState, power_iteration_step
 from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")
 Loss = Callable[[Tensor, Tensor], Tensor]  # of real and fake logits
-
-
-class NetworkShell(nn.Module):
-    """What accelerate wraps instead of the network itself.
-
-    Everything accelerate adds (autocast, data parallelism) stays on this shell, so the network can be frozen,
-    differentiated twice and saved without it. ``through`` is what to compute with the network, if not its forward.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Any, through: Callable[..., Any] = lambda network, *inputs: network(*inputs)) -> Any:
-        return through(self.network, *inputs)
 
 
 @dataclass(frozen=True)
@@ -387,29 +373,6 @@ class Game:
         if history is not None:
             history.remember(network)
         return {f"{player}_gradient_norm": norm, f"{player}_dropped": dropped}
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network without accumulating in it."""
-    learning = [weight for weight in network.parameters() if weight.requires_grad]
-    for weight in learning:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in learning:
-            weight.requires_grad_(True)
-
-
-def full_precision(values: Tensor) -> Tensor:
-    """Half-precision values as float32; others unchanged."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def as_output(output: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:
-    """A discriminator's output; logits alone are its only head."""
-    return output if isinstance(output, DiscriminatorOutput) else DiscriminatorOutput((output,))
 
 
 def mean_over_heads(loss: Loss, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:

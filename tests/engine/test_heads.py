@@ -9,7 +9,8 @@ from torch import nn
 
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES
-from multigan.engine.step import as_output, mean_over_heads
+from multigan.engine.shell import as_output
+from multigan.engine.step import mean_over_heads
 from multigan.interface import DiscriminatorOutput
 
 

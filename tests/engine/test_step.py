@@ -11,7 +11,8 @@ from torch import nn
 from multigan.engine import distributed
 from multigan.engine.objectives import OBJECTIVES, Objective
 from multigan.engine.rng import BatchRandom
-from multigan.engine.step import Game, StepConfig, frozen
+from multigan.engine.shell import frozen
+from multigan.engine.step import Game, StepConfig
 
 BATCH, LATENT, CLASSES = 8, 3, 2
 RATE = 0.3

@@ -20,7 +20,8 @@ from torch.nn.functional import softplus
 from multigan.engine import distributed, launch
 from multigan.engine.objectives import OBJECTIVES
 from multigan.engine.rng import BatchRandom
-from multigan.engine.step import Game, NetworkShell
+from multigan.engine.shell import NetworkShell
+from multigan.engine.step import Game
 from multigan.errors import UserError
 from multigan.networks import convolutional
 
