@@ -139,5 +139,5 @@ def sides_of(size: int | str) -> tuple[int, int]:
     Raises:
         ValueError: It is neither.
     """
-    height, _, width = str(size).partition("x")
-    return int(height), int(width or height)
+    height, two, width = str(size).partition("x")
+    return int(height), int(width if two else height)
