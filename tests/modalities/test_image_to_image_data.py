@@ -368,6 +368,13 @@ def test_large_pictures_in_tiles_are_as_whole_ones_where_the_network_is_local():
     assert modality.tiling.scale == 2 and (modality.tiling.side, modality.tiling.overlap) == (256, 32)
 
 
+@pytest.mark.parametrize("task", ["colorize", "inpaint", "paired", "unpaired", "style"])
+def test_a_photograph_is_not_cut_where_the_network_normalises_over_the_whole(task):
+    """Tiles would have colours of their own: what is normalised depends on what else is in the tile."""
+    tiling = ImageToImage(ImageToImageConfig(task=task, **SMALL)).tiling
+    assert (tiling.side, tiling.overlap, tiling.scale) == (2048, 256, 1)
+
+
 def test_label_maps_are_not_tiled():
     assert ImageToImage(ImageToImageConfig(task="labels", classes=("0", "1"), **SMALL)).tiling is None
 
