@@ -126,7 +126,7 @@ class HeldOut:
         seed: Decides which.
 
     Raises:
-        UserError: The dataset cannot be had.
+        UserError: The dataset cannot be had, or nothing of it is held out.
     """
 
     def __init__(self, generator: TrainedGenerator, count: int, seed: int) -> None:
@@ -149,6 +149,8 @@ class HeldOut:
             )
         except UserError as error:
             raise UserError(f"{problem}, as what it was trained on cannot be had ({error})") from error
+        if not len(pair.held_out):
+            raise UserError(f"{problem}, as nothing is held out of what it was trained on")
         self.generator = generator
         self.rows = Rows(pair.held_out.data, pair.held_out.numbers[:count])
         self.name = f"{pair.name} of {known['dataset']}"

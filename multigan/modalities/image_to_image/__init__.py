@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from multigan.modalities.image_to_image.tasks import Task
 
 PLACES = 3  # uniform numbers for the place of a piece, down and across, and whether it is mirrored
-TILE, OVERLAP = 256, 32  # pixels of an input
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ class ImageToImage(Modality):
 
     @property
     def tiling(self) -> Tiling | None:
-        return Tiling(TILE, OVERLAP, self.task.scale) if self.task.local else None
+        return Tiling(*self.task.tile, self.task.scale) if self.task.local else None
 
     def apply_options(self, generator: Any, options: ImageToImageOptions) -> None:
         if self.unpaired:

@@ -1,11 +1,14 @@
 """The configuration of the image-to-image modality."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from multigan.errors import UserError
 
 SMALLEST, LARGEST, LARGEST_LOADED = 16, 512, 4096  # pixels of a side
+MOST_CLASSES = 256  # so that a number is a byte
+CLASSES = "[0-9]+", "#[0-9a-fA-F]{6}"
 Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired", "style"]
 
 
@@ -114,6 +117,14 @@ class ImageToImageConfig:
             check(self, name, getattr(self, name) in (None, 1, 3), "1 (grey), 3 (colour) or null (as the pictures are)")
         check(self, "channels", not (self.task == "colorize" and self.channels == 1), "3 for colorize, or null")
         check(self, "hole", 0 < self.hole < 1, "between 0 and 1")
+        kinds = [re.fullmatch("|".join(CLASSES), name) for name in self.classes]
+        wrong = [name for name, kind in zip(self.classes, kinds, strict=True) if kind is None]
+        if wrong:
+            raise UserError(f"classes is {wrong[0]}: expected numbers, such as 7, or colours, such as #ff8000")
+        if len({name.startswith("#") for name in self.classes}) > 1:
+            raise UserError("classes has numbers and colours: expected one or the other")
+        if len(self.classes) > MOST_CLASSES:
+            raise UserError(f"classes has {len(self.classes)} names: expected {MOST_CLASSES} at most")
 
 
 def check(config: ImageToImageConfig, name: str, good: bool, expected: str) -> None:
@@ -128,5 +139,5 @@ def sides_of(size: int | str) -> tuple[int, int]:
     Raises:
         ValueError: It is neither.
     """
-    height, _, width = str(size).partition("x")
-    return int(height), int(width or height)
+    height, two, width = str(size).partition("x")
+    return int(height), int(width if two else height)

@@ -37,10 +37,13 @@ class Task:
         numbers: Uniform random numbers an example that `condition` takes.
         scale: Side of the output over that of the input.
         local: Whether an output depends on its surroundings alone, so that large inputs can be cut into tiles.
+        tile: Sides of a tile of an input, and how much neighbours share, in pixels. Networks that normalise over a
+            picture depend on the whole of it in this one way: the fewer the tiles, the less they differ in colour.
     """
 
     numbers: ClassVar[int] = 0
     local: ClassVar[bool] = True
+    tile: ClassVar[tuple[int, int]] = 2048, 256
 
     def __init__(self, config: ImageToImageConfig) -> None:
         self.config = config
@@ -123,6 +126,8 @@ class Colors(nn.Module):
 
 class Enlarge(Task):
     """Pictures of ``factor`` times the side, of pictures scaled down by averaging."""
+
+    tile = 256, 32  # nothing is normalised, so tiles are as the whole
 
     def __init__(self, config: ImageToImageConfig) -> None:
         super().__init__(config)
