@@ -62,7 +62,7 @@ class StyleLoss:
     def __call__(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The losses of what was made, ``(B, C, H, W)``, of real pictures: scalars by name."""
         if self.network is None:
-            self.network = find_features().to(real.device)
+            self.network = find_features().to(real.device, real.dtype)
             self.grams = [gram(layer) for layer in self.network(self.style.to(real))[0]]
         with torch.no_grad():
             _, content = self.network(colours(real))
