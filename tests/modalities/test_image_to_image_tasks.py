@@ -364,3 +364,12 @@ def test_style_has_gradients_for_grey_pictures_and_in_double_precision(channels,
     total = sum(style.StyleLoss(None, 1.0)(fake, noise(2, channels, 16, 16, seed=1).to(dtype)).values())
     (gradient,) = torch.autograd.grad(total, fake)
     assert total.dtype == dtype and torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+
+
+def test_style_is_a_mean_over_samples():
+    """So that processes and micro-batches add up, however bright the pictures of each are."""
+    real = noise(4, 3, 16, 16) * torch.tensor([1.0, 0.1, 0.5, 0.01])[:, None, None, None]
+    fake, loss = noise(4, 3, 16, 16, seed=1), style.StyleLoss(None, 2.0)
+    together, halves = loss(fake, real), [loss(fake[part], real[part]) for part in (slice(0, 2), slice(2, 4))]
+    for name, value in together.items():
+        torch.testing.assert_close(value, (halves[0][name] + halves[1][name]) / 2)

@@ -23,6 +23,7 @@ WIDTHS = 32, 64, 96, 128  # of the random filters, each at half the side of the 
 CONTENT = 1  # the layer whose activations are the content
 VGG_STYLE, VGG_CONTENT = (3, 8, 15, 22), 15  # relu1_2, relu2_2, relu3_3, relu4_3, as in the paper
 VGG_MEAN, VGG_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LEAST_SCALE = 1e-3  # mean square, of activations of about 1: a picture of one grey has next to none
 STEP = 0.01  # weight of the differences between neighbouring pixels
 PALETTE = (226, 84, 43), (244, 178, 62), (38, 110, 158), (24, 158, 132), (118, 54, 120), (238, 226, 196)
 
@@ -62,7 +63,7 @@ class StyleLoss:
     def __call__(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The losses of what was made, ``(B, C, H, W)``, of real pictures: scalars by name."""
         if self.network is None:
-            self.network = find_features().to(real.device)
+            self.network = find_features().to(real.device, real.dtype)
             self.grams = [gram(layer) for layer in self.network(self.style.to(real))[0]]
         with torch.no_grad():
             _, content = self.network(colours(real))
@@ -138,8 +139,12 @@ def gram(activations: Tensor) -> Tensor:
 
 
 def relative(found: Tensor, wanted: Tensor) -> Tensor:
-    """The mean square of a difference over that of what was wanted, a scalar."""
-    return (found - wanted).square().mean() / wanted.square().mean()
+    """The mean square of a difference over that of what was wanted, a scalar: the mean over samples.
+
+    Each sample is divided by its own, as a mean over a batch would depend on how the batch is shared out.
+    """
+    difference, scale = (values.square().flatten(1).mean(1) for values in (found - wanted, wanted))
+    return (difference / scale.clamp(min=LEAST_SCALE)).mean()
 
 
 def colours(pictures: Tensor) -> Tensor:
