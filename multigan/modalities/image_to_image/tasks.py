@@ -182,8 +182,9 @@ class Filled(nn.Module):
         self.network = network
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
+        pictures, hole = condition[:, :-1], condition[:, -1:]
         filling: Tensor = self.network(latent, condition)
-        return torch.lerp(condition[:, :-1], filling, condition[:, -1:].to(filling.dtype))
+        return torch.lerp(pictures, filling.to(pictures.dtype), hole)  # under autocast the filling has less precision
 
 
 class Paired(Task):
