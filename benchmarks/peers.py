@@ -9,14 +9,18 @@ FOLDER is a checkout of one of these, which is told by its files:
   function that trains to the end, so `huggan` below goes through the same operations in the same order.
 - github.com/mostafaelaraby/wavegan-pytorch: WaveGAN-GP on 16,384 samples. Its networks, losses and optimizers are
   imported; what it reads and plots sounds with is replaced by empty modules, and its loop by the same calls.
+- github.com/junyanz/pytorch-CycleGAN-and-pix2pix, of August 2025 or later: pix2pix and CycleGAN at 64 x 64, with its
+  own models, pools and steps. Its smallest U-Net is for 128 x 128, so one with a level less is built of its blocks. Our
+  engine trains its networks as well, with the same losses, so that the arithmetic is the same.
 
 Ours has the same sizes and batch, and all that a run does in a step. The peer's batches are in memory, so neither its
-data loader nor its logging counts. The networks are not the same: each is the peer's, or ours. So the operations
-of a step are counted as well, and the last column is the ratio of the times that both would take for as many. A round
-is four steps.
+data loader nor its logging counts. Unless the table says so, the networks are not the same: each is the peer's, or
+ours. So the operations of a step are counted as well, and the last column is the ratio of the times that both would
+take for as many. A round is four steps.
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -26,6 +30,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import datasets
 import numpy
@@ -34,7 +39,10 @@ from interleaved import Times, flops, ratio, timed
 from torch import Tensor, nn
 
 from multigan import configure
+from multigan.interface import DiscriminatorOutput
 from multigan.modalities.audio import Audio
+from multigan.modalities.image_to_image import ImageToImage
+from multigan.networks.resnet import TwoWayGenerator
 from multigan.training.run import Run
 
 STEPS, LENGTH = 4, 16384
@@ -177,12 +185,138 @@ def wavegan(checkout: Path, folder: str, batch: int, width: int) -> Ways:
     }
 
 
-# File by which a peer is told -> its name, what is timed, batch and width.
-PEERS = {
-    "huggan/pytorch/dcgan/modeling_dcgan.py": ("DCGAN at 64 x 64", dcgan, 32, 64),
-    "models.py": ("WaveGAN-GP, 16,384 samples", wavegan, 16, 32),
+# --- pictures from pictures ---
+
+SIDE, POOL = 64, 50
+L1, CYCLE, IDENTITY = 100.0, 10.0, 0.5  # the peer's defaults; the last is a share of the one before
+
+
+class Translator(nn.Module):
+    """One of the peer's generators, as the engine calls it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
+        return self.network(condition)
+
+
+class Judge(Translator):
+    """Its discriminator of pix2pix, which is told the input."""
+
+    def forward(self, samples: Tensor, condition: Tensor) -> Tensor:
+        return self.network(torch.cat((condition, samples), 1))
+
+
+class Judges(nn.Module):
+    """Its two discriminators of CycleGAN."""
+
+    unconditional = True
+
+    def __init__(self, of_a: nn.Module, of_b: nn.Module) -> None:
+        super().__init__()
+        self.of_a, self.of_b = of_a, of_b
+
+    def forward(self, samples: Tensor, condition: Tensor) -> DiscriminatorOutput:
+        a, b = samples.chunk(2, 1)
+        return DiscriminatorOutput((self.of_a(a), self.of_b(b)))
+
+
+def junyanz(checkout: Path, model: str, width: int, **settings: Any) -> Any:
+    """A model of the peer, with its default settings."""
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    models, networks = importlib.import_module("models"), importlib.import_module("models.networks")
+
+    def unet(inputs: int, outputs: int, width: int, _: str, norm: str, dropout: bool, *start: Any) -> nn.Module:
+        levels = SIDE.bit_length() - 1
+        return networks.init_net(
+            networks.UnetGenerator(inputs, outputs, levels, width, networks.get_norm_layer(norm), dropout), *start
+        )
+
+    common = {
+        "isTrain": True,
+        "netG": "",
+        "device": torch.device("cpu"),
+        "checkpoints_dir": "",
+        "name": "",
+        "preprocess": "none",
+    }
+    common |= {"model": model, "input_nc": 3, "output_nc": 3, "ngf": width, "ndf": width, "netD": "basic"}
+    common |= {"n_layers_D": 3, "init_type": "normal", "init_gain": 0.02, "lr": 2e-4, "beta1": 0.5}
+    options = types.SimpleNamespace(**{**common, "direction": "AtoB", **settings})
+    with mock.patch.object(networks, "define_G", unet) if model == "pix2pix" else contextlib.nullcontext():
+        return models.create_model(options)
+
+
+def its_steps(peer: Any, batch: int) -> Callable[[], object]:
+    """Steps of a model of the peer, on pictures in memory."""
+    pictures = torch.rand(2, 256, 3, SIDE, SIDE) * 2 - 1
+
+    def step() -> None:
+        a, b = (side[torch.randint(len(side), (batch,))] for side in pictures)
+        peer.set_input({"A": a, "B": b, "A_paths": [], "B_paths": []})
+        peer.optimize_parameters()
+
+    return lambda: [step() for _ in range(STEPS)]
+
+
+def with_its_networks(
+    generator: nn.Module, discriminator: nn.Module, folder: str, **settings: Any
+) -> Callable[[], object]:
+    """Steps of a run that trains networks of the peer."""
+    players = {"generator": lambda self: generator, "discriminator": lambda self: discriminator}
+    with mock.patch.multiple(ImageToImage, **players):
+        return ours("image-to-image", folder, **settings)
+
+
+def pix2pix(checkout: Path, folder: str, batch: int, width: int) -> Ways:
+    peers = [
+        junyanz(checkout, "pix2pix", width, norm="batch", no_dropout=False, gan_mode="vanilla", lambda_L1=L1)
+        for _ in range(2)
+    ]
+    model = {"task": "paired", "resolution": SIDE, "channels": 3, "input_channels": 3, "l1": L1}
+    model |= {"depth": SIDE.bit_length() - 1, "generator_width": width, "discriminator_width": width}
+    settings = {"objective": "non_saturating", "batch_size": batch, "r1": 0.0, "r2": 0.0, "model": model}
+    return {
+        "junyanz": its_steps(peers[0], batch),
+        "ours, with its networks": with_its_networks(
+            Translator(peers[1].netG), Judge(peers[1].netD), f"{folder}/pix2pix-its", **settings
+        ),
+        "ours": ours("image-to-image", f"{folder}/pix2pix", **settings),
+    }
+
+
+def cyclegan(checkout: Path, folder: str, batch: int, width: int) -> Ways:
+    rules = {"norm": "instance", "no_dropout": True, "netG": "resnet_6blocks", "gan_mode": "lsgan", "pool_size": POOL}
+    weights = {"lambda_A": CYCLE, "lambda_B": CYCLE, "lambda_identity": IDENTITY}
+    peers = [junyanz(checkout, "cycle_gan", width, **rules, **weights) for _ in range(2)]
+    model = {"task": "unpaired", "resolution": SIDE, "channels": 3, "cycle": CYCLE, "identity": CYCLE * IDENTITY}
+    model |= {"blocks": 6, "generator_width": width, "discriminator_width": width}
+    settings = {"objective": "least_squares", "batch_size": batch, "r1": 0.0, "r2": 0.0, "replay": POOL, "model": model}
+    generator = TwoWayGenerator(Translator(peers[1].netG_B), Translator(peers[1].netG_A), 3)
+    discriminator = Judges(peers[1].netD_B, peers[1].netD_A)
+    return {
+        "junyanz": its_steps(peers[0], batch),
+        "ours, with its networks": with_its_networks(generator, discriminator, f"{folder}/cyclegan-its", **settings),
+        "ours": ours("image-to-image", f"{folder}/cyclegan", **settings),
+    }
+
+
+# File by which a peer is told -> of each thing that is timed the name, what makes it, batch and width.
+PEERS: dict[str, list[tuple[str, Callable[[Path, str, int, int], Ways], int, int]]] = {
+    "huggan/pytorch/dcgan/modeling_dcgan.py": [("DCGAN at 64 x 64", dcgan, 32, 64)],
+    "models.py": [("WaveGAN-GP, 16,384 samples", wavegan, 16, 32)],
+    "models/cycle_gan_model.py": [
+        ("pix2pix at 64 x 64", pix2pix, 8, 32),
+        ("CycleGAN at 64 x 64, 6 blocks", cyclegan, 1, 16),
+    ],
 }
-NEEDED = {"models.py": ("train.py", "params.py", "utils.py")}
+NEEDED = {
+    "models.py": ("train.py", "params.py", "utils.py"),
+    "models/cycle_gan_model.py": ("models/pix2pix_model.py", "models/networks.py", "util/image_pool.py"),
+}
 
 
 def report(title: str, times: Times, operations: dict[str, int]) -> None:
@@ -209,14 +343,13 @@ def main() -> None:
         expected = " or ".join(", ".join((file, *NEEDED.get(file, ()))) for file in PEERS)
         print(f"{parser.prog}: error: {checkout} is no checkout of a known peer: expected {expected}", file=sys.stderr)
         sys.exit(2)
-    title, make, batch, width = PEERS[found[0]]
-    batch, width = options.batch or batch, options.width or width
-    with tempfile.TemporaryDirectory() as folder:
-        ways = make(checkout, folder, batch, width)
-        operations = {name: flops(way) for name, way in ways.items()}
-        report(
-            f"{title}, width {width}, batch {batch}", timed(ways, options.rounds, clock=time.process_time), operations
-        )
+    for title, make, batch, width in PEERS[found[0]]:
+        batch, width = options.batch or batch, options.width or width
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+            ways = make(checkout, folder, batch, width)
+            operations = {name: flops(way) for name, way in ways.items()}
+            times = timed(ways, options.rounds, clock=time.process_time)
+        report(f"{title}, width {width}, batch {batch}", times, operations)
 
 
 if __name__ == "__main__":

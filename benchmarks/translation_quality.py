@@ -53,10 +53,10 @@ SETTINGS = {
         "mnist", {"task": "inpaint", "hole": 0.5, **SMALL}, {"steps": 1500, "batch_size": 16}, 3500
     ),
     "emoji, Noto to Twemoji": Setting(
-        ("pairs_emoji/google", "pairs_emoji/twitter"), {"task": "paired"}, {"steps": 6000, "batch_size": 8}, 12000
+        ("pairs_emoji/google", "pairs_emoji/twitter"), {"task": "paired"}, {"steps": 4000, "batch_size": 8}, 6000
     ),
     "photographs, edges to photographs": Setting(
-        ("photos/edges", "photos/photo"), {"task": "paired"}, {"steps": 3000, "batch_size": 8}, 6000
+        ("photos/edges", "photos/photo"), {"task": "paired"}, {"steps": 2000, "batch_size": 8}, 4000
     ),
     "digits, styled digits, without pairs": Setting(
         "styled-digits",

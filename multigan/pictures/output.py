@@ -4,21 +4,27 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy
 import torch
 from PIL import Image
 from torch import Tensor
 
 from multigan.files import write_numbered
 
+STRIP = 256  # rows of pixels that are converted at once
 GAP = 2  # white pixels between the pictures of a grid
 
 
 def pictures(samples: Tensor, bits: int = 8) -> list[Image.Image]:
     """``(N, C, H, W)`` in [-1, 1] -> N PIL images: grey of 8 or 16 bits, RGB or RGBA."""
     most = 2**bits - 1
-    values = ((samples.double() + 1) * (most / 2)) if bits == 16 else ((samples + 1) * (most / 2))
-    kind = torch.uint8 if bits == 8 else torch.int32
-    pixels = values.round().clamp(0, most).to(kind).permute(0, 2, 3, 1).contiguous().numpy().astype(f"uint{bits}")
+    pixels = numpy.empty((len(samples), *samples.shape[2:], samples.shape[1]), f"uint{bits}")
+    # In strips: between samples and pixels are several arrays of floats, of which a large picture needs gigabytes.
+    for top in range(0, samples.shape[2], STRIP):
+        strip = samples[:, :, top : top + STRIP]
+        values = ((strip.double() if bits == 16 else strip) + 1) * (most / 2)
+        kind = torch.uint8 if bits == 8 else torch.int32
+        pixels[:, top : top + STRIP] = values.round().clamp(0, most).to(kind).permute(0, 2, 3, 1).numpy()
     return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in pixels]
 
 

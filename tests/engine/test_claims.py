@@ -22,6 +22,9 @@ CLAIMS = {
     "ring: stopped and resumed is uninterrupted, processes: 1",
     "ring: stopped and resumed is uninterrupted, processes: 2",
     "ring: resumed on other processes is uninterrupted",
+    "unpaired: stopped and resumed is uninterrupted, processes: 1",
+    "unpaired: stopped and resumed is uninterrupted, processes: 2",
+    "unpaired: resumed on other processes is uninterrupted",
 }
 RECIPES = {path.stem for path in (FOLDER.parent / "recipes").glob("*.py")}
 

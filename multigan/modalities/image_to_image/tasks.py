@@ -187,8 +187,8 @@ class Filled(nn.Module):
         self.network = network
 
     def forward(self, latent: Tensor, condition: Tensor) -> Tensor:
-        filling: Tensor = self.network(latent, condition)
         pictures, hole = condition[:, :-1], condition[:, -1:]
+        filling: Tensor = self.network(latent, condition)
         return torch.lerp(pictures, filling.to(pictures.dtype), hole)  # autocast makes the filling less precise
 
 
