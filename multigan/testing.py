@@ -49,17 +49,23 @@ class ModalityConformance:
         modality: The name that it is installed under, or ``package.module:Class``.
         model: Settings of its configuration to test with: small networks make it quick.
         training: Settings of the training configuration to test with.
+        adversarial: False for a modality, or settings of one, without adversarial training.
+        steps_in_two_processes: After so many, two processes are compared with one. Fewer for networks that make a
+            rounding much larger in each step, in one process too.
     """
 
     modality: ClassVar[str]
     model: ClassVar[dict[str, Any]] = {}
     training: ClassVar[dict[str, Any]] = {}
+    adversarial: ClassVar[bool] = True
+    steps_in_two_processes: ClassVar[int] = 10
 
     batch = 16
 
-    def config(self, **fields: Any) -> TrainingConfig:
-        """A run of four small steps."""
-        small = {"steps": 4, "batch_size": self.batch, "log_every": 1, "sample_every": 4, "checkpoint_every": 2}
+    def config(self, steps: int = 4, **fields: Any) -> TrainingConfig:
+        """A run of some small steps, of pretraining where nothing is adversarial."""
+        length = {"steps": steps} if self.adversarial else {"steps": 0, "pretraining_steps": steps}
+        small = {**length, "batch_size": self.batch, "log_every": 1, "sample_every": 4, "checkpoint_every": 2}
         return configure(self.modality, model=self.model, **{**small, "tracker": "none", **self.training, **fields})
 
     @pytest.fixture(scope="class")
@@ -329,8 +335,9 @@ class ModalityConformance:
         assert_same_run(whole, part)
 
     def test_two_processes_are_one_and_resume_as_one(self, prepared: Any, tmp_path: Path) -> None:
-        """In double precision, where rounding cannot hide anything: 1e-12 after ten steps of the whole game."""
-        config = self.config(steps=10, batch_size=2 * self.batch, checkpoint_every=5, sample_every=10)
+        """In double precision, where rounding cannot hide anything: 1e-12 after some steps of the whole game."""
+        half = self.steps_in_two_processes // 2
+        config = self.config(2 * half, batch_size=2 * self.batch, checkpoint_every=half, sample_every=2 * half)
         with double_precision():
             one = run.train(dataclasses.replace(config, output=str(tmp_path / "one")))
         train_in_two_processes(config, tmp_path)
@@ -351,7 +358,9 @@ def train_whole_and_in_parts(config: TrainingConfig, room: Path) -> tuple[Path, 
     whole = run.train(dataclasses.replace(config, output=str(room / "whole")))
     config = dataclasses.replace(config, learning_rate_steps=read(whole, config.modality).learning_rate_steps)
     few = max(config.checkpoint_every - config.pretraining_steps, 0)
-    part = run.train(dataclasses.replace(config, output=str(room / "part"), steps=few))
+    length = (few, config.pretraining_steps) if config.steps else (0, config.checkpoint_every)
+    first = dataclasses.replace(config, output=str(room / "part"), steps=length[0], pretraining_steps=length[1])
+    part = run.train(first)
     run.train(dataclasses.replace(config, resume=str(part)))
     return whole, part
 

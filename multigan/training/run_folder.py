@@ -84,7 +84,9 @@ def diff_for_resume(before: TrainingConfig, now: TrainingConfig) -> list[str]:
     """
     old, new = flatten(plain(before)), flatten(plain(now))
     changed = {key: f"{old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
-    names = (*IMMUTABLE_ON_RESUME, "dataset") if now.streaming else IMMUTABLE_ON_RESUME
+    names = {*IMMUTABLE_ON_RESUME, *(["dataset"] if now.streaming else [])}
+    if before.steps == now.steps == 0:  # of pretraining alone, which may go on
+        names.remove("pretraining_steps")
     fixed = [f"another {key}: {words}" for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:
         raise UserError(f"a run cannot be resumed with {'; '.join(fixed)} (--output starts a new run)")
