@@ -20,6 +20,7 @@ from multigan.generation.generator import TrainedGenerator
 
 COUNT = 5000  # held-out pictures, at most
 SMALL = {"resolution": 32, "patch_layers": 2}
+RATES = dict.fromkeys(("generator_learning_rate", "discriminator_learning_rate", "pretraining_learning_rate"), 1e-3)
 METRICS = ("frechet_distance", "l1", "psnr")
 
 
@@ -43,7 +44,7 @@ SETTINGS = {
     "CIFAR-10, enlarge x4": Setting(
         "cifar10",
         {"task": "enlarge", "blocks": 4, **SMALL},
-        {"pretraining_steps": 300, "steps": 1200, "batch_size": 16},
+        {"pretraining_steps": 300, "steps": 1200, "batch_size": 16, **RATES},
         3000,
     ),
     "CIFAR-10, colorize": Setting(

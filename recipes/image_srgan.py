@@ -18,7 +18,7 @@ CONFIG = multigan.configure(
     steps=1500,
     sample_every=250,
     checkpoint_every=500,
-    model={"task": "enlarge", "factor": 4},
+    model={"task": "enlarge", "factor": 4, "blocks": 4, "patch_layers": 2},
 )
 
 if __name__ == "__main__":

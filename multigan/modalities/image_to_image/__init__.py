@@ -67,7 +67,12 @@ DEFAULTS: Mapping[str, Any] = {
     "batch_size": 8,
 }
 OF_TASK: Mapping[str, Mapping[str, Any]] = {
-    "enlarge": {"pretraining_steps": 500},
+    "enlarge": {  # which is not normalised, and diverged at 1e-3
+        "pretraining_steps": 500,
+        "generator_learning_rate": 3e-4,
+        "discriminator_learning_rate": 3e-4,
+        "pretraining_learning_rate": 3e-4,
+    },
     "style": {"steps": 0, "pretraining_steps": 2000},
     "unpaired": {"replay": 50},
 }
