@@ -67,8 +67,8 @@ PLAYERS = ("generator", "discriminator")
 # Small networks that make pictures of pictures, and how each is trained, on the task's built-in data.
 PICTURES_BATCH, REPLAY = 8, 20  # so the buffer is full after three steps
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "blocks": 1, "depth": 2, "patch_layers": 1}
-# CycleGAN's networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is off
-# by 1e-4 after ten steps at the default rate of 1e-3, by 4e-10 at 2e-4 and by 8e-13 at this rate.
+# CycleGAN's networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is
+# off by 1e-4 after ten steps at the default rate of 1e-3, by 4e-10 at 2e-4 and by 8e-13 at this rate.
 LOW_RATE = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
 CRITIC = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -124,8 +124,8 @@ class TestUnpaired(Task):
     __test__ = True
     model = {**SMALL, "task": "unpaired", "identity": 2.0}
     training = {"replay": 8, "batch_size": 16}
-    # Both generators one after the other make a rounding ten to twenty times as large in each step: a start perturbed by
-    # 1e-15, in one process, is off by 1e-4 after ten steps.
+    # Both generators, one after the other, make a rounding ten to twenty times as large in each step: a start perturbed
+    # by 1e-15, in one process, is off by 1e-4 after ten steps.
     steps_in_two_processes = 2
 
     def inputs(self, modality, condition):
