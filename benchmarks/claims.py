@@ -65,11 +65,12 @@ SMALLEST: dict[str, dict[str, int]] = {  # for --quick
 }
 PLAYERS = ("generator", "discriminator")
 # Small networks that make pictures of pictures, and how each is trained, on the task's built-in data.
-PICTURES_BATCH, REPLAY = 8, 20  # so the buffer is full after three steps
+PICTURES_BATCH, REPLAY = 8, 8  # so the buffer is full after a step
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "blocks": 1, "depth": 2, "patch_layers": 1}
 # CycleGAN's networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is
-# off by 1e-4 after ten steps at the default rate of 1e-3, by 4e-10 at 2e-4 and by 8e-13 at this rate.
+# off by 1e-4 after ten steps at the default rate, and by 8e-13 at this one. So it takes few steps.
 LOW_RATE = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
+CYCLEGAN, CYCLEGAN_STEPS = "unpaired with replay, cycle, identity", 2
 CRITIC = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "colorize": ({}, {"task": "colorize"}),
@@ -80,7 +81,7 @@ PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {},
         {"task": "labels", "scales": 2, "features": 10.0, "latent_dim": 4},
     ),
-    "unpaired with replay, cycle, identity": (
+    CYCLEGAN: (
         {"replay": REPLAY, **LOW_RATE},
         {"task": "unpaired", "identity": 5.0},
     ),
@@ -178,6 +179,11 @@ def pictures(name: str, output: Path, precision: str = "no", **settings: Any) ->
     return Run(configure("image-to-image", output=str(output), model={**TINY, **model}, **settings))
 
 
+def steps_of(name: str) -> int:
+    """Steps after which a game of `PICTURES` is compared."""
+    return CYCLEGAN_STEPS if name == CYCLEGAN else STEPS
+
+
 def state(game: Game) -> Vectors:
     """All weights, and all of each kind of Adam's state, of each player, each as one vector."""
     vectors = {}
@@ -221,7 +227,7 @@ def worst(figures: list[float]) -> float:
 def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
     """Each game: the name of its row, its number type, and what came of it. The same for one process and for two.
 
-    Of CycleGAN's recipe, two steps: a rounding grows twentyfold in each (see `LOW_RATE`).
+    Of CycleGAN, two steps: see `LOW_RATE`.
 
     Of the recipes, in float32, the first step of those for images alone: a rounding turns one ReLU in a million every
     few steps. In ten steps of a DCGAN as it ships that makes 3e-3, in one process as well, when its first weights are
@@ -250,7 +256,7 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
         yield f"recipe {recipe}, {steps} steps", dtype, play(run.game, steps, step)
     torch.set_default_dtype(torch.float64)
     for name in PICTURES:
-        yield f"pictures: {name}", "float64", play(pictures(name, folder / name).game)
+        yield f"pictures: {name}", "float64", play(pictures(name, folder / name).game, steps_of(name))
 
 
 def rows_of_games(one: list[tuple[str, str, Vectors]], two: Vectors) -> Iterator[Row]:
@@ -269,9 +275,9 @@ def rows_of_games(one: list[tuple[str, str, Vectors]], two: Vectors) -> Iterator
 # --- micro-batches and precision, in one process ---
 
 
-def parts_against_whole(make: Callable[[int], Game], dtype: str) -> list[float]:
+def parts_against_whole(make: Callable[[int], Game], dtype: str, steps: int = STEPS) -> list[float]:
     """The differences of games with 2 and with 4 micro-batches from the one without; in float32, of the weights."""
-    one, *many = (play(make(count)) for count in (1, 2, 4))
+    one, *many = (play(make(count), steps) for count in (1, 2, 4))
     if dtype == "float32":
         one, *many = ({k: v for k, v in vectors.items() if "weights" in k} for vectors in (one, *many))
     return [difference(one, parts) for parts in many]
@@ -292,7 +298,7 @@ def accumulation(folder: Path, quick: bool) -> Iterator[Row]:
         torch.set_default_dtype(getattr(torch, dtype))
         place = folder / f"parts-{name}-{dtype}"
         gaps = parts_against_whole(
-            lambda n, p=place, name=name: pictures(name, p / f"{n}", micro_batches=n).game, dtype
+            lambda n, p=place, name=name: pictures(name, p / f"{n}", micro_batches=n).game, dtype, steps_of(name)
         )
         yield Row("micro-batches are one batch", f"pictures: {name}, 2 and 4, {dtype}", worst(gaps), LIMITS[dtype])
     torch.set_default_dtype(torch.float64)
@@ -381,7 +387,7 @@ class Stopped(Run):
     """A run that is told to stop in the middle of an epoch, as by a cluster."""
 
     def play(self, number: int) -> Any:
-        if number == STOP and self.accelerator.is_main_process:
+        if number == min(STOP, self.training.steps // 2) and self.accelerator.is_main_process:
             os.kill(os.getpid(), signal.SIGTERM)
         return super().play(number)
 
@@ -392,7 +398,8 @@ def training(kind: str, output: Path) -> config.TrainingConfig:
     if kind == "ring":
         return configure(RING, output=str(output), batch_size=1024, model={"width": 16}, **often)
     if kind == "unpaired":  # stopped with a buffer that is full
-        rules, model = PICTURES["unpaired with replay, cycle, identity"]
+        rules, model = PICTURES[CYCLEGAN]
+        often |= {"steps": 2 * CYCLEGAN_STEPS}
         rules = {**rules, **often, "output": str(output), "batch_size": PICTURES_BATCH}
         return configure("image-to-image", model={**TINY, **model}, **rules)
     model = {"architecture": "dcgan", "resolution": 16, "generator_width": 4, "discriminator_width": 4}
