@@ -273,6 +273,10 @@ def models(tmp_path_factory):
     noise((7, 30)).save(files / "small.png")
     (files / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (files / "cut.png").write_bytes((files / "odd.png").read_bytes()[:2000])
+    noise((200, 200)).save(files / "damaged.png")  # of several parts, of which the second has no name any more
+    content = (files / "damaged.png").read_bytes()
+    second = content.index(b"IDAT", content.index(b"IDAT") + 4)
+    (files / "damaged.png").write_bytes(content[:second] + b"\0\1\2\3" + content[second + 4 :])
     (files / "nothing").mkdir()
     for name, size, grey in (("empty", (37, 53), 0), ("all", (37, 53), 255), ("other", (36, 53), 255)):
         Image.new("L", size, grey).save(files / f"{name}.png")
@@ -286,6 +290,7 @@ def models(tmp_path_factory):
         ("colorize", ["--input", "small.png"], "small.png: 30 x 7 pixels: expected at least 8 a side"),
         ("colorize", ["--input", "broken.png"], "broken.png: "),
         ("colorize", ["--input", "cut.png"], "cut.png: image file is truncated"),
+        ("colorize", ["--input", "damaged.png"], "damaged.png: the picture is broken: broken PNG file"),
         ("colorize", ["--input", "missing.png"], "no such input: "),
         ("colorize", ["--input", "nothing"], "nothing to read in "),
         ("colorize", ["--input", "odd.png", "-n", 2], "one output for each input"),

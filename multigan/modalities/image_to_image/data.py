@@ -70,7 +70,7 @@ def halves(row: dict[str, Any]) -> list[Image.Image]:
     """The input and the target of a row; nothing if it cannot be read, which is said where it is encoded."""
     try:
         return list(pairs.opened(row))
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError):
         return []
 
 
