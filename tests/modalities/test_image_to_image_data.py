@@ -213,9 +213,14 @@ def test_palettes_and_sixteen_bits(tmp_path):
     assert numpy.array_equal(read(ENLARGE, picture)["picture"], expected)
     deep = numpy.random.default_rng(0).integers(0, 65536, (16, 16), "uint16")
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    grey = ImageToImageConfig(task="enlarge", channels=1, **SMALL)
-    found = data.read_input(grey, str(tmp_path / "deep.png"), None)["picture"]
-    assert numpy.array_equal(found[0], (deep / 257).round().astype("uint8"))
+    (tmp_path / "deep.pgm").write_bytes(b"P5 16 16 65535\n" + deep.astype(">u2").tobytes())  # Pillow has 32 bits of it
+    expected = (deep / 257).round().astype("uint8")
+    for file in map(str, (tmp_path / "deep.png", tmp_path / "deep.pgm")):
+        grey = ImageToImageConfig(task="enlarge", channels=1, **SMALL)
+        assert numpy.array_equal(data.read_input(grey, file, None)["picture"][0], expected)
+        paired = ImageToImageConfig(task="paired", channels=1, input_channels=1, **SMALL)
+        pair = data.encode(paired, {"input": file, "target": file})
+        assert numpy.array_equal(pair["real"][0], expected) and numpy.array_equal(pair["input"][0], expected)
 
 
 def test_grey_in_colour_is_grey_and_colour_is_refused():
