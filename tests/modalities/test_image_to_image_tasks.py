@@ -342,6 +342,16 @@ def test_gram_by_hand():
     assert style.gram(activations).tolist() == [[[2.5, 0.5], [0.5, 5.0]]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_style_is_compared_in_full_precision_under_autocast(dtype):
+    activations = torch.full((1, 2, 64, 64), 300.0)  # whose squares are more than float16 has
+    with torch.autocast("cpu", torch.bfloat16):
+        found = style.gram(activations.to(dtype))
+        near = style.relative(activations.to(dtype), (2 * activations).to(dtype))
+    assert found.dtype == near.dtype == torch.float32
+    assert float(near) == 0.25 and (found == float(activations.to(dtype)[0, 0, 0, 0]) ** 2).all()
+
+
 def test_a_style_picture_has_its_own_style_and_a_picture_its_own_content(tmp_path):
     pixels = numpy.random.default_rng(0).integers(0, 256, (40, 32, 3), "uint8")
     Image.fromarray(pixels).save(tmp_path / "style.png")
