@@ -279,7 +279,11 @@ def test_trivial_output_has_the_channels_of_the_target():
     assert torch.equal(a_task("paired", channels=1, input_channels=3).trivial(told), luma(told))
     grey = told[:, :1]
     assert torch.equal(a_task("paired", channels=3, input_channels=1).trivial(grey), torch.cat([grey] * 3, 1))
-    assert torch.equal(a_task("style").trivial(told), told)
+
+
+def test_a_photograph_is_no_trivial_output_of_style():
+    """Next to it each model of style would be "worse than no network at all"."""
+    assert a_task("style").trivial(noise(2, 3, 4, 4)) is None
 
 
 # --- losses ---
