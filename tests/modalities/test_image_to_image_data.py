@@ -429,6 +429,7 @@ def refused(command, output, *flags):
         ({"hole": 0.0}, "hole is 0.0: expected between 0 and 1"),
         ({"hole": 1.0}, "hole is 1.0: expected between 0 and 1"),
         ({"classes": ("1", "#ff800")}, "classes is #ff800: expected numbers, such as 7, or colours"),
+        ({"classes": ("99999999999999999999",)}, "classes is 99999999999999999999: expected numbers, such as 7"),
         ({"classes": ("1", "#ff8000")}, "classes has numbers and colours"),
         ({"classes": tuple(map(str, range(257)))}, "classes has 257 names: expected 256 at most"),
     ],

@@ -8,7 +8,7 @@ from multigan.errors import UserError
 
 SMALLEST, LARGEST, LARGEST_LOADED = 16, 512, 4096  # pixels of a side
 MOST_CLASSES = 256  # so that a number is a byte
-CLASSES = "[0-9]+", "#[0-9a-fA-F]{6}"
+CLASSES = "[0-9]{1,10}", "#[0-9a-fA-F]{6}"  # ten digits are a pixel of 32 bits
 Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired", "style"]
 
 
