@@ -65,7 +65,7 @@ def model_asked_for(flags: list[str], modality: str) -> Any:
         given = {name: value for name, value in values.items() if value is not None}
         model |= {name.removeprefix("model."): yaml.safe_load(value) for name, value in given.items()}
         return plugin.Config(**typed_fields(model, plugin, "model."))
-    except (UserError, TypeError, argparse.ArgumentError, yaml.YAMLError):
+    except (UserError, TypeError, ValueError, argparse.ArgumentError, yaml.YAMLError):
         return None
 
 

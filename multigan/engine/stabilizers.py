@@ -190,7 +190,12 @@ class StabilizerState:
         return named
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Restore what `tensors` returned; what is missing, because it was off, starts from zero."""
+        """Restore what `tensors` returned; what is missing, because it was off, starts from zero.
+
+        So does a replay buffer of another size.
+        """
+        if self.replay is not None and len(tensors.get("replay.samples", ())) != len(self.replay.samples):
+            tensors = {name: value for name, value in tensors.items() if not name.startswith("replay.")}
         for name, value in self.tensors().items():
             if name in tensors:
                 value.copy_(tensors[name])

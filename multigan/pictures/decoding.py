@@ -18,7 +18,8 @@ STREAM_LOOKED_AT = 256  # pictures of a stream that are inspected before trainin
 SCANNED = 20_000  # pictures that are inspected once colour has been found
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose 16 bits Pillow may show as 32
 HEIC = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # brands, from the ninth byte on
-BROKEN = (struct.error, TypeError, RuntimeError, OverflowError)  # what Pillow raises besides, of damaged headers
+# What Pillow raises besides, of damaged headers, and of a PNG that breaks off in the middle.
+BROKEN = (struct.error, TypeError, RuntimeError, OverflowError, SyntaxError)
 
 with contextlib.suppress(ImportError):  # the extra heic
     from pillow_heif import register_heif_opener

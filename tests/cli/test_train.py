@@ -106,6 +106,7 @@ def test_what_cannot_be_used_is_one_line_and_makes_nothing(train, tmp_path, monk
     [
         ("stepz: 3\n", "did you mean steps?"),
         ("model:\n  resolutoin: 3\n", "did you mean model.resolution?"),
+        ("model: resolution\n", "model"),
         ("streaming: 3\n", "streaming"),
         ("tracker: [a]\n", "tracker"),
         ("a: [\n", "line"),

@@ -49,6 +49,17 @@ def test_a_sample_that_is_not_finite_is_left_out():
     assert replay.samples.flatten().tolist() == [1, 4]
 
 
+def test_a_buffer_of_another_size_starts_empty():
+    """As a run may be resumed with another `--replay`."""
+    large, small, again = (StabilizerState(replay=Replay.new(size, samples(0))) for size in (4, 2, 2))
+    for state in (large, small):
+        state.replay.remember(samples(1, 2, 3, 4))
+    for kept, count in ((large, 0), (small, 2)):
+        again.restore(kept.tensors())
+        assert again.replay.count.item() == count
+        assert again.replay.samples.flatten().tolist() == ([3, 4] if count else [0, 0])
+
+
 def test_the_discriminator_sees_earlier_samples_and_the_generator_learns_from_new_ones(accelerate):
     game = build(accelerate())
     replay = Replay.new(2, game.batches(0, slice(0, 1))[0])

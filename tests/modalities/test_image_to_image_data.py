@@ -213,9 +213,14 @@ def test_palettes_and_sixteen_bits(tmp_path):
     assert numpy.array_equal(read(ENLARGE, picture)["picture"], expected)
     deep = numpy.random.default_rng(0).integers(0, 65536, (16, 16), "uint16")
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    grey = ImageToImageConfig(task="enlarge", channels=1, **SMALL)
-    found = data.read_input(grey, str(tmp_path / "deep.png"), None)["picture"]
-    assert numpy.array_equal(found[0], (deep / 257).round().astype("uint8"))
+    (tmp_path / "deep.pgm").write_bytes(b"P5 16 16 65535\n" + deep.astype(">u2").tobytes())  # Pillow has 32 bits of it
+    expected = (deep / 257).round().astype("uint8")
+    for file in map(str, (tmp_path / "deep.png", tmp_path / "deep.pgm")):
+        grey = ImageToImageConfig(task="enlarge", channels=1, **SMALL)
+        assert numpy.array_equal(data.read_input(grey, file, None)["picture"][0], expected)
+        paired = ImageToImageConfig(task="paired", channels=1, input_channels=1, **SMALL)
+        pair = data.encode(paired, {"input": file, "target": file})
+        assert numpy.array_equal(pair["real"][0], expected) and numpy.array_equal(pair["input"][0], expected)
 
 
 def test_grey_in_colour_is_grey_and_colour_is_refused():
@@ -273,6 +278,10 @@ def models(tmp_path_factory):
     noise((7, 30)).save(files / "small.png")
     (files / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     (files / "cut.png").write_bytes((files / "odd.png").read_bytes()[:2000])
+    noise((200, 200)).save(files / "damaged.png")  # of several parts, of which the second has no name any more
+    content = (files / "damaged.png").read_bytes()
+    second = content.index(b"IDAT", content.index(b"IDAT") + 4)
+    (files / "damaged.png").write_bytes(content[:second] + b"\0\1\2\3" + content[second + 4 :])
     (files / "nothing").mkdir()
     for name, size, grey in (("empty", (37, 53), 0), ("all", (37, 53), 255), ("other", (36, 53), 255)):
         Image.new("L", size, grey).save(files / f"{name}.png")
@@ -286,6 +295,7 @@ def models(tmp_path_factory):
         ("colorize", ["--input", "small.png"], "small.png: 30 x 7 pixels: expected at least 8 a side"),
         ("colorize", ["--input", "broken.png"], "broken.png: "),
         ("colorize", ["--input", "cut.png"], "cut.png: image file is truncated"),
+        ("colorize", ["--input", "damaged.png"], "damaged.png: the picture is broken: broken PNG file"),
         ("colorize", ["--input", "missing.png"], "no such input: "),
         ("colorize", ["--input", "nothing"], "nothing to read in "),
         ("colorize", ["--input", "odd.png", "-n", 2], "one output for each input"),
@@ -419,6 +429,7 @@ def refused(command, output, *flags):
         ({"hole": 0.0}, "hole is 0.0: expected between 0 and 1"),
         ({"hole": 1.0}, "hole is 1.0: expected between 0 and 1"),
         ({"classes": ("1", "#ff800")}, "classes is #ff800: expected numbers, such as 7, or colours"),
+        ({"classes": ("99999999999999999999",)}, "classes is 99999999999999999999: expected numbers, such as 7"),
         ({"classes": ("1", "#ff8000")}, "classes has numbers and colours"),
         ({"classes": tuple(map(str, range(257)))}, "classes has 257 names: expected 256 at most"),
     ],

@@ -352,3 +352,12 @@ def test_real_pairs_of_emoji_are_read():
     assert len(dataset) == 1911 and set(dataset.column_names) == {"input", "target", "label"}
     first, second = (Path(dataset[7][name]["path"]) for name in ("input", "target"))
     assert first.name == second.name and (first.parent.name, second.parent.name) == ("google", "twitter")
+
+
+@pytest.mark.parametrize("cells", [[1, 2], ["x/1.png", None], ["x/1.png", "/y/2.png"]])
+def test_a_table_may_have_a_column_named_file(cells):
+    picture = {"bytes": b"", "path": None}
+    pictures = datasets.Features(a=datasets.Image(decode=False), b=datasets.Image(decode=False))
+    table = datasets.Dataset.from_dict({"a": [picture] * 2, "b": [picture] * 2}, features=pictures)
+    found = pairs.paired(table.add_column("file", cells))
+    assert {"input", "target"} <= {*found.column_names}

@@ -279,7 +279,11 @@ def test_trivial_output_has_the_channels_of_the_target():
     assert torch.equal(a_task("paired", channels=1, input_channels=3).trivial(told), luma(told))
     grey = told[:, :1]
     assert torch.equal(a_task("paired", channels=3, input_channels=1).trivial(grey), torch.cat([grey] * 3, 1))
-    assert torch.equal(a_task("style").trivial(told), told)
+
+
+def test_a_photograph_is_no_trivial_output_of_style():
+    """Next to it each model of style would be "worse than no network at all"."""
+    assert a_task("style").trivial(noise(2, 3, 4, 4)) is None
 
 
 # --- losses ---
@@ -340,6 +344,16 @@ def random_filters(monkeypatch):
 def test_gram_by_hand():
     activations = torch.tensor([[[[1.0, 2]], [[3, -1]]]])  # two channels at two places
     assert style.gram(activations).tolist() == [[[2.5, 0.5], [0.5, 5.0]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_style_is_compared_in_full_precision_under_autocast(dtype):
+    activations = torch.full((1, 2, 64, 64), 300.0)  # whose squares are more than float16 has
+    with torch.autocast("cpu", torch.bfloat16):
+        found = style.gram(activations.to(dtype))
+        near = style.relative(activations.to(dtype), (2 * activations).to(dtype))
+    assert found.dtype == near.dtype == torch.float32
+    assert float(near) == 0.25 and (found == float(activations.to(dtype)[0, 0, 0, 0]) ** 2).all()
 
 
 def test_a_style_picture_has_its_own_style_and_a_picture_its_own_content(tmp_path):

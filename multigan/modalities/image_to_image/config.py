@@ -8,7 +8,7 @@ from multigan.errors import UserError
 
 SMALLEST, LARGEST, LARGEST_LOADED = 16, 512, 4096  # pixels of a side
 MOST_CLASSES = 256  # so that a number is a byte
-CLASSES = "[0-9]+", "#[0-9a-fA-F]{6}"
+CLASSES = "[0-9]{1,10}", "#[0-9a-fA-F]{6}"  # ten digits are a pixel of 32 bits
 Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired", "style"]
 
 
@@ -32,7 +32,8 @@ class ImageToImageConfig:
         hole: Of inpaint: side of a square, or thickness of all strokes together, as a share of the side of the picture.
         style_picture: Of style: the picture whose style is learned; null is a built-in pattern.
         style_weight: Of style: weight of the style against the content.
-        direction: Of paired and labels: AB makes B of A, BA makes A of B.
+        direction: Of paired: AB makes B of A, BA makes A of B. Of unpaired: BA exchanges A and B. Of labels: BA takes
+            for the maps what AB takes for the pictures.
         latent_dim: Dimensions of noise that an output depends on beside the input; 0 gives one output for each input.
         generator_width: Channels of the generator's first layer.
         discriminator_width: Channels of the discriminator's first layer.

@@ -20,6 +20,7 @@ from multigan.pictures.decoding import (
     is_transparent,
     pixels,
     scan,
+    to_pixels,
     upright,
 )
 
@@ -70,7 +71,7 @@ def halves(row: dict[str, Any]) -> list[Image.Image]:
     """The input and the target of a row; nothing if it cannot be read, which is said where it is encoded."""
     try:
         return list(pairs.opened(row))
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError):
         return []
 
 
@@ -87,10 +88,10 @@ def encode(config: ImageToImageConfig, row: dict[str, Any]) -> dict[str, Any]:
             encoded |= {"domain": numpy.array(domain, numpy.int64), "key": numpy.array(key, numpy.int64)}
         return encoded
     given, target = pairs.opened(row)
-    real = pixels(target, sides, channels, config.fit)
+    real = to_pixels(target, sides, channels, config.fit)
     if config.task == "labels":
         return {"real": real, "input": label_maps.encode(given, config.classes, sides, config.fit)}
-    return {"real": real, "input": pixels(given, sides, config.input_channels or 3, config.fit)}
+    return {"real": real, "input": to_pixels(given, sides, config.input_channels or 3, config.fit)}
 
 
 def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, numpy.ndarray]:
@@ -110,7 +111,7 @@ def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, n
     if channels == 1 and is_colour(picture) and config.task != "colorize" and not grey_in_colour(picture):
         raise ValueError("the picture has colours, and the model takes grey pictures: convert it first")
     if config.task != "inpaint":
-        return {"picture": pixels(picture, sides, channels)}
+        return {"picture": to_pixels(picture, sides, channels)}
     if mask is not None:
         try:
             covered = upright(mask)
@@ -131,7 +132,7 @@ def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, n
         raise ValueError("nothing to fill: the hole is empty")
     if hole.all():
         raise ValueError("nothing to go by: the hole is the whole picture")
-    return {"picture": pixels(shown, sides, channels), "hole": hole[None].astype(numpy.uint8)}
+    return {"picture": to_pixels(shown, sides, channels), "hole": hole[None].astype(numpy.uint8)}
 
 
 def grey_in_colour(picture: Image.Image) -> bool:

@@ -61,7 +61,7 @@ def find(dataset: AnyDataset, column: str | Sequence[str]) -> Found:
             picture = upright(row[column]) if isinstance(column, str) else opened(row)[0]
             colours = codes(picture, True)
             numbers = None if is_coloured(picture) else codes(picture, False)
-        except (OSError, ValueError, SyntaxError, *BROKEN):
+        except (OSError, ValueError, *BROKEN):
             continue
         looked_at += 1
         lossy += picture.format in ("JPEG", "MPO")

@@ -228,9 +228,13 @@ def like(dataset: AnyDataset, made: datasets.Dataset) -> AnyDataset:
 def by_folder(dataset: datasets.Dataset) -> dict[str, dict[str, list[int]]]:
     """The files of a dataset: folder -> name from there, without the ending -> rows, as the names are sorted.
 
-    The folders are those in the deepest folder that all files are in; empty if files are in that folder itself.
+    The folders are those in the deepest folder that all files are in; empty if files are in that folder itself, or if
+    this is a table's own column of that name, with something else in it.
     """
-    paths = [path_of(name) for name in dataset[FILE]]
+    cells = dataset[FILE][:]
+    paths = [path_of(cell) for cell in cells if isinstance(cell, str)]
+    if len(paths) < len(cells) or len({path.is_absolute() for path in paths}) > 1:
+        return {}
     root = Path(os.path.commonpath([path.parent for path in paths]))
     folders: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row, path in sorted(enumerate(paths), key=lambda pair: pair[1]):

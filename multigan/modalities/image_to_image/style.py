@@ -133,9 +133,13 @@ class RandomFeatures(nn.Module):
 
 
 def gram(activations: Tensor) -> Tensor:
-    """``(B, C, H, W) -> (B, C, C)``, the mean over places of the products of channels: equation 3."""
-    flat = activations.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    """``(B, C, H, W) -> (B, C, C)``, the mean over places of the products of channels: equation 3.
+
+    In full precision, also under autocast: in half precision a sum over places overflows, and few of its digits stay.
+    """
+    flat = full_precision(activations.flatten(2))
+    with torch.autocast(flat.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
 def relative(found: Tensor, wanted: Tensor) -> Tensor:
@@ -143,8 +147,14 @@ def relative(found: Tensor, wanted: Tensor) -> Tensor:
 
     Each sample is divided by its own, as a mean over a batch would depend on how the batch is shared out.
     """
+    found, wanted = full_precision(found), full_precision(wanted)
     difference, scale = (values.square().flatten(1).mean(1) for values in (found - wanted, wanted))
     return (difference / scale.clamp(min=LEAST_SCALE)).mean()
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Half-precision values as float32; others unchanged."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def colours(pictures: Tensor) -> Tensor:

@@ -276,6 +276,9 @@ class Style(Task):
     def condition(self, pictures: Tensor, given: Tensor | None, numbers: Tensor) -> Tensor:
         return pictures
 
+    def trivial(self, condition: Tensor) -> None:
+        """Nothing: the picture as it is would be as near to photographs as can be, and without any style."""
+
     def generator(self) -> nn.Module:
         config = self.config
         return ResNetGenerator(config.latent_dim, self.channels, self.channels, config.generator_width, config.blocks)
