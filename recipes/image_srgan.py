@@ -4,7 +4,7 @@
 
 Trains on crops of the two photographs that come with scikit-learn: first with the mean absolute difference alone
 (Ledig et al. 2017 call that network SRResNet), then against a discriminator, which brings back texture. Takes
-MINUTES.
+five minutes on one core.
 
     multigan generate --model runs/NAME --input photo.jpg
     accelerate launch recipes/image_srgan.py --model.factor 2 --dataset FOLDER_OF_PICTURES --model.load_size 512

@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="multigan")
 def group() -> None:
-    """Train GANs that generate images, audio and text, and generate from them.
+    """Train GANs that generate images, audio and text, or pictures from pictures, and generate from them.
 
     \b
     multigan generate --modality image -n 16                  from the starter model

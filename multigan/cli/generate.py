@@ -66,8 +66,9 @@ def generate(
 ) -> None:
     """Generate with a trained model: files of samples, a preview of the first, and their classes.
 
-    MORE are options of the modality. Text has --temperature (under 1 likelier sentences, over 1 more daring ones) and
-    --prefix (words that every sentence begins with).
+    MORE are options of the modality. Image to image has --mask FILE (white where a hole is to be filled) and
+    --direction BA (unpaired: of B into A). Text has --temperature (under 1 likelier sentences, over 1 more daring ones)
+    and --prefix (words that every sentence begins with).
 
     \b
     multigan generate --modality image -n 16
@@ -93,6 +94,9 @@ def generate(
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
+    if options and generator.modality.takes_inputs and not inputs:
+        flags = ", ".join(f"--{name}" for name in options)
+        raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     asked = Asked(
         generator,
@@ -192,7 +196,7 @@ def from_inputs(asked: Asked) -> Made:
     if asked.labels and modality.takes_inputs:
         raise UserError("a model that takes inputs takes no label")
     generator.from_inputs([], asked.n, **asked.options)  # what is wrong with the options is said first
-    files = find_inputs(asked.inputs, modality.file_endings)
+    files = find_inputs(asked.inputs, modality.file_endings, tqdm.write)
     names = output_names(files, asked.n)
     with tqdm(files, desc="generating", unit=" inputs", disable=None) as bar:
         outputs = begun(generator.from_inputs(bar, asked.n, **asked.options))

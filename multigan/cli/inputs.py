@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from multigan.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from multigan.data.listing import Say
     from multigan.generation.generator import TrainedGenerator
     from multigan.interface import Condition
     from multigan.modality import Modality, Preview
@@ -23,8 +25,10 @@ PREVIEWS = 8  # pictures of inputs and outputs: one for each size that they have
 DRAWN = 10_000  # held-out rows, of which the first are taken: row i does not depend on how many are asked for
 
 
-def find_inputs(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
+def find_inputs(paths: Sequence[Path], endings: Sequence[str], say: Say = print) -> list[Path]:
     """The files that are named, and those with these endings in folders that are named and in folders below.
+
+    Left out of folders are the previews that `multigan generate` wrote into them, which is said.
 
     Raises:
         UserError: There is no such file, or nothing to read in a folder.
@@ -37,6 +41,10 @@ def find_inputs(paths: Sequence[Path], endings: Sequence[str]) -> list[Path]:
             listing = walk(path)
             if endings:
                 by_ending(listing, endings)
+            previews = [file for file in listing.files if re.fullmatch(r"preview(-\d+)?", file.stem)]
+            listing.keep([file for file in listing.files if file not in previews], "previews of what was generated")
+            for note in listing.notes():
+                say(note)
             if not listing.files:
                 raise UserError(f"nothing to read in {path}: expected files with {', '.join(endings) or 'any ending'}")
             found += listing.files

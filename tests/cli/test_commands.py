@@ -40,7 +40,7 @@ def test_info_of_what_is_no_model_is_one_line(command, tmp_path):
 def test_modalities_are_listed_with_their_packages(command):
     found = command("modalities")
     assert found.code == 0
-    (line,) = [line for line in found.out.splitlines() if line.startswith("image")]
+    (line,) = [line for line in found.out.splitlines() if line.startswith("image ")]
     assert f"multigan {multigan.__version__}" in line and "multigan.modalities.image:Image" in line
 
 

@@ -59,7 +59,7 @@ class TestColorizeWithNoise(Task):
 class TestEnlarge(Task):
     __test__ = True
     model = {**SMALL, "task": "enlarge", "factor": 2, "features": 1.0, "channels": 3}
-    training = {"dataset": "digits"}
+    training = {"dataset": "digits", "pretraining_steps": 0}
 
 
 class TestInpaintSquares(Task):

@@ -301,7 +301,7 @@ def models(tmp_path_factory):
         ("colorize", ["--input", "odd.png", "-n", 2], "one output for each input"),
         ("colorize", ["--input", "odd.png", "--label", "3"], "takes no label"),
         ("colorize", ["--input", "odd.png", "--mask", "all.png"], "a model of task 'colorize' takes no mask"),
-        ("colorize", ["--mask", "all.png"], "a model of task 'colorize' takes no mask"),
+        ("inpaint", ["--mask", "all.png"], "--mask: expected with --input"),
         ("colorize", ["--input", "odd.png", "--direction", "BA"], "has one alone"),
         ("unpaired", ["--input", "odd.png", "--direction", "XY"], "direction is 'XY': expected one of AB, BA"),
         ("inpaint", ["--input", "odd.png"], "odd.png: nothing to fill: expected transparent pixels, or --mask FILE"),
@@ -493,7 +493,7 @@ def test_what_a_task_cannot_do_is_refused(command, tmp_path):
     assert "ada_target is 0.6" in refused(command, output, *photos, "--ada_target", 0.6)
     assert "this discriminator is told what each sample" in refused(command, output, *photos, "--replay", 8)
     assert "no styles" in refused(command, output, *photos, "--path_length", 1)
-    style = (*photos, "--model.task", "style", "--model.style_picture")
+    style = (*photos, "--model.task", "style", "--steps", 0, "--pretraining_steps", 2, "--model.style_picture")
     assert "style_picture gone.png: No such file or directory" in refused(command, output, *style, "gone.png")
     noise((30, 5)).save(tmp_path / "thin.png")
     assert "5 x 30 pixels" in refused(command, output, *style, tmp_path / "thin.png")
@@ -544,3 +544,14 @@ def test_domains_without_true_pairs_are_compared_as_a_whole(command, tmp_path):
 def test_configuration_is_of_this_modality():
     config = configure("image-to-image", model={"task": "labels"})
     assert isinstance(config, TrainingConfig) and config.dataset == "facades"
+
+
+def test_colour_is_found_behind_many_grey_pairs(tmp_path):
+    for side in "AB":
+        (tmp_path / side).mkdir()
+        for number in range(80):
+            mode, color = ("RGB", (200, 10, 10)) if side == "B" and number == 79 else ("L", number)
+            Image.new(mode, (16, 16), color).save(tmp_path / side / f"{number:02d}.png")
+    modality = ImageToImage(ImageToImageConfig(task="paired", **SMALL))
+    modality.fit(load_dataset(modality, str(tmp_path), None, "train", False, lambda note: None))
+    assert (modality.config.input_channels, modality.config.channels) == (1, 3)

@@ -111,8 +111,10 @@ def test_the_other_direction(tmp_path):
     assert greys(pairs.paired(dataset, direction="BA")) == [(1, 0)]
 
 
-@pytest.mark.parametrize(("names", "expected"), [(("A", "B"), (1, 0)), (("labels", "photos"), (0, 1))])
-def test_label_maps_are_the_input_by_their_name_or_as_the_second(tmp_path, names, expected):
+@pytest.mark.parametrize(
+    ("names", "expected"), [(("A", "B"), (0, 1)), (("labels", "photos"), (0, 1)), (("images", "maps"), (1, 0))]
+)
+def test_label_maps_are_the_input_by_their_name_or_as_the_first(tmp_path, names, expected):
     root = folder(tmp_path, *(f"{name}/1.png" for name in names))
     dataset = load(ImageModality(), str(root), None, "train", False)
     assert greys(pairs.paired(dataset, maps=True)) == [expected]
@@ -266,8 +268,8 @@ def side_by_side(width=8):
     [
         ({}, (1, 2)),
         ({"direction": "BA"}, (2, 1)),
-        ({"maps": True}, (2, 1)),
-        ({"maps": True, "direction": "BA"}, (1, 2)),
+        ({"maps": True}, (1, 2)),
+        ({"maps": True, "direction": "BA"}, (2, 1)),
     ],
 )
 def test_halves_of_a_picture_are_a_pair(options, expected):

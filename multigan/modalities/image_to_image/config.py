@@ -32,8 +32,8 @@ class ImageToImageConfig:
         hole: Of inpaint: side of a square, or thickness of all strokes together, as a share of the side of the picture.
         style_picture: Of style: the picture whose style is learned; null is a built-in pattern.
         style_weight: Of style: weight of the style against the content.
-        direction: Of paired: AB makes B of A, BA makes A of B. Of unpaired: BA exchanges A and B. Of labels: BA takes
-            for the maps what AB takes for the pictures.
+        direction: Of paired: AB makes B of A, BA makes A of B. Of unpaired: BA exchanges A and B. Of labels: the maps
+            are A with AB and B with BA, unless the names of folders or columns say otherwise.
         latent_dim: Dimensions of noise that an output depends on beside the input; 0 gives one output for each input.
         generator_width: Channels of the generator's first layer.
         discriminator_width: Channels of the discriminator's first layer.

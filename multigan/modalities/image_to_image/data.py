@@ -14,6 +14,8 @@ from multigan.errors import UserError, first_line
 from multigan.modalities.image_to_image import label_maps, pairs
 from multigan.modalities.image_to_image.config import ImageToImageConfig
 from multigan.pictures.decoding import (
+    SCANNED,
+    STREAM_LOOKED_AT,
     find_image_column,
     flatten,
     is_colour,
@@ -26,7 +28,6 @@ from multigan.pictures.decoding import (
 
 PAIR = "pair"  # the column of the number of a true pair, where some are known
 SMALLEST_INPUT = 8  # pixels a side
-FEW = 64  # pairs whose kind is looked at
 PAIR_COLUMNS = pairs.INPUT, pairs.TARGET, pairs.LEFT_TO_RIGHT, pairs.RIGHT_TO_LEFT
 
 
@@ -37,17 +38,15 @@ def fit(config: ImageToImageConfig, dataset: AnyDataset) -> tuple[ImageToImageCo
     notes = []
     if task in ("paired", "labels"):
         columns = [name for name in PAIR_COLUMNS if name in dataset.column_names]
-        kinds = [is_colour(part) for row in dataset.select_columns(columns).take(FEW) for part in halves(row)]
-        if not kinds:
-            raise UserError("none of the first pairs can be read: expected two pictures of one size in each")
-        learned["channels"] = config.channels or (3 if any(kinds[1::2]) else 1)
+        of_input, of_target = colours(dataset.select_columns(columns))
+        learned["channels"] = config.channels or (3 if of_target else 1)
         kind = f"{count} pairs"
-        if task == "labels":
+        if task == "paired":
+            learned["input_channels"] = config.input_channels or (3 if of_input else 1)
+        elif not config.classes:
             found = label_maps.find(dataset, columns)
-            learned["classes"] = config.classes or found.names
+            learned["classes"] = found.names
             notes.append(found.note)
-        else:
-            learned["input_channels"] = config.input_channels or (3 if any(kinds[::2]) else 1)
     elif task == "unpaired":
         if isinstance(dataset, datasets.IterableDataset):
             raise UserError("task unpaired draws pictures of A and of B apart, which a stream does not allow")
@@ -65,6 +64,24 @@ def fit(config: ImageToImageConfig, dataset: AnyDataset) -> tuple[ImageToImageCo
     cut = "" if config.load_sides == config.sides else f", cut to {' x '.join(map(str, config.sides))}"
     grey = "colour" if config.channels == 3 else "grey"
     return config, [f"{kind}, each as {brought}{cut}, {grey}", *notes]
+
+
+def colours(rows: AnyDataset) -> tuple[bool, bool]:
+    """Whether any input, and any target, of the first pairs can show colour.
+
+    Raises:
+        UserError: None of them can be read.
+    """
+    first = rows.take(STREAM_LOOKED_AT if isinstance(rows, datasets.IterableDataset) else min(SCANNED, len(rows)))
+    found, read = [False, False], False
+    for row in first:
+        for side, picture in enumerate(halves(row)):
+            found[side], read = found[side] or is_colour(picture), True
+        if all(found):
+            break
+    if not read:
+        raise UserError("none of the pairs can be read: expected two pictures of one size in each")
+    return found[0], found[1]
 
 
 def halves(row: dict[str, Any]) -> list[Image.Image]:

@@ -84,7 +84,8 @@ def paired(
         input_column: The column of inputs of a table; None finds it.
         target_column: The column of targets of a table; None finds it.
         direction: BA makes inputs of the targets, and the other way round.
-        maps: Inputs are label maps: the folder or column that is named so, otherwise the second one, or the right half.
+        maps: Inputs are label maps, which a folder or column may be named after; it is the input then, also if it is
+            the second.
         say: Called with a line that says what was taken for what.
 
     Raises:
@@ -105,9 +106,12 @@ def paired(
             raise UserError(f"pairs need two folders of pictures, such as A and B, and there are {listed(folders)}")
     pictures = picture_columns(dataset)
     if unnamed and len(pictures) == 1:
-        reverse = maps != (direction == "BA")
+        reverse = direction == "BA"
         left, right = ("target", "input") if reverse else ("input", "target")
-        say(f"pairs side by side in column {pictures[0]!r}: the left half is the {left}, the right half the {right}")
+        say(
+            f"pairs side by side in column {pictures[0]!r}, as there are no two folders such as A and B: the left "
+            f"half is the {left}, the right half the {right}"
+        )
         return renamed(dataset, {pictures[0]: RIGHT_TO_LEFT if reverse else LEFT_TO_RIGHT})
     sides = of_table(dataset, pictures, input_column, target_column, direction, maps)
     say(f"pairs of columns: input {sides.input!r}, target {sides.target!r}")
@@ -309,7 +313,7 @@ def of_rows(
 def in_order(names: Sequence[str], direction: str, maps: bool) -> Sides:
     """Which of two folders or columns has the inputs, the first being A."""
     first, second = names
-    if maps and column_key(first) not in MAPS:
+    if maps and column_key(second) in MAPS and column_key(first) not in MAPS:
         first, second = second, first
     return Sides(second, first) if direction == "BA" else Sides(first, second)
 
