@@ -39,6 +39,7 @@ def hanging(options):
     time.sleep(600)
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_dies_or_hangs_keeps_its_rows_and_loses_no_other(benchmarks, tmp_path, capsys):
     from sections import Section, run
 

@@ -29,6 +29,10 @@ class TestSeveralClasses(ModalityConformance):
     model = {**DCGAN, "conditional": True, "combinations": ("1+2", "3")}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
 
+    @pytest.mark.slow
+    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
+        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
+
 
 class TestStyled(ModalityConformance):
     modality = "image"
