@@ -16,6 +16,11 @@ Condition: TypeAlias = Union["Tensor", "dict[str, Tensor]", None]
 The first axis of every tensor is the batch."""
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """Half-precision values as float32; others unchanged."""
+    return values.float() if values.element_size() < 4 else values
+
+
 def each_tensor(condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
     """A condition with every tensor of it changed."""
     if isinstance(condition, dict):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from multigan.interface import DiscriminatorOutput
@@ -36,11 +35,6 @@ def frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for weight in learning:
             weight.requires_grad_(True)
-
-
-def full_precision(values: Tensor) -> Tensor:
-    """Half-precision values as float32; others unchanged."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def as_output(output: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:

@@ -19,9 +19,9 @@ from torch.optim import Optimizer
 from multigan.engine import penalties
 from multigan.engine.objectives import Objective
 from multigan.engine.rng import BatchRandom
-from multigan.engine.shell import as_output, frozen, full_precision
+from multigan.engine.shell import as_output, frozen
 from multigan.engine.stabilizers import StabilizerState, power_iteration_step
-from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput
+from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput, full_precision
 
 Metrics = dict[str, Tensor]
 Part = TypeVar("Part")

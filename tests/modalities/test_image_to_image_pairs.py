@@ -347,7 +347,7 @@ def test_one_domain_is_refused(tmp_path):
 
 
 def test_real_pairs_of_emoji_are_read():
-    root = Path("/work/shared/data/pairs_emoji")
+    root = Path(__file__).parents[3] / "shared" / "data" / "pairs_emoji"
     if not root.is_dir():
         pytest.skip("the shared data is not here")
     dataset = read(root)

@@ -118,18 +118,12 @@ class ImageToImage(Modality):
     def pair_numbers(self) -> int:  # type: ignore[override]
         return PLACES + self.task.numbers
 
-    @cached_property
-    def _tasks(self) -> dict[ImageToImageConfig, Task]:
-        return {}
-
     @property
     def task(self) -> Task:
         """What is done, with the configuration as it is now."""
         from multigan.modalities.image_to_image.tasks import TASKS
 
-        if self.config not in self._tasks:
-            self._tasks[self.config] = TASKS[self.config.task](self.config)
-        return self._tasks[self.config]
+        return TASKS[self.config.task](self.config)
 
     # --- data ---
 

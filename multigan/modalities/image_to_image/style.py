@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d, conv2d
 from tqdm import tqdm
 
 from multigan.errors import UserError
+from multigan.interface import full_precision
 from multigan.modalities.image_to_image.tasks import to_pictures
 from multigan.pictures.decoding import flatten, upright
 
@@ -150,11 +151,6 @@ def relative(found: Tensor, wanted: Tensor) -> Tensor:
     found, wanted = full_precision(found), full_precision(wanted)
     difference, scale = (values.square().flatten(1).mean(1) for values in (found - wanted, wanted))
     return (difference / scale.clamp(min=LEAST_SCALE)).mean()
-
-
-def full_precision(values: Tensor) -> Tensor:
-    """Half-precision values as float32; others unchanged."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def colours(pictures: Tensor) -> Tensor:

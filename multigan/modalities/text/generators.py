@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.errors import UserError
+from multigan.interface import full_precision
 from multigan.modalities.text import gumbel
 from multigan.modalities.text.gumbel import Estimator
 from multigan.networks.embedding import ClassEmbedding
@@ -86,7 +87,7 @@ class TextGenerator(nn.Module):
         tokens = []
         for place in range(self.length):
             hidden, memory = self.step(self.with_class(inputs, condition), memory)
-            logits = full_precision(self.projection(hidden))
+            logits = full_precision(self.projection(hidden))  # as half has neither Gumbel noise nor large sums
             with torch.autocast(latent.device.type, enabled=False):
                 token, choice = self.draw(logits, numbers[:, place], ended, place)
             tokens.append(token)
@@ -114,11 +115,6 @@ class TextGenerator(nn.Module):
         losses = nn.functional.cross_entropy(logits, tokens[counted], reduction="none")
         places = torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens)[counted]
         return -losses.new_zeros(len(tokens)).index_add(0, places, losses)
-
-
-def full_precision(logits: Tensor) -> Tensor:
-    """At least float32: half precision cannot represent Gumbel noise or sums over a vocabulary."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def token_mask(ends: Tensor) -> Tensor:
