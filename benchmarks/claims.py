@@ -67,10 +67,11 @@ PLAYERS = ("generator", "discriminator")
 # Small networks that make pictures of pictures, and how each is trained, on the task's built-in data.
 PICTURES_BATCH, REPLAY = 8, 8  # so the buffer is full after a step
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "blocks": 1, "depth": 2, "patch_layers": 1}
-# CycleGAN's networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is
-# off by 1e-4 after ten steps at the default rate, and by 8e-13 at this one. So it takes few steps.
+# Some networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is off
+# after ten by 1e-4 (CycleGAN at the default rate; 8e-13 at this one), 8e-12 (SPADE), 3e-9 (style). So they take few.
 LOW_RATE = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
-CYCLEGAN, CYCLEGAN_STEPS = "unpaired with replay, cycle, identity", 2
+CYCLEGAN = "unpaired with replay, cycle, identity"
+SENSITIVE, FEW_STEPS = {CYCLEGAN, "image_cyclegan", "image_spade", "image_style"}, 2
 CRITIC = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "colorize": ({}, {"task": "colorize"}),
@@ -180,8 +181,8 @@ def pictures(name: str, output: Path, precision: str = "no", **settings: Any) ->
 
 
 def steps_of(name: str) -> int:
-    """Steps after which a game of `PICTURES` is compared."""
-    return CYCLEGAN_STEPS if name == CYCLEGAN else STEPS
+    """Steps after which a recipe, or a game of `PICTURES`, is compared."""
+    return FEW_STEPS if name in SENSITIVE else STEPS
 
 
 def state(game: Game) -> Vectors:
@@ -227,7 +228,7 @@ def worst(figures: list[float]) -> float:
 def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
     """Each game: the name of its row, its number type, and what came of it. The same for one process and for two.
 
-    Of CycleGAN, two steps: see `LOW_RATE`.
+    Of some networks, two steps: see `SENSITIVE`.
 
     Of the recipes, in float32, the first step of those for images alone: a rounding turns one ReLU in a million every
     few steps. In ten steps of a DCGAN as it ships that makes 3e-3, in one process as well, when its first weights are
@@ -249,7 +250,7 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
             training = dataclasses.replace(training, batch_size=32, model=small)
         if dtype == "float32" and training.modality != "image":
             continue
-        steps = 1 if dtype == "float32" else 2 if quick or recipe == "image_cyclegan" else STEPS
+        steps = 1 if dtype == "float32" else FEW_STEPS if quick else steps_of(recipe)
         run = Run(dataclasses.replace(training, tracker="none", output=str(folder / f"{recipe}-{dtype}")))
         # One that only pretrains, or one that trains against a discriminator: from there on.
         step = None if training.steps else run.play
@@ -399,7 +400,7 @@ def training(kind: str, output: Path) -> config.TrainingConfig:
         return configure(RING, output=str(output), batch_size=1024, model={"width": 16}, **often)
     if kind == "unpaired":  # stopped with a buffer that is full
         rules, model = PICTURES[CYCLEGAN]
-        often |= {"steps": 2 * CYCLEGAN_STEPS + 1}  # two processes stop a step after they were told
+        often |= {"steps": 2 * FEW_STEPS + 1}  # two processes stop a step after they were told
         rules = {**rules, **often, "output": str(output), "batch_size": PICTURES_BATCH}
         return configure("image-to-image", model={**TINY, **model}, **rules)
     model = {"architecture": "dcgan", "resolution": 16, "generator_width": 4, "discriminator_width": 4}

@@ -62,11 +62,14 @@ class ModalityConformance:
 
     batch = 16
 
-    def config(self, steps: int = 4, **fields: Any) -> TrainingConfig:
-        """A run of some small steps, of pretraining where nothing is adversarial."""
-        length = {"steps": steps} if self.adversarial else {"steps": 0, "pretraining_steps": steps}
-        small = {**length, "batch_size": self.batch, "log_every": 1, "sample_every": 4, "checkpoint_every": 2}
+    def config(self, **fields: Any) -> TrainingConfig:
+        """A run of four small steps, or as the fields say."""
+        small = {**self.length(4), "batch_size": self.batch, "log_every": 1, "sample_every": 4, "checkpoint_every": 2}
         return configure(self.modality, model=self.model, **{**small, "tracker": "none", **self.training, **fields})
+
+    def length(self, steps: int) -> dict[str, int]:
+        """Settings of a run of so many steps, which are of pretraining where nothing is adversarial."""
+        return {"steps": steps} if self.adversarial else {"steps": 0, "pretraining_steps": steps}
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -337,7 +340,8 @@ class ModalityConformance:
     def test_two_processes_are_one_and_resume_as_one(self, prepared: Any, tmp_path: Path) -> None:
         """In double precision, where rounding cannot hide anything: 1e-12 after some steps of the whole game."""
         half = self.steps_in_two_processes // 2
-        config = self.config(2 * half, batch_size=2 * self.batch, checkpoint_every=half, sample_every=2 * half)
+        often = {"checkpoint_every": half, "sample_every": 2 * half}
+        config = self.config(**self.length(2 * half), **often, batch_size=2 * self.batch)
         with double_precision():
             one = run.train(dataclasses.replace(config, output=str(tmp_path / "one")))
         train_in_two_processes(config, tmp_path)
