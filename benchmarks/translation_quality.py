@@ -54,10 +54,10 @@ SETTINGS = {
         "mnist", {"task": "inpaint", "hole": 0.5, **SMALL}, {"steps": 1500, "batch_size": 16}, 3500
     ),
     "emoji, Noto to Twemoji": Setting(
-        ("pairs_emoji/google", "pairs_emoji/twitter"), {"task": "paired"}, {"steps": 1200, "batch_size": 8}, 2000
+        ("pairs_emoji/google", "pairs_emoji/twitter"), {"task": "paired"}, {"steps": 4000, "batch_size": 8}, 6000
     ),
     "photographs, edges to photographs": Setting(
-        ("photos/edges", "photos/photo"), {"task": "paired"}, {"steps": 800, "batch_size": 8}, 1400
+        ("photos/edges", "photos/photo"), {"task": "paired"}, {"steps": 4000, "batch_size": 8}, 6000
     ),
     "digits, styled digits, without pairs": Setting(
         "styled-digits",
