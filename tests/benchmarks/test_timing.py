@@ -60,7 +60,7 @@ def test_a_folder_that_is_no_checkout_is_said_in_one_line(tmp_path, arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        "engine_cost.py --batch 16 --width 4 --rounds 2",
+        "engine_cost.py --width 4 --rounds 2",
         "generation.py --count 64 --rounds 1",
         "cache_speed.py --rounds 1",
         "step_cost.py --rounds 2 --recipes image_gan --before",
