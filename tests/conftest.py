@@ -9,6 +9,14 @@ import pytest
 from outcome import Result
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that were not asked for are left out
+def pytest_collection_modifyitems(items):
+    """What launches two processes for every modality and network is slow; that for DCGAN is in the default suite."""
+    for item in items:
+        if item.originalname == "test_two_processes_are_one_and_resume_as_one" and item.cls.__name__ != "TestDCGAN":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

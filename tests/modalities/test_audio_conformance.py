@@ -14,10 +14,6 @@ class TestWaveGAN(ModalityConformance):
     model = {**SMALL, "architecture": "wavegan"}
     training = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 @pytest.mark.slow
 class TestConditionalWaveGAN(ModalityConformance):

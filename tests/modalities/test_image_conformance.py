@@ -1,7 +1,5 @@
 """The built-in modality passes what a stranger's must."""
 
-import pytest
-
 from multigan.testing import ModalityConformance
 
 SMALL = {"resolution": 16, "generator_width": 8, "discriminator_width": 8, "rotation": 10.0, "shift": 0.1}
@@ -19,29 +17,17 @@ class TestConditionalDCGAN(ModalityConformance):
     model = {**DCGAN, "conditional": True}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestSeveralClasses(ModalityConformance):
     modality = "image"
     model = {**DCGAN, "conditional": True, "combinations": ("1+2", "3")}
     training = {"objective": "relativistic", "r1": 0.1, "r2": 0.1}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestStyled(ModalityConformance):
     modality = "image"
     model = {**SMALL, "architecture": "styled", "conditional": True}
     training = {"objective": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_every": 2}
-
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
 class TestFullyConnected(ModalityConformance):
@@ -54,19 +40,11 @@ class TestFullyConnected(ModalityConformance):
         "discriminator_width": 16,
     }
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestStyleGAN2(ModalityConformance):
     modality = "image"
     model = {**SMALL, "architecture": "stylegan2", "latent_dim": 16, "conditional": True}
     training = {"r1": 1.0, "r2": 1.0, "path_length": 2.0, "path_length_every": 2, "micro_batches": 2}
-
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
 
 
 class TestUnconditionalStyleGAN2(ModalityConformance):
@@ -74,26 +52,14 @@ class TestUnconditionalStyleGAN2(ModalityConformance):
     model = {**SMALL, "architecture": "stylegan2", "latent_dim": 16}
     training = {"r1": 1.0, "path_length": 2.0, "path_length_every": 1, "discriminator_steps": 2}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestR3GAN(ModalityConformance):
     modality = "image"
     model = {**SMALL, "architecture": "r3gan", "conditional": True}
     training = {"r1": 0.1, "r2": 0.1}
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestUnconditionalR3GAN(ModalityConformance):
     modality = "image"
     model = {**SMALL, "architecture": "r3gan"}
     training = {"r1": 0.1, "r2": 0.1}
-
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)

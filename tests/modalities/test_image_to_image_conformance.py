@@ -36,10 +36,6 @@ class Task(ModalityConformance):
     def test_resumed_equals_uninterrupted(self, prepared, tmp_path):
         super().test_resumed_equals_uninterrupted(prepared, tmp_path)
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 class TestColorize(Task):
     __test__ = True

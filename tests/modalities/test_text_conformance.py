@@ -11,10 +11,6 @@ class TestText(ModalityConformance):
     modality = "text"
     model = SMALL
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 @pytest.mark.slow
 class TestRelationalMemorySoft(ModalityConformance):
@@ -27,7 +23,3 @@ class TestTransformer(ModalityConformance):
     modality = "text"
     model = SMALL | {"architecture": "transformer", "layers": 1, "discriminator": "transformer", "conditional": True}
     training = {"wgan_gp": 1.0, "objective": "wasserstein", "pretraining_steps": 3, "steps": 1}
-
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
