@@ -84,7 +84,7 @@ GOALS: dict[str, dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
         ),
         "styled, conditional, 30 minutes": (
             "cifar10",
-            {"steps": 36000},
+            {"steps": 18000},
             {**CONDITIONAL, "architecture": "styled", "flip": True},
         ),
     },

@@ -4,7 +4,7 @@
 
 Trains on crops of the two photographs that come with scikit-learn, in the style of a built-in pattern, stained glass.
 There is no discriminator to train against: the generator is held to the content of the photograph and to the style of
-the pattern alone (Johnson et al. 2016). Takes about four minutes on one core.
+the pattern alone (Johnson et al. 2016). Takes about three minutes on one core.
 
     accelerate launch recipes/image_style.py --model.style_picture PICTURE
     multigan generate --model runs/NAME --input photo.jpg

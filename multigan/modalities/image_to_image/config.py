@@ -62,7 +62,7 @@ class ImageToImageConfig:
     holes: Literal["squares", "strokes"] = "squares"
     hole: float = 0.5
     style_picture: str | None = None
-    style_weight: float = 1.0
+    style_weight: float = 5.0
     direction: Literal["AB", "BA"] = "AB"
     latent_dim: int = 0
     generator_width: int = 32

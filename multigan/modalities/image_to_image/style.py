@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy
@@ -19,9 +18,9 @@ from multigan.modalities.image_to_image.tasks import to_pictures
 from multigan.pictures.decoding import flatten, upright
 
 LARGEST = 512  # pixels of the style picture's longer side
-SMALLEST = 8  # pixels of its shorter side: the layers halve it three times
-WIDTHS = 32, 64, 96, 128  # of the random filters, each at half the side of the one before
-CONTENT = 1  # the layer whose activations are the content
+SMALLEST = 8  # pixels of its shorter side: the layers of VGG halve it three times
+SCALES, FILTERS, SIDE = 3, 96, 9  # of the random filters: how many at each scale, and their side in pixels
+CONTENT = 1  # the scale whose activations are the content
 VGG_STYLE, VGG_CONTENT = (3, 8, 15, 22), 15  # relu1_2, relu2_2, relu3_3, relu4_3, as in the paper
 VGG_MEAN, VGG_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LEAST_SCALE = 1e-3  # mean square, of activations of about 1: a picture of one grey has next to none
@@ -109,27 +108,19 @@ class VGGFeatures(nn.Module):
 
 
 class RandomFeatures(nn.Module):
-    """Random filters of 3 x 3 at several scales: colour pictures -> the layers, and the layer of the content."""
+    """Random filters of 9 x 9 pixels at three scales: colour pictures -> the activations of each, and the content."""
 
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        channels = (3, *WIDTHS)
-        self.filters = nn.ParameterList(
-            nn.Parameter(
-                torch.randn(outputs, inputs, 3, 3, generator=generator) * math.sqrt(2 / (9 * inputs)),
-                requires_grad=False,
-            )
-            for inputs, outputs in pairwise(channels)
-        )
+        size, deviation = (SCALES, FILTERS, 3, SIDE, SIDE), math.sqrt(2 / (3 * SIDE**2))
+        self.filters = nn.Parameter(torch.randn(size, generator=generator) * deviation, requires_grad=False)
 
     def forward(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
         layers = []
-        hidden = pictures
-        for place, filters in enumerate(self.filters):
-            hidden = avg_pool2d(hidden, 2) if place else hidden
-            hidden = conv2d(hidden, filters.to(hidden.dtype), padding=1).relu()
-            layers.append(hidden)
+        for place, filters in enumerate(self.filters.to(pictures.dtype)):
+            pictures = avg_pool2d(pictures, 2) if place else pictures
+            layers.append(conv2d(pictures, filters, padding=SIDE // 2).relu())
         return layers, layers[CONTENT]
 
 
