@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
+NAMED = 3  # inputs that the last line names, of those that cannot be used
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -104,16 +106,19 @@ def generate(
         (1 if inputs else SAMPLES) if count is None else count,
         labels,
         {"seed": seed, "truncation": truncation, "interpolate": interpolate, **options},
-        lambda: new_folder(out, modality or generator.name),
+        free_folder(out, modality or generator.name, inputs),
         f"model:  {model}",
     )
-    made, folder, (previews, artifacts) = make(asked)
+    made, (previews, artifacts), left_out = make(asked)
     for artifact in artifacts:
         click.echo(f"warning: {artifact}", err=True)
     for file in previews:
         if file.suffix == ".txt":
             click.echo(f"\n{file.read_text(encoding='utf-8')}")
-    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {folder}")
+    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {asked.folder}")
+    if left_out:
+        some = ", ".join(map(str, left_out[:NAMED])) + ", ..." * (len(left_out) > NAMED)
+        raise UserError(f"left out {counted(len(left_out), 'input')} that cannot be used: {some}")
 
 
 class Asked(NamedTuple):
@@ -125,7 +130,7 @@ class Asked(NamedTuple):
         n: Samples; of each input, where these are given.
         labels: Classes.
         options: Of `TrainedGenerator.batches`, and of the modality.
-        new_folder: Makes the folder to write into; called once nothing can be refused any more.
+        folder: To write into; it is made once nothing can be refused any more.
         said: What is said then.
     """
 
@@ -134,11 +139,22 @@ class Asked(NamedTuple):
     n: int
     labels: tuple[str, ...]
     options: dict[str, Any]
-    new_folder: Callable[[], Path]
+    folder: Path
     said: str
 
 
-Made: TypeAlias = "tuple[str, Path, Preview]"  # what was made in words, the folder, and the preview
+class Made(NamedTuple):
+    """What was generated.
+
+    Attributes:
+        words: Of what, and how many.
+        preview: Of the first.
+        left_out: Inputs that cannot be used, which was said of each.
+    """
+
+    words: str
+    preview: Preview
+    left_out: Sequence[Path] = ()
 
 
 def from_noise(asked: Asked) -> Made:
@@ -147,7 +163,7 @@ def from_noise(asked: Asked) -> Made:
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
     batches = generator.batches(count, label=labels or None, **options)
-    folder = asked.new_folder()
+    folder = new_folder(asked.folder)
     # A walk stays in one class, the first unless told otherwise.
     default = generator.class_names(1) if options["interpolate"] else ()
     names = generator.class_names(count, labels or default or None)
@@ -158,7 +174,8 @@ def from_noise(asked: Asked) -> Made:
         if files[0].suffix in generator.modality.file_endings:  # a file a sample
             write_metadata(files, names, bool(generator.combinations), folder)
         shown = torch.cat(first)[:PREVIEWED]
-        return f"{count} samples", folder, generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+        preview = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+    return Made(counted(count, "sample"), preview)
 
 
 def from_rows(asked: Asked) -> Made:
@@ -175,40 +192,59 @@ def from_rows(asked: Asked) -> Made:
     generator.batches(asked.n, label=asked.labels or None, conditions_of=lambda numbers: None, **asked.options)
     rows = HeldOut(generator, asked.n, asked.options["seed"])
     batches = generator.batches(len(rows), conditions_of=rows.conditions_of, **asked.options)
-    folder = asked.new_folder()
-    click.echo(f"{asked.said}\ninputs: {rows.name}")
+    folder = new_folder(asked.folder)
+    fewer = f", which has {counted(len(rows), 'example')} in all" if len(rows) < asked.n else ""
+    click.echo(f"{asked.said}\ninputs: {rows.name}{fewer}")
     first: list[Tensor] = []
     with unwritable(folder):
         files = generator.modality.save(watched(batches, len(rows), first), folder)
         if files[0].suffix in generator.modality.file_endings:
             write_metadata(files, [], False, folder)
-        return f"{len(rows)} samples", folder, rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+        preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+    return Made(counted(len(rows), "sample"), preview)
 
 
 def from_inputs(asked: Asked) -> Made:
-    """What a model makes of each input."""
+    """What a model makes of each input; those that cannot be used are named and left out.
+
+    Raises:
+        UserError: None can be used.
+    """
     from tqdm import tqdm
 
     from multigan.cli.inputs import Shown, begun, find_inputs, output_names, save_outputs
     from multigan.errors import UserError
 
-    generator, modality = asked.generator, asked.generator.modality
+    generator, modality, folder = asked.generator, asked.generator.modality, asked.folder
     if asked.labels and modality.takes_inputs:
         raise UserError("a model that takes inputs takes no label")
     generator.from_inputs([], asked.n, **asked.options)  # what is wrong with the options is said first
     files = find_inputs(asked.inputs, modality.file_endings, tqdm.write)
     names = output_names(files, asked.n)
+    shown, problems = Shown(), dict[Path, str]()
     with tqdm(files, desc="generating", unit=" inputs", disable=None) as bar:
-        outputs = begun(generator.from_inputs(bar, asked.n, **asked.options))
-        folder = asked.new_folder()
-        tqdm.write(asked.said)
-        shown = Shown()
-        with unwritable(folder):
-            save_outputs(modality, outputs, names, folder, shown)
+        for place, file in enumerate(bar):
+            first = place == len(problems)  # that can be used
+            try:
+                outputs = begun(generator.from_inputs([file], asked.n, **asked.options))
+            except UserError as error:
+                problems[file] = str(error)
+                if not first:
+                    tqdm.write(f"left out: {error}", sys.stderr)
+                continue
+            if first:
+                new_folder(folder)
+                for line in (asked.said, *(f"left out: {problem}" for problem in problems.values())):
+                    tqdm.write(line, sys.stdout if line == asked.said else sys.stderr)
+            with unwritable(folder):
+                save_outputs(modality, outputs, names[place * asked.n : (place + 1) * asked.n], folder, shown)
+    used = len(files) - len(problems)
+    if not used:
+        problem = problems[files[0]]
+        raise UserError(problem if len(files) == 1 else f"none of the {len(files)} inputs can be used: {problem}")
     with unwritable(folder):
         preview = shown.write(modality, folder / "preview")
-    many = "s" if len(files) > 1 else ""
-    return f"{len(names)} samples of {len(files)} input{many}", folder, preview
+    return Made(f"{counted(used * asked.n, 'sample')} of {counted(used, 'input')}", preview, list(problems))
 
 
 @contextmanager
@@ -281,11 +317,16 @@ def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Itera
             bar.update(len(batch))
 
 
-def new_folder(out: Path | None, name: str) -> Path:
-    """The folder asked for, or the next free one under ``generated/``.
+def counted(count: int, thing: str) -> str:
+    """``1 sample``, ``2 samples``."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def free_folder(out: Path | None, name: str, inputs: Sequence[Path]) -> Path:
+    """The folder asked for, or the next free one under ``generated/``; it is not made.
 
     Raises:
-        UserError: It is not empty, or cannot be created.
+        UserError: It is not empty, or is inside a folder of inputs: what is written would be an input the next time.
     """
     from multigan.errors import UserError
 
@@ -296,7 +337,27 @@ def new_folder(out: Path | None, name: str) -> Path:
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UserError(f"{out} is not empty: choose a new folder with --out")
-        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
+    for path in map(Path.expanduser, inputs):
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise UserError(
+                f"{out} is inside the input {path}, so what is written would be an input the next time: choose a "
+                "folder elsewhere with --out"
+            )
     return out
+
+
+def new_folder(folder: Path) -> Path:
+    """Make the folder to write into.
+
+    Raises:
+        UserError: It cannot be created.
+    """
+    from multigan.errors import UserError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
+    return folder
