@@ -348,11 +348,14 @@ class Evaluator:
     def warnings(self, model: TrainedGenerator) -> list[str]:
         """What limits how far the metrics can be trusted."""
         lines = []
+        halved = self.protocol["held_out"].startswith("half of")
         if self.count < self.asked:
-            side = "to train on" if self.count == len(self.pair.every) else "held out"
-            lines.append(
-                f"{self.count:,} samples of each instead of {self.asked:,}: there are no more real ones {side}"
-            )
+            if halved:
+                why = f"half of the {len(self.pair.every) + self.count:,} real ones are held out"
+            else:
+                side = "training" if self.count == len(self.pair.every) else self.protocol["held_out"]
+                why = f"the {side} data has no more"
+            lines.append(f"{self.count:,} samples of each instead of {self.asked:,}: {why}")
         if self.protocol["searched"] < len(self.pair.every):
             lines.append(
                 f"copies were looked for among {self.protocol['searched']:,} of {len(self.pair.every):,} training "
@@ -369,7 +372,7 @@ class Evaluator:
         known = model.training.get("digest")
         if known and known != self.protocol["digest"]:
             lines.append("the model was trained on other data than what it is compared with")
-        elif self.protocol["held_out"].startswith("half of"):
+        elif halved:
             also = "" if self.inputs is None else ", and on the pairs that its outputs are compared with"
             lines.append(
                 "half of the training data is taken as held out, so the model was trained on the baseline's samples "

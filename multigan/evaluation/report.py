@@ -149,7 +149,7 @@ def limits(features: str, own_classes: bool, pretrained: bool, inputs: bool = Fa
         return []
     if inputs:
         return [
-            f"the features {features} were not trained on anything, so they cannot tell whether samples are "
+            f"the features {features} were not trained to recognise anything, so they cannot tell whether samples are "
             "recognisable: look at them, or use --features with a pretrained encoder"
         ]
     if pretrained:

@@ -1,6 +1,7 @@
 """Holds the evaluation of models that take inputs: each output beside its truth, and what all of them stand beside."""
 
 import math
+from copy import copy
 
 import pytest
 import torch
@@ -118,6 +119,18 @@ def test_other_data_was_not_trained_on_and_is_not_said_to_be(evaluator):
     assert any("was trained on the baseline's samples too" in line for line in known)
     assert "the model was trained on other data than what it is compared with" in other
     assert not any("was trained on the baseline's samples" in line for line in other)
+
+
+def test_where_there_are_no_more_samples_is_said(evaluator):
+    few = copy(evaluator)
+    few.asked, all_trained_on = 1000, evaluator.pair._replace(every=evaluator.pair.train)
+    for few.pair, held_out, why in (
+        (all_trained_on, "half of train", "half of the 140 real ones are held out"),
+        (all_trained_on, "test", "the training data has no more"),
+        (evaluator.pair, "test", "the test data has no more"),
+    ):
+        few.protocol = {**evaluator.protocol, "held_out": held_out}
+        assert f"70 samples of each instead of 1,000: {why}" in few.warnings(model(1.0))
 
 
 def test_the_truth_is_read_once(evaluator, monkeypatch):
