@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
+GENERATED = Path("generated")  # where folders are made, unless another is named
 NAMED = 3  # inputs that the last line names, of those that cannot be used
 
 
@@ -99,6 +100,7 @@ def generate(
     if options and generator.modality.takes_inputs and not inputs:
         flags = ", ".join(f"--{name}" for name in options)
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
+    check_outside(out or GENERATED, inputs)
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     asked = Asked(
         generator,
@@ -106,16 +108,16 @@ def generate(
         (1 if inputs else SAMPLES) if count is None else count,
         labels,
         {"seed": seed, "truncation": truncation, "interpolate": interpolate, **options},
-        free_folder(out, modality or generator.name, inputs),
+        lambda: new_folder(out, modality or generator.name),
         f"model:  {model}",
     )
-    made, (previews, artifacts), left_out = make(asked)
+    made, folder, (previews, artifacts), left_out = make(asked)
     for artifact in artifacts:
         click.echo(f"warning: {artifact}", err=True)
     for file in previews:
         if file.suffix == ".txt":
             click.echo(f"\n{file.read_text(encoding='utf-8')}")
-    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {asked.folder}")
+    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {folder}")
     if left_out:
         some = ", ".join(map(str, left_out[:NAMED])) + ", ..." * (len(left_out) > NAMED)
         raise UserError(f"left out {counted(len(left_out), 'input')} that cannot be used: {some}")
@@ -130,7 +132,7 @@ class Asked(NamedTuple):
         n: Samples; of each input, where these are given.
         labels: Classes.
         options: Of `TrainedGenerator.batches`, and of the modality.
-        folder: To write into; it is made once nothing can be refused any more.
+        new_folder: Makes the folder to write into; called once nothing can be refused any more.
         said: What is said then.
     """
 
@@ -139,7 +141,7 @@ class Asked(NamedTuple):
     n: int
     labels: tuple[str, ...]
     options: dict[str, Any]
-    folder: Path
+    new_folder: Callable[[], Path]
     said: str
 
 
@@ -148,11 +150,13 @@ class Made(NamedTuple):
 
     Attributes:
         words: Of what, and how many.
+        folder: Where it is.
         preview: Of the first.
         left_out: Inputs that cannot be used, which was said of each.
     """
 
     words: str
+    folder: Path
     preview: Preview
     left_out: Sequence[Path] = ()
 
@@ -163,7 +167,7 @@ def from_noise(asked: Asked) -> Made:
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
     batches = generator.batches(count, label=labels or None, **options)
-    folder = new_folder(asked.folder)
+    folder = asked.new_folder()
     # A walk stays in one class, the first unless told otherwise.
     default = generator.class_names(1) if options["interpolate"] else ()
     names = generator.class_names(count, labels or default or None)
@@ -175,7 +179,7 @@ def from_noise(asked: Asked) -> Made:
             write_metadata(files, names, bool(generator.combinations), folder)
         shown = torch.cat(first)[:PREVIEWED]
         preview = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
-    return Made(counted(count, "sample"), preview)
+    return Made(counted(count, "sample"), folder, preview)
 
 
 def from_rows(asked: Asked) -> Made:
@@ -192,7 +196,7 @@ def from_rows(asked: Asked) -> Made:
     generator.batches(asked.n, label=asked.labels or None, conditions_of=lambda numbers: None, **asked.options)
     rows = HeldOut(generator, asked.n, asked.options["seed"])
     batches = generator.batches(len(rows), conditions_of=rows.conditions_of, **asked.options)
-    folder = new_folder(asked.folder)
+    folder = asked.new_folder()
     fewer = f", which has {counted(len(rows), 'example')} in all" if len(rows) < asked.n else ""
     click.echo(f"{asked.said}\ninputs: {rows.name}{fewer}")
     first: list[Tensor] = []
@@ -201,7 +205,7 @@ def from_rows(asked: Asked) -> Made:
         if files[0].suffix in generator.modality.file_endings:
             write_metadata(files, [], False, folder)
         preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
-    return Made(counted(len(rows), "sample"), preview)
+    return Made(counted(len(rows), "sample"), folder, preview)
 
 
 def from_inputs(asked: Asked) -> Made:
@@ -215,36 +219,38 @@ def from_inputs(asked: Asked) -> Made:
     from multigan.cli.inputs import Shown, begun, find_inputs, output_names, save_outputs
     from multigan.errors import UserError
 
-    generator, modality, folder = asked.generator, asked.generator.modality, asked.folder
+    generator, modality, n = asked.generator, asked.generator.modality, asked.n
     if asked.labels and modality.takes_inputs:
         raise UserError("a model that takes inputs takes no label")
-    generator.from_inputs([], asked.n, **asked.options)  # what is wrong with the options is said first
+    generator.from_inputs([], n, **asked.options)  # what is wrong with the options is said first
     files = find_inputs(asked.inputs, modality.file_endings, tqdm.write)
-    names = output_names(files, asked.n)
-    shown, problems = Shown(), dict[Path, str]()
+    names = output_names(files, n)
+    folder: Path | None = None  # until an input can be used
+    shown, left_out, problems = Shown(), list[Path](), list[str]()
     with tqdm(files, desc="generating", unit=" inputs", disable=None) as bar:
         for place, file in enumerate(bar):
-            first = place == len(problems)  # that can be used
             try:
-                outputs = begun(generator.from_inputs([file], asked.n, **asked.options))
+                outputs = begun(generator.from_inputs([file], n, **asked.options))
             except UserError as error:
-                problems[file] = str(error)
-                if not first:
-                    tqdm.write(f"left out: {error}", sys.stderr)
+                left_out.append(file)
+                problems.append(str(error))
                 continue
-            if first:
-                new_folder(folder)
-                for line in (asked.said, *(f"left out: {problem}" for problem in problems.values())):
-                    tqdm.write(line, sys.stdout if line == asked.said else sys.stderr)
+            if folder is None:
+                folder = asked.new_folder()
+                tqdm.write(asked.said)
+            while problems:
+                tqdm.write(f"left out: {problems.pop(0)}", sys.stderr)
             with unwritable(folder):
-                save_outputs(modality, outputs, names[place * asked.n : (place + 1) * asked.n], folder, shown)
-    used = len(files) - len(problems)
-    if not used:
-        problem = problems[files[0]]
-        raise UserError(problem if len(files) == 1 else f"none of the {len(files)} inputs can be used: {problem}")
+                save_outputs(modality, outputs, names[place * n : (place + 1) * n], folder, shown)
+    if folder is None:
+        reason = problems[0]
+        raise UserError(reason if len(files) == 1 else f"none of the {len(files)} inputs can be used: {reason}")
+    for problem in problems:
+        click.echo(f"left out: {problem}", err=True)
     with unwritable(folder):
         preview = shown.write(modality, folder / "preview")
-    return Made(f"{counted(used * asked.n, 'sample')} of {counted(used, 'input')}", preview, list(problems))
+    used = len(files) - len(left_out)
+    return Made(f"{counted(used * n, 'sample')} of {counted(used, 'input')}", folder, preview, left_out)
 
 
 @contextmanager
@@ -322,42 +328,38 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' * (count != 1)}"
 
 
-def free_folder(out: Path | None, name: str, inputs: Sequence[Path]) -> Path:
-    """The folder asked for, or the next free one under ``generated/``; it is not made.
+def check_outside(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write into a folder of inputs: what is written would be an input the next time.
 
     Raises:
-        UserError: It is not empty, or is inside a folder of inputs: what is written would be an input the next time.
+        UserError: It is one, or inside one.
     """
     from multigan.errors import UserError
 
-    number = 1
-    while out is None:
-        folder = Path("generated") / f"{name.rpartition(':')[2]}-{number:03d}"
-        out, number = (None if folder.exists() else folder), number + 1
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"{out} is not empty: choose a new folder with --out")
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
     for path in map(Path.expanduser, inputs):
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise UserError(
                 f"{out} is inside the input {path}, so what is written would be an input the next time: choose a "
                 "folder elsewhere with --out"
             )
-    return out
 
 
-def new_folder(folder: Path) -> Path:
-    """Make the folder to write into.
+def new_folder(out: Path | None, name: str) -> Path:
+    """The folder asked for, or the next free one under ``generated/``.
 
     Raises:
-        UserError: It cannot be created.
+        UserError: It is not empty, or cannot be created.
     """
     from multigan.errors import UserError
 
+    number = 1
+    while out is None:
+        folder = GENERATED / f"{name.rpartition(':')[2]}-{number:03d}"
+        out, number = (None if folder.exists() else folder), number + 1
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"{out} is not empty: choose a new folder with --out")
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
-    return folder
+        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
+    return out

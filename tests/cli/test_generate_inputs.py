@@ -225,7 +225,9 @@ def test_inputs_that_cannot_be_used_are_named_and_counted_and_the_others_are_not
 
 def test_answers_to_the_others_keep_their_names(translate, photos):
     (photos / "aa.png").write_bytes(b"no picture")
-    _, names = translate(photos / "a.JPG", photos / "aa.png", photos / "b.png", noise=True, more=("-n", 2))
+    broken, good = photos / "aa.png", photos / "a.JPG"
+    found, names = translate(broken, broken, good, broken, photos / "b.png", noise=True, more=("-n", 2))
+    assert found.err.splitlines()[-1].startswith("multigan: error: left out 3 inputs")
     assert names >= {"a-0.png", "a-1.png", "b-0.png", "b-1.png"} and not any(name.startswith("aa") for name in names)
 
 
