@@ -42,6 +42,7 @@ from multigan.engine.rng import BatchRandom
 from multigan.engine.step import Game, StepConfig
 from multigan.modalities.image.augmentation import affine
 from multigan.modalities.image.networks import FullyConnectedDiscriminator, FullyConnectedGenerator
+from multigan.modalities.image_to_image.config import OF_TASKS
 from multigan.training.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -177,7 +178,14 @@ def pictures(name: str, output: Path, precision: str = "no", **settings: Any) ->
     rules, model = PICTURES[name]
     start(precision)
     settings = {**rules, "batch_size": PICTURES_BATCH, "tracker": "none", **settings}
-    return Run(configure("image-to-image", output=str(output), model={**TINY, **model}, **settings))
+    return Run(
+        configure("image-to-image", output=str(output), model={**of_task(TINY, model["task"]), **model}, **settings)
+    )
+
+
+def of_task(settings: dict[str, int], task: str) -> dict[str, int]:
+    """Those settings of image-to-image that a task has."""
+    return {name: value for name, value in settings.items() if task in OF_TASKS.get(name, (task,))}
 
 
 def steps_of(name: str) -> int:
@@ -246,6 +254,7 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
         training = runpy.run_path(str(ROOT / "recipes" / f"{recipe}.py"))["CONFIG"]
         if quick:
             size = {"generator_width": 8, "discriminator_width": 8, **SMALLEST[training.modality]}
+            size = of_task(size, getattr(training.model, "task", ""))
             small = dataclasses.replace(training.model, **size)
             training = dataclasses.replace(training, batch_size=32, model=small)
         if dtype == "float32" and training.modality != "image":
@@ -402,7 +411,7 @@ def training(kind: str, output: Path) -> config.TrainingConfig:
         rules, model = PICTURES[CYCLEGAN]
         often |= {"steps": 2 * FEW_STEPS + 1}  # two processes stop a step after they were told
         rules = {**rules, **often, "output": str(output), "batch_size": PICTURES_BATCH}
-        return configure("image-to-image", model={**TINY, **model}, **rules)
+        return configure("image-to-image", model={**of_task(TINY, model["task"]), **model}, **rules)
     model = {"architecture": "dcgan", "resolution": 16, "generator_width": 4, "discriminator_width": 4}
     model |= {"conditional": True, "rotation": 20.0, "shift": 0.1}
     return configure("image", output=str(output), batch_size=64, discriminator_steps=2, model=model, **often)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def compare(runs: tuple[Path, ...], out: Path) -> None:
     """Compare evaluated runs: a table of their metrics, what differs in their settings, and a picture.
 
-    RUNS are folders that multigan evaluate has written into; others among them are named and left out.
+    RUNS are folders that multigan evaluate has written into (runs, or those named with its --out), or evaluation.json
+    in one; others among them are named and left out.
 
     \b
     multigan compare runs/*
@@ -29,15 +30,19 @@ def compare(runs: tuple[Path, ...], out: Path) -> None:
     from multigan.evaluation.report import EVALUATION, REFERENCE_MODEL, TRIVIAL, number, read, words
 
     out = out if out.suffix else out.with_suffix(".png")
+    runs = tuple(run.parent if run.name == EVALUATION else run for run in runs)
     for folder in runs:
         if not folder.exists():
             raise UserError(f"{folder}: no such folder")
     found = {str(run): read(run) for run in runs if (run / EVALUATION).is_file()}
     left_out = [str(run) for run in runs if str(run) not in found]
     if not found:
-        raise UserError("no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first")
+        raise UserError(
+            "no evaluated runs among those named: multigan evaluate RUN, for each of them, comes first; if that was "
+            "done with --out FOLDER, name that folder"
+        )
     for run in left_out:
-        click.echo(f"not evaluated: {run} (multigan evaluate {run})", err=True)
+        click.echo(f"not evaluated: {run} (multigan evaluate {run}, or name the folder of its --out)", err=True)
     beside = {**columns_of(found, TRIVIAL), **columns_of(found, REFERENCE_MODEL), **columns_of(found, "real")}
     columns = {**{run: evaluation.generated for run, evaluation in found.items()}, **beside}
     if different := differences(found):

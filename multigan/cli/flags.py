@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
 from pathlib import Path
 
 from multigan import legacy, registry
-from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge
+from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge, plain, read
 from multigan.errors import UserError
 from multigan.modality import Modality
-from multigan.validation import describe, nearest
+from multigan.training.run_folder import diff_for_resume
+from multigan.validation import describe, nearest, to_plain
 
 
 def parse(arguments: list[str], recipe: TrainingConfig, program: str, description: str) -> TrainingConfig:
@@ -62,6 +64,10 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
     except ArgumentError as error:
         raise UserError(explain(str(error), plugin)) from error
     del values["config"]
+    if found.resume is not None:
+        # What a run cannot be resumed with is said before what is wrong with it for another reason.
+        before = plain(read(Path(found.resume), recipe.modality))
+        diff_for_resume(before, {**before, **to_plain(values)})
     return merge(recipe, {**values, "resume": found.resume})
 
 
@@ -83,7 +89,9 @@ def explain(message: str, plugin: type[Modality]) -> str:
         return f"{bare[1]} has no value: expected {describe(hints[bare[1]])}"
     unknown = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
     if unknown:
-        return f"unknown setting {unknown[1]}{nearest(unknown[1], hints)}"
+        others = modalities_with(unknown[1])
+        elsewhere = f"; multigan train {' or '.join(others)} has it"
+        return f"unknown setting {unknown[1]}{elsewhere if others else nearest(unknown[1], hints)}"
     wrong = re.search(
         r'Parser key "([^"]+)":.*[Gg]iven value: (.*)|Parser key "([^"]+)":.*Got value: (.*)', message, re.S
     )
@@ -92,3 +100,13 @@ def explain(message: str, plugin: type[Modality]) -> str:
         given = given.strip("'")
         return f"{name} is {given!r}: expected {describe(hints[name])}"
     return " ".join(message.split())
+
+
+def modalities_with(setting: str) -> list[str]:
+    """The installed modalities that have a setting."""
+    found = []
+    for name in registry.names():
+        with contextlib.suppress(UserError):  # one that cannot be imported
+            if setting in all_hints(registry.load(name)):
+                found.append(name)
+    return found

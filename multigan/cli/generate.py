@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
+GENERATED = Path("generated")  # where folders are made, unless another is named
+NAMED = 3  # inputs that the last line names, of those that cannot be used
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -97,6 +100,7 @@ def generate(
     if options and generator.modality.takes_inputs and not inputs:
         flags = ", ".join(f"--{name}" for name in options)
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
+    check_outside(out or GENERATED, inputs)
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     asked = Asked(
         generator,
@@ -107,13 +111,16 @@ def generate(
         lambda: new_folder(out, modality or generator.name),
         f"model:  {model}",
     )
-    made, folder, (previews, artifacts) = make(asked)
+    made, folder, (previews, artifacts), left_out = make(asked)
     for artifact in artifacts:
         click.echo(f"warning: {artifact}", err=True)
     for file in previews:
         if file.suffix == ".txt":
             click.echo(f"\n{file.read_text(encoding='utf-8')}")
     click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {folder}")
+    if left_out:
+        some = ", ".join(map(str, left_out[:NAMED])) + ", ..." * (len(left_out) > NAMED)
+        raise UserError(f"left out {counted(len(left_out), 'input')} that cannot be used: {some}")
 
 
 class Asked(NamedTuple):
@@ -138,7 +145,20 @@ class Asked(NamedTuple):
     said: str
 
 
-Made: TypeAlias = "tuple[str, Path, Preview]"  # what was made in words, the folder, and the preview
+class Made(NamedTuple):
+    """What was generated.
+
+    Attributes:
+        words: Of what, and how many.
+        folder: Where it is.
+        preview: Of the first.
+        left_out: Inputs that cannot be used, which was said of each.
+    """
+
+    words: str
+    folder: Path
+    preview: Preview
+    left_out: Sequence[Path] = ()
 
 
 def from_noise(asked: Asked) -> Made:
@@ -158,7 +178,8 @@ def from_noise(asked: Asked) -> Made:
         if files[0].suffix in generator.modality.file_endings:  # a file a sample
             write_metadata(files, names, bool(generator.combinations), folder)
         shown = torch.cat(first)[:PREVIEWED]
-        return f"{count} samples", folder, generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+        preview = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+    return Made(counted(count, "sample"), folder, preview)
 
 
 def from_rows(asked: Asked) -> Made:
@@ -176,39 +197,60 @@ def from_rows(asked: Asked) -> Made:
     rows = HeldOut(generator, asked.n, asked.options["seed"])
     batches = generator.batches(len(rows), conditions_of=rows.conditions_of, **asked.options)
     folder = asked.new_folder()
-    click.echo(f"{asked.said}\ninputs: {rows.name}")
+    fewer = f", which has {counted(len(rows), 'example')} in all" if len(rows) < asked.n else ""
+    click.echo(f"{asked.said}\ninputs: {rows.name}{fewer}")
     first: list[Tensor] = []
     with unwritable(folder):
         files = generator.modality.save(watched(batches, len(rows), first), folder)
         if files[0].suffix in generator.modality.file_endings:
             write_metadata(files, [], False, folder)
-        return f"{len(rows)} samples", folder, rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+        preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+    return Made(counted(len(rows), "sample"), folder, preview)
 
 
 def from_inputs(asked: Asked) -> Made:
-    """What a model makes of each input."""
+    """What a model makes of each input; those that cannot be used are named and left out.
+
+    Raises:
+        UserError: None can be used.
+    """
     from tqdm import tqdm
 
     from multigan.cli.inputs import Shown, begun, find_inputs, output_names, save_outputs
     from multigan.errors import UserError
 
-    generator, modality = asked.generator, asked.generator.modality
+    generator, modality, n = asked.generator, asked.generator.modality, asked.n
     if asked.labels and modality.takes_inputs:
         raise UserError("a model that takes inputs takes no label")
-    generator.from_inputs([], asked.n, **asked.options)  # what is wrong with the options is said first
+    generator.from_inputs([], n, **asked.options)  # what is wrong with the options is said first
     files = find_inputs(asked.inputs, modality.file_endings, tqdm.write)
-    names = output_names(files, asked.n)
+    names = output_names(files, n)
+    folder: Path | None = None  # until an input can be used
+    shown, left_out, problems = Shown(), list[Path](), list[str]()
     with tqdm(files, desc="generating", unit=" inputs", disable=None) as bar:
-        outputs = begun(generator.from_inputs(bar, asked.n, **asked.options))
-        folder = asked.new_folder()
-        tqdm.write(asked.said)
-        shown = Shown()
-        with unwritable(folder):
-            save_outputs(modality, outputs, names, folder, shown)
+        for place, file in enumerate(bar):
+            try:
+                outputs = begun(generator.from_inputs([file], n, **asked.options))
+            except UserError as error:
+                left_out.append(file)
+                problems.append(str(error))
+                continue
+            if folder is None:
+                folder = asked.new_folder()
+                tqdm.write(asked.said)
+            while problems:
+                tqdm.write(f"left out: {problems.pop(0)}", sys.stderr)
+            with unwritable(folder):
+                save_outputs(modality, outputs, names[place * n : (place + 1) * n], folder, shown)
+    if folder is None:
+        reason = problems[0]
+        raise UserError(reason if len(files) == 1 else f"none of the {len(files)} inputs can be used: {reason}")
+    for problem in problems:
+        click.echo(f"left out: {problem}", err=True)
     with unwritable(folder):
         preview = shown.write(modality, folder / "preview")
-    many = "s" if len(files) > 1 else ""
-    return f"{len(names)} samples of {len(files)} input{many}", folder, preview
+    used = len(files) - len(left_out)
+    return Made(f"{counted(used * n, 'sample')} of {counted(used, 'input')}", folder, preview, left_out)
 
 
 @contextmanager
@@ -281,6 +323,27 @@ def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Itera
             bar.update(len(batch))
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 sample``, ``2 samples``."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def check_outside(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write into a folder of inputs: what is written would be an input the next time.
+
+    Raises:
+        UserError: It is one, or inside one.
+    """
+    from multigan.errors import UserError
+
+    for path in map(Path.expanduser, inputs):
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise UserError(
+                f"{out} is inside the input {path}, so what is written would be an input the next time: choose a "
+                "folder elsewhere with --out"
+            )
+
+
 def new_folder(out: Path | None, name: str) -> Path:
     """The folder asked for, or the next free one under ``generated/``.
 
@@ -291,7 +354,7 @@ def new_folder(out: Path | None, name: str) -> Path:
 
     number = 1
     while out is None:
-        folder = Path("generated") / f"{name.rpartition(':')[2]}-{number:03d}"
+        folder = GENERATED / f"{name.rpartition(':')[2]}-{number:03d}"
         out, number = (None if folder.exists() else folder), number + 1
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):

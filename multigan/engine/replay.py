@@ -15,7 +15,7 @@ class Replay:
 
     Attributes:
         samples: The last ``P``, ``(P, *S)``.
-        count: How many were remembered so far, a scalar.
+        count: How many were remembered so far, a scalar: those that were not finite are not among them.
     """
 
     samples: Tensor
@@ -39,8 +39,10 @@ class Replay:
 
     def remember(self, fake: Tensor) -> None:
         """Put the whole batch ``(B, *S)`` in the place of the oldest; a sample that is not finite is left out."""
-        fake = fake.detach()[-len(self.samples) :]
-        places = (self.count + torch.arange(len(fake), device=fake.device)) % len(self.samples)
-        good = fake.flatten(1).isfinite().all(1).view(-1, *[1] * (fake.dim() - 1))
+        finite = fake.flatten(1).isfinite().all(1)
+        last = finite.int().argsort(stable=True)[-len(self.samples) :]  # the finite ones come last
+        fake, good = fake.detach()[last], finite[last]
+        places = (self.count + torch.arange(len(fake), device=fake.device) - (~good).sum()) % len(self.samples)
+        good = good.view(-1, *[1] * (fake.dim() - 1))
         self.samples[places] = torch.where(good, fake, self.samples[places])
-        self.count += len(fake)
+        self.count += good.sum()

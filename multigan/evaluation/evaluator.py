@@ -187,7 +187,7 @@ class Evaluator:
         parts = []
         for start in range(0, self.count, BATCH):
             numbers = range(start, min(start + BATCH, self.count))
-            parts.append(inputs.compared(inputs.pair(numbers)[0], numbers))
+            parts.append(inputs.compared(None, numbers))
         return {name: torch.cat([part[name] for part in parts]).mean().item() for name in parts[0]}
 
     def trivial(self, inputs: Inputs) -> FeatureSet | None:
@@ -254,7 +254,9 @@ class Evaluator:
         evaluation.steps = model.training.get("steps")
         evaluation.warnings = self.warnings(model)
         evaluation.verdict = verdict(generated, baseline, self.reference.variance, self.references.get(TRIVIAL))
-        evaluation.limits = limits(self.space.name, self.space.own_classes, pretrained=not self.space.ours)
+        evaluation.limits = limits(
+            self.space.name, self.space.own_classes, pretrained=not self.space.ours, inputs=self.inputs is not None
+        )
         return evaluation
 
     def measure_second(self, model: TrainedGenerator) -> dict[str, dict[str, Any]]:
@@ -346,11 +348,14 @@ class Evaluator:
     def warnings(self, model: TrainedGenerator) -> list[str]:
         """What limits how far the metrics can be trusted."""
         lines = []
+        halved = self.protocol["held_out"].startswith("half of")
         if self.count < self.asked:
-            lines.append(
-                f"{self.count:,} samples of each instead of {self.asked:,}: there are only {self.count:,} real ones on "
-                "either side"
-            )
+            if halved:
+                why = f"half of the {len(self.pair.every) + self.count:,} real ones are held out"
+            else:
+                side = "training" if self.count == len(self.pair.every) else self.protocol["held_out"]
+                why = f"the {side} data has no more"
+            lines.append(f"{self.count:,} samples of each instead of {self.asked:,}: {why}")
         if self.protocol["searched"] < len(self.pair.every):
             lines.append(
                 f"copies were looked for among {self.protocol['searched']:,} of {len(self.pair.every):,} training "
@@ -364,7 +369,10 @@ class Evaluator:
                 f"{self.count:,} samples are few for {dimensions:,} features: the Frechet distance is too large; "
                 "compare it with the baseline, or use the kernel distance"
             )
-        if self.protocol["held_out"].startswith("half of"):
+        known = model.training.get("digest")
+        if known and known != self.protocol["digest"]:
+            lines.append("the model was trained on other data than what it is compared with")
+        elif halved:
             also = "" if self.inputs is None else ", and on the pairs that its outputs are compared with"
             lines.append(
                 "half of the training data is taken as held out, so the model was trained on the baseline's samples "
@@ -380,9 +388,6 @@ class Evaluator:
                 "features are not reliable: compare with --features random"
             )
         lines += [f"held out, {note}" for note in self.pair.held_out.data.notes if note.startswith("left out")]
-        known = model.training.get("digest")
-        if known and known != self.protocol["digest"]:
-            lines.append("the model was trained on other data than what it is compared with")
         return lines
 
 

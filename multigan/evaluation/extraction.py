@@ -77,13 +77,13 @@ class Inputs(NamedTuple):
         """What the generator is told of rows."""
         return self.pair(numbers)[1]
 
-    def compared(self, outputs: Tensor, numbers: range) -> dict[str, Tensor]:
-        """Metrics of the outputs ``(B, *S)`` for rows beside their truth, ``(B,)`` each."""
+    def compared(self, outputs: Tensor | None, numbers: range) -> dict[str, Tensor]:
+        """Metrics of the outputs ``(B, *S)`` for rows, None for the truth itself, beside their truth, ``(B,)`` each."""
         if self.metrics is None:
             return {}
         real, condition = self.pair(numbers)
         with torch.no_grad():
-            found = self.metrics.compute(outputs.to(self.device), real, condition)
+            found = self.metrics.compute(real if outputs is None else outputs.to(self.device), real, condition)
         return {name: values.detach().double().cpu() for name, values in found.items()}
 
 

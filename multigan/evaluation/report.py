@@ -136,16 +136,22 @@ def number(value: float) -> str:
     return f"{value:z.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def limits(features: str, own_classes: bool, pretrained: bool) -> list[str]:
+def limits(features: str, own_classes: bool, pretrained: bool, inputs: bool = False) -> list[str]:
     """What a feature space cannot judge, and what would.
 
     Args:
         features: The name of the space.
         own_classes: Whether it was trained on the labels of the dataset.
         pretrained: Whether it was trained on other data.
+        inputs: Whether the generator takes inputs: then labels are of no use.
     """
-    if own_classes:
+    if own_classes or (pretrained and inputs):
         return []
+    if inputs:
+        return [
+            f"the features {features} were not trained to recognise anything, so they cannot tell whether samples are "
+            "recognisable: look at them, or use --features with a pretrained encoder"
+        ]
     if pretrained:
         return [
             f"the features {features} know no labels of this dataset, so they cannot tell whether classes are right"

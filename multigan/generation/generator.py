@@ -93,8 +93,8 @@ class TrainedGenerator:
             truncation: Latents are drawn from within this many standard deviations: less variety, more typical
                 samples (Brock et al. 2019, arXiv:1809.11096). A generator with a mean style moves towards it instead:
                 0.7, say, keeps 0.7 of the distance (Karras et al. 2019, arXiv:1812.04948).
-            inputs: What a model that takes inputs makes something of: files, or objects such as PIL images. They are
-                read one at a time.
+            inputs: What a model that takes inputs makes something of: files, or objects such as PIL images and arrays
+                of pixels, uint8 ``(H, W)`` or ``(H, W, C)``. They are read one at a time. An array is a single input.
             options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
 
         Returns:
@@ -144,7 +144,7 @@ class TrainedGenerator:
         if n > 1 and not self.modality.config.latent_dim:
             raise UserError("this model gives one output for each input: leave out -n")
         chosen = self._checked(n, seed, truncation, interpolate, options)
-        if isinstance(inputs, str | Path) or not isinstance(inputs, Iterable):
+        if isinstance(inputs, str | Path | numpy.ndarray | Tensor) or not isinstance(inputs, Iterable):
             inputs = [inputs]
         return self._from_inputs(inputs, n, seed, truncation, interpolate, chosen)
 

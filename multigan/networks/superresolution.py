@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 from multigan.networks.activations import LEAK, leaky_relu
 
 FACTORS = 2, 4, 8
+BESIDE_BLOCKS = 4  # pixels to any side that the layers beside the blocks add to the receptive field, at any factor
 DIFFERENCE = 0.1  # scale of the difference to the bicubic enlargement that weights start with
 
 
@@ -57,6 +58,11 @@ class SuperResolutionGenerator(nn.Module):
         hidden = hidden + self.after_blocks(self.blocks(hidden))
         enlarged = interpolate(condition, scale_factor=self.factor, mode="bicubic")
         return clamp(enlarged + self.last(self.doublings(hidden)))
+
+
+def reach(blocks: int) -> int:
+    """How many pixels of the condition away, to any side, a pixel of a sample depends on: two for each block."""
+    return 2 * blocks + BESIDE_BLOCKS
 
 
 class ResidualBlock(nn.Module):

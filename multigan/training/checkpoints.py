@@ -99,7 +99,9 @@ class Checkpoints:
             raise UserError(
                 f"cannot resume {self.folder}: {reason}; delete it and start again, or choose another --output"
             )
-        changed = run_folder.diff_for_resume(config.read(self.folder, training.modality), training)
+        changed = run_folder.diff_for_resume(
+            config.plain(config.read(self.folder, training.modality)), config.plain(training)
+        )
         try:
             tensors, values = load(path)
             if values["digest"] != self.state.digest:

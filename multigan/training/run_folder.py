@@ -65,7 +65,7 @@ def resolve(training: TrainingConfig) -> RunLocation:
     own = (
         restarted
         and (folder / CONFIG_FILE).is_file()
-        and not diff_for_resume(read(folder, training.modality), training)
+        and not diff_for_resume(plain(read(folder, training.modality)), plain(training))
     )
     taken = not own and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     begun = any((folder / "checkpoints").glob("step-*"))
@@ -76,16 +76,16 @@ def resolve(training: TrainingConfig) -> RunLocation:
     return RunLocation(Path(name), own and begun, restarted)
 
 
-def diff_for_resume(before: TrainingConfig, now: TrainingConfig) -> list[str]:
-    """What changes on resume, as "field before -> now".
+def diff_for_resume(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What changes on resume, as "field before -> now", of plain configurations.
 
     Raises:
         UserError: Something that cannot change within one run.
     """
-    old, new = flatten(plain(before)), flatten(plain(now))
+    old, new = flatten(before), flatten(now)
     changed = {key: f"{old[key]} -> {new[key]}" for key in old if old[key] != new[key] and key not in PLACES}
-    names = {*IMMUTABLE_ON_RESUME, *(["dataset"] if now.streaming else [])}
-    if before.steps == now.steps == 0:  # of pretraining alone, which may go on
+    names = {*IMMUTABLE_ON_RESUME, *(["dataset"] if new["streaming"] else [])}
+    if old["steps"] == new["steps"] == 0:  # of pretraining alone, which may go on
         names.remove("pretraining_steps")
     fixed = [f"another {key}: {words}" for key, words in changed.items() if key.split(".")[0] in names]
     if fixed:

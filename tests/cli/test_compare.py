@@ -51,6 +51,14 @@ def test_figures_stand_in_columns_beside_what_real_data_has(command, runs, tmp_p
         assert low < high
 
 
+def test_results_that_were_put_elsewhere_are_named_by_their_folder_or_file(command, runs):
+    """As `multigan evaluate --out` writes them."""
+    table = table_of(command("compare", runs("one"), Path(runs("out")) / "evaluation.json").out)
+    assert table["recall"] == ["0.250", "0.250", "0.875"]
+    (line,) = (line for line in command("compare", "one", "out").out.splitlines() if line.split()[-1:] == ["real"])
+    assert line.split() == ["one", "out", "real"]
+
+
 def test_references_stand_between_the_runs_and_real_data(command, runs, tmp_path):
     for name, reference in (("one", 4.0), ("other", 5.0), ("bare", None)):
         folder = tmp_path / runs(name)
@@ -104,7 +112,8 @@ def test_runs_that_are_not_evaluated_are_named_and_left_out(command, runs, tmp_p
     (tmp_path / "bare").mkdir()
     found = command("compare", runs("one"), "bare")
     assert found.code == 0
-    assert found.err.splitlines() == ["not evaluated: bare (multigan evaluate bare)"]
+    (line,) = found.err.splitlines()
+    assert line == "not evaluated: bare (multigan evaluate bare, or name the folder of its --out)"
     assert "bare" not in found.out
 
 
@@ -116,7 +125,8 @@ def test_a_folder_that_is_not_there_is_one_line(command, runs):
 def test_nothing_evaluated_is_one_line(command, tmp_path, monkeypatch, named):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bare").mkdir()
-    assert "multigan evaluate" in command("compare", *named).error
+    message = command("compare", *named).error
+    assert "multigan evaluate RUN" in message and "--out" in message
     assert not (tmp_path / "generated" / "comparison.png").exists()
 
 

@@ -146,6 +146,13 @@ def test_held_out_rows_are_the_inputs_where_none_are_given(generate, sharpened, 
     assert len(generate("-n", 100, out="all")) == 42, "there are 40"
 
 
+def test_fewer_held_out_rows_than_asked_for_is_said(command, sharpened, tmp_path):
+    flags = "--model", sharpened[0], "--modality", NAME
+    few, all_of_them, one = (command("generate", *flags, "-n", n, "--out", tmp_path / f"{n}").out for n in (41, 40, 1))
+    assert ", which has 40 examples in all\n" in few and "in all" not in all_of_them
+    assert "wrote:  40 samples and" in few and "wrote:  1 sample and" in one
+
+
 def test_dataset_that_is_gone_is_no_reason_for_a_trace(command, sharpened, photos, tmp_path):
     model = load(sharpened[0], NAME)
     flags = "--modality", NAME, "--out", tmp_path / "out"
@@ -187,8 +194,63 @@ def test_model_without_inputs_refuses_them(command, trained, photos, tmp_path):
     assert "leave out the inputs" in found.error and not (tmp_path / "out").exists()
 
 
-def test_broken_input_after_others_leaves_what_is_done(command, sharpened, photos, tmp_path):
-    (photos / "c.png").write_bytes(b"no picture")
-    flags = "--model", sharpened[0], "--modality", NAME, "--out", tmp_path / "out"
-    assert "c.png: cannot identify" in command("generate", *flags, "--input", photos).error
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
+@pytest.fixture
+def translate(command, sharpened, tmp_path):
+    """What `multigan generate` with the model without noise ends with, and the names of what it wrote into `out`."""
+
+    def run(*inputs, out="out", noise=False, more=()):
+        flags = "--model", sharpened[noise], "--modality", NAME, "--out", tmp_path / out, *more
+        found = command("generate", *flags, *(part for one in inputs for part in ("--input", one)))
+        names = {file.name for file in (tmp_path / out).iterdir()} if (tmp_path / out).exists() else None
+        return found, names
+
+    return run
+
+
+def test_inputs_that_cannot_be_used_are_named_and_counted_and_the_others_are_not_lost(translate, photos, tmp_path):
+    broken = [photos / name for name in ("0.png", "aa.png", "c.png", "more/d.png")]
+    for file in broken:
+        file.write_bytes(b"no picture")
+    found, names = translate(photos)
+    assert names == {"a.png", "b.png", "more-b.png", "preview.png", "preview-2.png"} and found.code == 2
+    assert "wrote:  3 samples of 3 inputs and preview.png, preview-2.png into " in found.out
+    *each, last = (line for line in found.err.splitlines() if "generating" not in line)
+    assert [line.partition(": cannot identify")[0] for line in each] == [f"left out: {file}" for file in broken]
+    assert last.startswith("multigan: error: left out 4 inputs that cannot be used: ") and last.endswith(", ...")
+    assert all(str(file) in last for file in broken[:3]) and "d.png" not in last
+    alone, _ = translate(photos / "b.png", out="alone")
+    assert alone.code == 0 and "1 sample of 1 input and" in alone.out
+    assert (tmp_path / "alone" / "b.png").read_bytes() == (tmp_path / "out" / "b.png").read_bytes()
+
+
+def test_answers_to_the_others_keep_their_names(translate, photos):
+    (photos / "aa.png").write_bytes(b"no picture")
+    broken, good = photos / "aa.png", photos / "a.JPG"
+    found, names = translate(broken, broken, good, broken, photos / "b.png", noise=True, more=("-n", 2))
+    assert found.err.splitlines()[-1].startswith("multigan: error: left out 3 inputs")
+    assert names >= {"a-0.png", "a-1.png", "b-0.png", "b-1.png"} and not any(name.startswith("aa") for name in names)
+
+
+def test_nothing_is_made_where_no_input_can_be_used(translate, tmp_path):
+    (tmp_path / "broken").mkdir()
+    for name in "ab":
+        (tmp_path / "broken" / f"{name}.png").write_bytes(b"no picture")
+    found, names = translate(tmp_path / "broken")
+    assert names is None
+    assert found.error.startswith(f"none of the 2 inputs can be used: {tmp_path / 'broken' / 'a.png'}: cannot identify")
+
+
+@pytest.mark.parametrize("place", ["photos/out", "photos/more/deep/out", "link/out", "photos/../photos/out"])
+def test_outputs_are_not_inputs_the_next_time(translate, photos, tmp_path, place):
+    (tmp_path / "link").symlink_to(photos)
+    found, names = translate(photos, out=place)
+    assert "is inside the input" in found.error and "--out" in found.error and names is None
+    beside, names = translate(photos / "b.png", photos / "more", out=place)
+    inside = place.startswith("photos/more")
+    assert beside.code == (2 if inside else 0) and (names is None) == inside
+
+
+def test_default_folder_is_no_input_either(command, sharpened, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    found = command("generate", "--model", sharpened[0], "--modality", NAME, "--input", ".")
+    assert "is inside the input" in found.error and not (photos / "generated").exists()

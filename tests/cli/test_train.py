@@ -189,3 +189,9 @@ def test_defaults_are_those_of_the_task(command, tmp_path, monkeypatch, flags, e
 
 def test_a_task_without_a_discriminator_takes_no_steps(command):
     assert "--pretraining_steps" in command("train", "image-to-image", "--model.task", "style", "--steps", 5).error
+
+
+def test_a_setting_of_another_modality_says_whose_it_is(command):
+    message = command("train", "image", "--model.task", "colorize").error
+    assert message == "unknown setting model.task; multigan train image-to-image has it"
+    assert "did you mean model.flip?" in command("train", "image", "--model.flop", "true").error

@@ -3,7 +3,7 @@
 import dataclasses
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_step import BATCH, build
 
@@ -31,22 +31,38 @@ def test_numbers_say_whether_and_which():
     assert replay.mixed(samples(6, 7, 8, 9), numbers).flatten().tolist() == [1, 7, 4, 3]
 
 
-@given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 12), min_size=1, max_size=6))
-def test_it_holds_the_last_samples(size, batches):
+NAN, INF = float("nan"), float("inf")
+
+
+@settings(deadline=None)
+@given(
+    size=st.integers(1, 9), batches=st.lists(st.lists(st.booleans(), min_size=1, max_size=12), min_size=1, max_size=6)
+)
+def test_it_holds_the_last_samples_that_are_finite(size, batches):
     replay, every = Replay.new(size, samples(0)), []
-    for count in batches:
-        new = [float(len(every) + place + 1) for place in range(count)]
+    for finite in batches:
+        new = [float(len(every) + place + 1) for place in range(sum(finite))]
         every += new
-        replay.remember(samples(*new))
+        numbers = iter(new)
+        replay.remember(samples(*(next(numbers) if good else NAN for good in finite)))
     expected = sorted(every[-size:] + [0.0] * max(0, size - len(every)))
     assert sorted(replay.samples.flatten().tolist()) == expected
+    assert min(replay.count.item(), size) == min(len(every), size)
 
 
-def test_a_sample_that_is_not_finite_is_left_out():
-    replay = Replay.new(2, samples(0))
-    replay.remember(samples(1, 2))
-    replay.remember(samples(float("nan"), 4))
-    assert replay.samples.flatten().tolist() == [1, 4]
+def test_a_sample_that_is_not_finite_is_never_shown_to_the_discriminator():
+    """Nor is the zero of a place that nothing was put into."""
+    replay = Replay.new(3, samples(0))
+    replay.remember(samples(1, NAN))
+    replay.remember(samples(INF, 2))
+    always = torch.tensor([[0.0, 0.0], [0.0, 0.5], [0.0, 0.9]])
+    assert replay.mixed(samples(7, 8, 9), always).flatten().tolist() == [7, 8, 9], "two samples do not fill it"
+    replay.remember(samples(3, -INF))
+    assert replay.mixed(samples(7, 8, 9), always).flatten().tolist() == [1, 2, 3]
+    replay.remember(samples(NAN, 4, NAN, 5, INF))
+    assert replay.samples.flatten().tolist() == [4, 5, 3], "in the place of the oldest"
+    replay.remember(samples(*[NAN] * 5))
+    assert replay.samples.flatten().tolist() == [4, 5, 3] and replay.count == 5
 
 
 def test_a_buffer_of_another_size_starts_empty():

@@ -68,6 +68,9 @@ def test_features_say_what_they_cannot_judge():
     assert "recognisable" in line and "labels" in line and "pretrained encoder" in line
     (line,) = limits("inception", own_classes=False, pretrained=True)
     assert "classes" in line and "recognisable" not in line
+    (line,) = limits("random", own_classes=False, pretrained=False, inputs=True)
+    assert "recognisable" in line and "pretrained encoder" in line and "labels" not in line
+    assert limits("inception", own_classes=False, pretrained=True, inputs=True) == []
 
 
 def test_no_warnings_is_not_approval():

@@ -1,6 +1,7 @@
 """Holds the evaluation of models that take inputs: each output beside its truth, and what all of them stand beside."""
 
 import math
+from copy import copy
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from sharpen import Both, Gain, Sharpen, SharpenConfig, Untrivial
 from multigan.errors import UserError
 from multigan.evaluation import report
 from multigan.evaluation.evaluator import Evaluator
+from multigan.evaluation.held_out import Rows
 from multigan.generation.generator import TrainedGenerator
 
 COUNT = 70  # two blocks of 32 and a part
@@ -104,6 +106,40 @@ def test_notes_of_the_metrics_are_in_the_report(evaluator):
     warnings = evaluated(evaluator, 1.0).warnings
     assert "measured by hand" in warnings
     assert any(line.endswith("and on the pairs that its outputs are compared with") for line in warnings)
+
+
+def test_labels_are_no_advice_for_models_that_take_inputs(evaluator):
+    (line,) = evaluated(evaluator, 1.0).limits
+    assert "look at them" in line and "label" not in line and "--features" in line
+
+
+def test_other_data_was_not_trained_on_and_is_not_said_to_be(evaluator):
+    known = evaluator.warnings(model(1.0, training={"digest": evaluator.protocol["digest"]}))
+    other = evaluator.warnings(model(1.0, training={"digest": "another"}))
+    assert any("was trained on the baseline's samples too" in line for line in known)
+    assert "the model was trained on other data than what it is compared with" in other
+    assert not any("was trained on the baseline's samples" in line for line in other)
+
+
+def test_where_there_are_no_more_samples_is_said(evaluator):
+    few = copy(evaluator)
+    few.asked, all_trained_on = 1000, evaluator.pair._replace(every=evaluator.pair.train)
+    for few.pair, held_out, why in (
+        (all_trained_on, "half of train", "half of the 140 real ones are held out"),
+        (all_trained_on, "test", "the training data has no more"),
+        (evaluator.pair, "test", "the test data has no more"),
+    ):
+        few.protocol = {**evaluator.protocol, "held_out": held_out}
+        assert f"70 samples of each instead of 1,000: {why}" in few.warnings(model(1.0))
+
+
+def test_the_truth_is_read_once(evaluator, monkeypatch):
+    read, pair = [], Rows.pair
+    monkeypatch.setattr(
+        Rows, "pair", lambda rows, modality, *place: (read.append(place), pair(rows, modality, *place))[1]
+    )
+    assert evaluator.truth(evaluator.inputs) == {"l1": 0, "most": 0}
+    assert [place[:2] for place in read] == [(0, 32), (32, 64), (64, 70)]
 
 
 def test_best_metric_may_be_one_of_pairs(evaluator):

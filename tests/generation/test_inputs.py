@@ -71,6 +71,20 @@ def test_files_and_pictures_are_the_same_inputs(exact, tmp_path):
         assert same(exact.generate(inputs=one)[0], outputs[0])
 
 
+def test_an_array_is_one_input(exact):
+    pixels = numpy.asarray(PICTURES[1])
+    for one in (pixels, torch.from_numpy(pixels.copy()), [pixels]):
+        outputs = exact.generate(inputs=one)
+        assert len(outputs) == 1 and same(outputs[0], exact.generate(inputs=PICTURES[1])[0])
+    colours = numpy.random.default_rng(0).integers(0, 256, (9, 12, 4), "uint8")
+    for channels in (3, 4):
+        (output,) = exact.generate(inputs=colours[..., :channels])
+        assert same(output, exact.generate(inputs=[Image.fromarray(colours[..., :channels])])[0])
+    for shape in ((2, 9, 12, 3), (9, 12, 2), (12,)):
+        with pytest.raises(UserError, match=r"input 0: an array of uint8 \(.* is no picture: expected whole numbers"):
+            exact.generate(inputs=numpy.zeros(shape, "uint8"))
+
+
 def test_inputs_are_read_one_at_a_time(noisy):
     read = []
 

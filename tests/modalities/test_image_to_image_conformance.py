@@ -9,7 +9,8 @@ from multigan.modalities.image_to_image import preview, style
 from multigan.pictures import output
 from multigan.testing import ModalityConformance
 
-SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1, "depth": 2, "blocks": 1}
+SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1}
+SHALLOW, FLAT = {"depth": 2}, {"blocks": 1}  # of the networks that have either
 ODD = 11, 21  # width and height of an input that nothing divides
 
 
@@ -39,7 +40,7 @@ class Task(ModalityConformance):
 
 class TestColorize(Task):
     __test__ = True
-    model = {**SMALL, "flip": True, "load_size": 18}
+    model = {**SMALL, **SHALLOW, "flip": True, "load_size": 18}
     training = {"dataset": "digits"}
 
 
@@ -48,19 +49,19 @@ class TestColorizeWithNoise(Task):
     """One input has several outputs, so the latent must reach them."""
 
     __test__ = True
-    model = {**SMALL, "latent_dim": 3, "scales": 2}
+    model = {**SMALL, **SHALLOW, "latent_dim": 3, "scales": 2}
     training = {"dataset": "digits", "micro_batches": 2}
 
 
 class TestEnlarge(Task):
     __test__ = True
-    model = {**SMALL, "task": "enlarge", "factor": 2, "features": 1.0, "channels": 3}
+    model = {**SMALL, **FLAT, "task": "enlarge", "factor": 2, "features": 1.0, "channels": 3}
     training = {"dataset": "digits", "pretraining_steps": 0}
 
 
 class TestInpaintSquares(Task):
     __test__ = True
-    model = {**SMALL, "task": "inpaint"}
+    model = {**SMALL, **SHALLOW, "task": "inpaint"}
     training = {"dataset": "digits"}
     with_mask = False
 
@@ -81,12 +82,12 @@ class TestInpaintSquares(Task):
 
 @pytest.mark.slow
 class TestInpaintStrokes(TestInpaintSquares):
-    model = {**SMALL, "task": "inpaint", "holes": "strokes", "hole": 0.3, "channels": 3}
+    model = {**SMALL, **SHALLOW, "task": "inpaint", "holes": "strokes", "hole": 0.3, "channels": 3}
 
 
 class TestPaired(Task):
     __test__ = True
-    model = {**SMALL, "task": "paired", "flip": True, "load_size": 20, "features": 1.0}
+    model = {**SMALL, **SHALLOW, "task": "paired", "flip": True, "load_size": 20, "features": 1.0}
     training = {"dataset": "facades"}
 
 
@@ -118,7 +119,7 @@ class TestLabelsByNumber(Task):
 
 class TestUnpaired(Task):
     __test__ = True
-    model = {**SMALL, "task": "unpaired", "identity": 2.0}
+    model = {**SMALL, **FLAT, "task": "unpaired", "identity": 2.0}
     training = {"replay": 8, "batch_size": 16}
     # Both generators, one after the other, make a rounding ten to twenty times as large in each step: a start perturbed
     # by 1e-15, in one process, is off by 1e-4 after ten steps.
@@ -147,7 +148,7 @@ class TestUnpaired(Task):
 class TestStyle(Task):
     __test__ = True
     adversarial = False
-    model = {**SMALL, "task": "style", "channels": 3}
+    model = {**SMALL, **FLAT, "task": "style", "channels": 3}
     training = {"dataset": "digits"}
     steps_in_two_processes = 4
 

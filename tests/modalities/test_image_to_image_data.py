@@ -9,18 +9,20 @@ import torch
 from PIL import Image
 
 from multigan import TrainingConfig, configure, load
+from multigan.config import read as read_run
 from multigan.data.batches import from_cache
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load as load_dataset
 from multigan.errors import UserError
 from multigan.generation.tiles import tiled
 from multigan.modalities.image_to_image import ImageToImage, ImageToImageOptions, data
-from multigan.modalities.image_to_image.config import ImageToImageConfig
+from multigan.modalities.image_to_image.config import OF_TASKS, ImageToImageConfig
+from multigan.modalities.image_to_image.tasks import TASKS
 from multigan.modality import Tiling
 from multigan.networks.patch import least_side
 from multigan.training import run
 
-SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1, "depth": 2, "blocks": 1}
+SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1}
 TRAINING = {"steps": 1, "batch_size": 4, "log_every": 1, "tracker": "none"}
 FLAGS = [
     *(part for name, value in SMALL.items() for part in (f"--model.{name}", value)),
@@ -162,8 +164,10 @@ def test_encoding_keeps_what_is_read_apart():
     """What the pixels depend on is in the key of the cache, and what does not change them is not."""
     base = ImageToImageConfig(task="paired", channels=3, input_channels=3, **SMALL)
     key = ImageToImage(base).encode_key()
-    for name, value in {"fit": "pad", "channels": 1, "input_channels": 1, "task": "labels", "load_size": 20}.items():
+    for name, value in {"fit": "pad", "channels": 1, "input_channels": 1, "load_size": 20}.items():
         assert ImageToImage(replace(base, **{name: value})).encode_key() != key, name
+    paired, labels = (replace(base, task=task, input_channels=None) for task in ("paired", "labels"))
+    assert ImageToImage(paired).encode_key() != ImageToImage(labels).encode_key()
     for name, value in {"l1": 1.0, "flip": True, "generator_width": 8, "latent_dim": 2}.items():
         assert ImageToImage(replace(base, **{name: value})).encode_key() == key, name
 
@@ -203,7 +207,7 @@ def test_an_input_is_turned_as_its_camera_was(tmp_path):
 def test_transparency_is_white_for_all_tasks_that_fill_nothing(task):
     picture = noise((16, 16), "RGBA")
     picture.putalpha(Image.new("L", (16, 16), 0))
-    config = ImageToImageConfig(task=task, channels=3, input_channels=3, **SMALL)
+    config = ImageToImageConfig(task=task, channels=3, **SMALL)
     assert (read(config, picture)["picture"] == 255).all()
 
 
@@ -240,6 +244,9 @@ def test_holes_are_transparent_or_white_in_the_mask(tmp_path):
     mask = Image.new("L", (20, 16))
     mask.paste(255, (2, 3, 5, 9))
     mask.save(tmp_path / "mask.png")
+    other = Image.new("L", (20, 16))
+    other.paste(255, (0, 0, 2, 1))
+    other.save(tmp_path / "other.png")
     transparent = picture.copy()
     transparent.putalpha(alpha)
     by_alpha, by_mask = read(INPAINT, transparent), read(INPAINT, picture, mask=str(tmp_path / "mask.png"))
@@ -247,6 +254,8 @@ def test_holes_are_transparent_or_white_in_the_mask(tmp_path):
         assert found["hole"].shape == (1, 16, 20) and found["hole"].sum() == 3 * 6 == found["hole"][0, 3:9, 2:5].sum()
         known = found["hole"][0] == 0
         assert numpy.array_equal(found["picture"][:, known], numpy.asarray(picture).transpose(2, 0, 1)[:, known])
+    both = read(INPAINT, transparent, mask=str(tmp_path / "other.png"))["hole"][0]
+    assert both.sum() == 3 * 6 + 2 and both[3:9, 2:5].all() and both[0, :2].all(), "what nobody knows is filled too"
 
 
 # --- models, and what they refuse ---
@@ -364,7 +373,7 @@ def test_both_directions_are_different_networks(models):
 
 def test_large_pictures_in_tiles_are_as_whole_ones_where_the_network_is_local():
     """Enlarging normalises nothing: away from the borders of tiles it is the same to rounding."""
-    modality = ImageToImage(ImageToImageConfig(task="enlarge", channels=1, factor=2, **{**SMALL, "blocks": 1}))
+    modality = ImageToImage(ImageToImageConfig(task="enlarge", channels=1, factor=2, blocks=1, **SMALL))
     torch.manual_seed(0)
     network = modality.generator().eval().requires_grad_(False)
     told = modality.to_condition({"picture": torch.tensor(numpy.asarray(noise((100, 70), "L")))[None, None]})
@@ -375,7 +384,30 @@ def test_large_pictures_in_tiles_are_as_whole_ones_where_the_network_is_local():
     # Along an axis of 100, tiles begin at 0, 32 and 36; along 70, at 0 and 6.
     middle = (slice(None), slice(None), slice(2 * 40, 2 * 58), slice(0, 2 * 28))
     torch.testing.assert_close(tiles[middle], whole[middle], rtol=0, atol=1e-5)
-    assert modality.tiling.scale == 2 and (modality.tiling.side, modality.tiling.overlap) == (256, 32)
+    default = ImageToImage(ImageToImageConfig(task="enlarge")).tiling
+    assert modality.tiling.scale == 2 and (default.side, default.overlap) == (256, 32)
+
+
+def test_tiles_of_a_deep_network_overlap_by_as_much_as_it_sees():
+    """Where one tile alone shows it is the whole picture's to rounding, and where two fade nearly so."""
+    modality = ImageToImage(
+        ImageToImageConfig(task="enlarge", channels=1, factor=2, blocks=30, **{**SMALL, "generator_width": 2})
+    )
+    side, overlap, scale = modality.tiling
+    assert (side, overlap) == (224 + 128, 128)  # 30 blocks of two convolutions see 64 pixels to either side
+    torch.manual_seed(0)
+    network = modality.generator().eval().requires_grad_(False).double()
+    for weight in network.parameters():
+        weight.mul_(1.5)  # so that what is far away matters
+    told = modality.to_condition({"picture": torch.tensor(numpy.asarray(noise((480, 8), "L")))[None, None]}).double()
+    latent = torch.zeros(1, 0, dtype=torch.float64)
+    whole = network(latent, told)
+    tiles = tiled(lambda part: network(latent, part), told, modality.tiling)
+    start = 480 - side  # of the second of two tiles
+    far = (tiles - whole).abs().amax((0, 1, 2))
+    fading = slice(scale * start, scale * (start + overlap))
+    assert max(far[: fading.start].max(), far[fading.stop :].max()) < 1e-9
+    assert far[fading].max() > 1e-3, "the tile begins there, and has the smaller weight"
 
 
 @pytest.mark.parametrize("task", ["colorize", "inpaint", "paired", "unpaired", "style"])
@@ -417,7 +449,8 @@ def refused(command, output, *flags):
         ({"patch_layers": 0}, "patch_layers is 0: expected at least 1"),
         ({"scales": 0}, "scales is 0: expected at least 1"),
         ({"blocks": 0}, "blocks is 0: expected at least 1"),
-        ({"depth": 1}, "depth is 1: expected at least 2"),
+        ({"depth": 1}, "depth is 1: expected 2 to 4, for a resolution of 16"),
+        ({"resolution": "40x64", "depth": 6}, "depth is 6: expected 2 to 5, for a resolution of 40x64"),
         ({"generator_width": 0}, "generator_width is 0: expected at least 1"),
         ({"discriminator_width": -1}, "discriminator_width is -1: expected at least 1"),
         ({"latent_dim": -1}, "latent_dim is -1: expected at least 0"),
@@ -432,12 +465,42 @@ def refused(command, output, *flags):
         ({"classes": ("99999999999999999999",)}, "classes is 99999999999999999999: expected numbers, such as 7"),
         ({"classes": ("1", "#ff8000")}, "classes has numbers and colours"),
         ({"classes": tuple(map(str, range(257)))}, "classes has 257 names: expected 256 at most"),
+        ({"classes": ("1", "7", "01")}, "classes has 01 twice: expected each class once"),
+        ({"classes": ("#ff8000", "#FF8000")}, "classes has #FF8000 twice: expected each class once"),
+        # Settings of other tasks.
+        ({"style_weight": 3.0}, "style_weight is 3.0: expected with task style, and this is task colorize"),
+        ({"task": "paired", "factor": 2}, "factor is 2: expected with task enlarge, and this is task paired"),
+        ({"task": "labels", "blocks": 2}, "blocks is 2: expected with task enlarge or unpaired or style, and this is"),
+        ({"task": "style", "depth": 3}, "depth is 3: expected with task colorize or inpaint or paired, and this is"),
+        ({"task": "unpaired", "l1": 0.0}, "l1 is 0.0: expected with task colorize or"),
+        ({"task": "unpaired", "classes": ("1", "2")}, "classes is ('1', '2'): expected with task labels"),
     ],
 )
 def test_settings_out_of_range(settings, message):
     with pytest.raises(UserError) as problem:
         ImageToImageConfig(**{**SMALL, **settings})
     assert message in str(problem.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("blocks", 7), ("depth", 3), ("scales", 2), ("factor", 2)])
+def test_a_setting_is_for_the_tasks_whose_networks_it_changes(name, value):
+    def sizes(config):
+        modality = ImageToImage(config)
+        networks = [modality.generator(), *([modality.discriminator()] if modality.adversarial else [])]
+        return [sum(weight.numel() for weight in network.parameters()) for network in networks]
+
+    for task in TASKS:
+        config = ImageToImageConfig(task=task, generator_width=2, discriminator_width=2)
+        config = replace(config, classes=("0", "1")) if task == "labels" else config
+        other = replace(config)
+        object.__setattr__(other, name, value)  # unchecked
+        assert (sizes(config) != sizes(other)) == (task in OF_TASKS[name]), task
+
+
+def test_settings_of_other_tasks_at_their_defaults_are_in_every_saved_configuration(models):
+    for task in ("colorize", "inpaint", "unpaired", "labels"):
+        assert load(models[task]).modality.config.task == task
+        assert read_run(models[task]).model.task == task
 
 
 def test_least_patches_are_those_of_the_networks():
@@ -514,6 +577,16 @@ def test_a_stream_of_two_domains_is_refused(command, tmp_path):
 def test_the_task_stays_on_resume(command, models):
     found = command("train", "image-to-image", "--resume", models["colorize"], "--model.task", "inpaint", "--steps", 2)
     assert "another model.task: colorize -> inpaint" in found.error
+
+
+def test_that_the_task_stays_is_said_before_what_is_wrong_with_the_other(command, models):
+    """Neither the data nor the settings of this run suit it."""
+    flags = "train", "image-to-image", "--resume"
+    for task, other in (("colorize", "unpaired"), ("labels", "colorize")):
+        found = command(*flags, models[task], "--model.task", other)
+        assert f"another model.task: {task} -> {other}" in found.error
+    found = command(*flags, models["unpaired"], "--model.task", "paired", "--model.blocks", 3)
+    assert "another model.task: unpaired -> paired" in found.error and "model.blocks: 6 -> 3" in found.error
 
 
 @pytest.mark.parametrize("task", ["colorize", "unpaired"])

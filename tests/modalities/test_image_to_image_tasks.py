@@ -13,7 +13,7 @@ from multigan.modalities.image_to_image import ImageToImage, holes, losses, styl
 from multigan.modalities.image_to_image.config import ImageToImageConfig
 from multigan.modalities.image_to_image.tasks import TASKS, Colors, Filled, cut, flipped, luma, to_pictures
 
-SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1, "depth": 2, "blocks": 1}
+SMALL = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "patch_layers": 1}
 
 
 def noise(*shape, seed=0):

@@ -6,7 +6,7 @@ from checks import check_each_sample_alone, check_every_weight_learns, count, pi
 from torch.nn.functional import interpolate
 
 from multigan.networks.layout import channels_last
-from multigan.networks.superresolution import Double, SuperResolutionGenerator, clamp
+from multigan.networks.superresolution import Double, SuperResolutionGenerator, clamp, reach
 
 
 @pytest.mark.parametrize(("factor", "published"), [(2, 1_369_859), (4, 1_517_571)])
@@ -79,3 +79,19 @@ def test_layout_makes_no_difference():
     expected = network(latent, condition)
     channels_last(network)
     torch.testing.assert_close(network(latent, condition), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_reach_is_what_a_pixel_depends_on(factor, blocks):
+    """A change of one pixel is seen that many pixels away, and no further."""
+    torch.manual_seed(0)
+    network = SuperResolutionGenerator(0, 1, 4, blocks, factor).double().requires_grad_(False)
+    side = 2 * reach(blocks) + 9
+    pictures = torch.rand(2, 1, side, side, dtype=torch.float64) - 0.5
+    middle = side // 2
+    pictures[1] = pictures[0]
+    pictures[1, 0, middle, middle] += 0.4
+    before, after = network(torch.zeros(2, 0, dtype=torch.float64), pictures)[:, 0]
+    changed = ((after - before).abs() > 0).nonzero() // factor - middle
+    assert changed.abs().max() == reach(blocks)

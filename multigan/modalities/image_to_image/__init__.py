@@ -34,7 +34,7 @@ class ImageToImageOptions:
 
     Args:
         direction: Of unpaired: AB makes B of A, BA makes A of B.
-        mask: Of inpaint: a picture of the input's size, white in the hole; without it, the hole is what is transparent.
+        mask: Of inpaint: a picture of the input's size, white in the hole. What is transparent is a hole as well.
     """
 
     direction: Literal["AB", "BA"] = "AB"

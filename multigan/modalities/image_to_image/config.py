@@ -1,7 +1,7 @@
 """The configuration of the image-to-image modality."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from multigan.errors import UserError
@@ -10,6 +10,29 @@ SMALLEST, LARGEST, LARGEST_LOADED = 16, 512, 4096  # pixels of a side
 MOST_CLASSES = 256  # so that a number is a byte
 CLASSES = "[0-9]{1,10}", "#[0-9a-fA-F]{6}"  # ten digits are a pixel of 32 bits
 Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired", "style"]
+# The tasks that a setting is for, where it is not for all.
+TWO_SIDES: tuple[Task, ...] = "paired", "labels", "unpaired"
+WITH_TRUTH: tuple[Task, ...] = "colorize", "enlarge", "inpaint", "paired", "labels"
+OF_TASKS: dict[str, tuple[Task, ...]] = {
+    "factor": ("enlarge",),
+    "holes": ("inpaint",),
+    "hole": ("inpaint",),
+    "style_picture": ("style",),
+    "style_weight": ("style",),
+    "direction": TWO_SIDES,
+    "blocks": ("enlarge", "unpaired", "style"),
+    "depth": ("colorize", "inpaint", "paired"),
+    "scales": WITH_TRUTH,
+    "l1": WITH_TRUTH,
+    "features": WITH_TRUTH,
+    "cycle": ("unpaired",),
+    "identity": ("unpaired",),
+    "image_column": ("colorize", "enlarge", "inpaint", "style", "unpaired"),  # of unpaired it is found, never asked for
+    "input_column": TWO_SIDES,
+    "target_column": TWO_SIDES,
+    "input_channels": ("paired",),
+    "classes": ("labels",),
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +63,15 @@ class ImageToImageConfig:
         blocks: Residual blocks of the generator, for enlarge, unpaired and style.
         depth: How often the generator halves the sides, for colorize, inpaint and paired.
         patch_layers: How often the discriminator halves the sides: its logits are of patches.
-        scales: Sizes of the picture that discriminators see, each half of the one before.
-        l1: Weight of the mean absolute difference from the truth, on the scale of -1 to 1, in the generator's loss.
+        scales: Sizes of the picture that discriminators see, each half of the one before; one for unpaired and style.
+        l1: Weight of the mean absolute difference from the truth, on the scale of -1 to 1, in the generator's loss; not
+            of unpaired and style, as the two below.
         features: Weight of the mean absolute difference of the discriminator's features from those of the truth.
         cycle: Of unpaired: weight of the mean absolute difference of a picture from its translation there and back.
         identity: Of unpaired: weight of the mean absolute change of pictures that are of the right side already.
         image_column: The dataset's column of pictures, where a task takes any pictures; null finds it.
-        input_column: Of paired and labels: the column of inputs; null finds it.
-        target_column: Of paired and labels: the column of what is to be made of them; null finds it.
+        input_column: Of paired and labels: the column of inputs, or of unpaired, A; null finds it.
+        target_column: Of paired and labels: the column of what is to be made of them, or of unpaired, B; null finds it.
         channels: 1 for grey, 3 for colour; null takes what the pictures are.
         input_channels: The same for the inputs of paired; null takes what they are.
         classes: Of labels: the colours or numbers of the classes in the label maps; empty takes those that occur.
@@ -108,7 +132,8 @@ class ImageToImageConfig:
             raise UserError(f"resolution is {self.resolution}: expected multiples of the factor, {self.factor}")
         for name in ("generator_width", "discriminator_width", "blocks", "patch_layers", "scales"):
             check(self, name, getattr(self, name) >= 1, "at least 1")
-        check(self, "depth", self.depth >= 2, "at least 2")
+        deepest = min(self.sides).bit_length() - 1  # where the smallest map has one pixel
+        check(self, "depth", 2 <= self.depth <= deepest, f"2 to {deepest}, for a resolution of {self.resolution}")
         least = 3 << (self.patch_layers + self.scales - 1)  # as multigan.networks.patch.least_side, without torch
         fewer = f"fewer layers or scales, for a resolution of {self.resolution}: sides of {least} are the least"
         check(self, "patch_layers", min(self.sides) >= least, fewer)
@@ -118,14 +143,27 @@ class ImageToImageConfig:
             check(self, name, getattr(self, name) in (None, 1, 3), "1 (grey), 3 (colour) or null (as the pictures are)")
         check(self, "channels", not (self.task == "colorize" and self.channels == 1), "3 for colorize, or null")
         check(self, "hole", 0 < self.hole < 1, "between 0 and 1")
-        kinds = [re.fullmatch("|".join(CLASSES), name) for name in self.classes]
-        wrong = [name for name, kind in zip(self.classes, kinds, strict=True) if kind is None]
-        if wrong:
-            raise UserError(f"classes is {wrong[0]}: expected numbers, such as 7, or colours, such as #ff8000")
-        if len({name.startswith("#") for name in self.classes}) > 1:
-            raise UserError("classes has numbers and colours: expected one or the other")
-        if len(self.classes) > MOST_CLASSES:
-            raise UserError(f"classes has {len(self.classes)} names: expected {MOST_CLASSES} at most")
+        check_classes(self.classes)
+        for field in fields(self):
+            tasks, value = OF_TASKS.get(field.name, (self.task,)), getattr(self, field.name)
+            if self.task not in tasks and value != field.default:
+                expected = f"expected with task {' or '.join(tasks)}"
+                raise UserError(f"{field.name} is {value}: {expected}, and this is task {self.task}")
+
+
+def check_classes(names: tuple[str, ...]) -> None:
+    """Raise UserError for names that cannot be the classes of label maps."""
+    wrong = [name for name in names if not re.fullmatch("|".join(CLASSES), name)]
+    if wrong:
+        raise UserError(f"classes is {wrong[0]}: expected numbers, such as 7, or colours, such as #ff8000")
+    if len({name.startswith("#") for name in names}) > 1:
+        raise UserError("classes has numbers and colours: expected one or the other")
+    if len(names) > MOST_CLASSES:
+        raise UserError(f"classes has {len(names)} names: expected {MOST_CLASSES} at most")
+    codes = [int(name[1:], 16) if name.startswith("#") else int(name) for name in names]
+    twice = [name for place, name in enumerate(names) if codes[place] in codes[:place]]
+    if twice:
+        raise UserError(f"classes has {twice[0]} twice: expected each class once")
 
 
 def check(config: ImageToImageConfig, name: str, good: bool, expected: str) -> None:

@@ -34,13 +34,14 @@ PAIR_COLUMNS = pairs.INPUT, pairs.TARGET, pairs.LEFT_TO_RIGHT, pairs.RIGHT_TO_LE
 def fit(config: ImageToImageConfig, dataset: AnyDataset) -> tuple[ImageToImageConfig, list[str]]:
     """Find out what the pictures are: their column, their channels, the classes of label maps."""
     task, count = config.task, f"{len(dataset):,}" if hasattr(dataset, "__len__") else "a stream of"
+    many = "s" if count != "1" else ""
     learned: dict[str, Any] = {}
     notes = []
     if task in ("paired", "labels"):
         columns = [name for name in PAIR_COLUMNS if name in dataset.column_names]
         of_input, of_target = colours(dataset.select_columns(columns))
         learned["channels"] = config.channels or (3 if of_target else 1)
-        kind = f"{count} pairs"
+        kind = f"{count} pair{many}"
         if task == "paired":
             learned["input_channels"] = config.input_channels or (3 if of_input else 1)
         elif not config.classes:
@@ -53,12 +54,12 @@ def fit(config: ImageToImageConfig, dataset: AnyDataset) -> tuple[ImageToImageCo
         domains = numpy.asarray(dataset[pairs.DOMAIN][:])
         colour = scan(dataset, pairs.IMAGE).colour
         learned |= {"image_column": pairs.IMAGE, "channels": config.channels or (3 if colour else 1)}
-        kind = f"{count} pictures, {(domains == 0).sum():,} of A and {(domains == 1).sum():,} of B"
+        kind = f"{count} picture{many}, {(domains == 0).sum():,} of A and {(domains == 1).sum():,} of B"
     else:
         column = find_image_column(dataset, config.image_column)
         colour = task == "colorize" or scan(dataset, column).colour
         learned |= {"image_column": column, "channels": config.channels or (3 if colour else 1)}
-        kind = f"{count} pictures"
+        kind = f"{count} picture{many}"
     config = replace(config, **learned)
     brought = " x ".join(map(str, config.load_sides))
     cut = "" if config.load_sides == config.sides else f", cut to {' x '.join(map(str, config.sides))}"
@@ -129,6 +130,10 @@ def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, n
         raise ValueError("the picture has colours, and the model takes grey pictures: convert it first")
     if config.task != "inpaint":
         return {"picture": to_pixels(picture, sides, channels)}
+    hole, shown = numpy.zeros(sides, bool), flatten(picture)
+    if is_transparent(picture):
+        rgba = picture.convert("RGBA")
+        hole, shown = numpy.asarray(rgba.getchannel("A")) < 128, rgba.convert("RGB")
     if mask is not None:
         try:
             covered = upright(mask)
@@ -138,12 +143,8 @@ def read_input(config: ImageToImageConfig, value: Any, mask: Any) -> dict[str, n
             raise ValueError(
                 f"the mask has {covered.height} x {covered.width} pixels, and the picture {sides[0]} x {sides[1]}"
             )
-        hole = numpy.asarray(flatten(covered).convert("L")) >= 128
-        shown = flatten(picture)
-    elif is_transparent(picture):
-        rgba = picture.convert("RGBA")
-        hole, shown = numpy.asarray(rgba.getchannel("A")) < 128, rgba.convert("RGB")
-    else:
+        hole = hole | (numpy.asarray(flatten(covered).convert("L")) >= 128)
+    elif not is_transparent(picture):
         raise ValueError("nothing to fill: expected transparent pixels, or --mask FILE, a picture that is white there")
     if not hole.any():
         raise ValueError("nothing to fill: the hole is empty")

@@ -15,13 +15,14 @@ from multigan.modalities.image_to_image import holes
 from multigan.networks.patch import MultiScaleDiscriminator, TwoWayDiscriminator
 from multigan.networks.resnet import ResNetGenerator, TwoWayGenerator
 from multigan.networks.spade import SPADEGenerator
-from multigan.networks.superresolution import SuperResolutionGenerator
+from multigan.networks.superresolution import SuperResolutionGenerator, reach
 from multigan.networks.unet import UNetGenerator
 
 if TYPE_CHECKING:
     from multigan.modalities.image_to_image.config import ImageToImageConfig
 
 LUMA = 0.299, 0.587, 0.114  # ITU-R BT.601, as Pillow converts to grey
+TILE_STEP = 224  # pixels from one tile to the next where a large input is enlarged
 
 
 def luma(pictures: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ class Task:
 
     numbers: ClassVar[int] = 0
     local: ClassVar[bool] = True
-    tile: ClassVar[tuple[int, int]] = 2048, 256
+    tile: tuple[int, int] = 2048, 256
 
     def __init__(self, config: ImageToImageConfig) -> None:
         self.config = config
@@ -127,11 +128,13 @@ class Colors(nn.Module):
 class Enlarge(Task):
     """Pictures of ``factor`` times the side, of pictures scaled down by averaging."""
 
-    tile = 256, 32  # nothing is normalised, so tiles are as the whole
-
     def __init__(self, config: ImageToImageConfig) -> None:
         super().__init__(config)
         self.scale = config.factor
+        # Nothing is normalised, so tiles are as the whole but where a border is in reach. There the neighbour, whose
+        # border is out of reach, has the larger weight.
+        overlap = 2 * reach(config.blocks)
+        self.tile = TILE_STEP + overlap, overlap
 
     def condition(self, pictures: Tensor, given: Tensor | None, numbers: Tensor) -> Tensor:
         return avg_pool2d(pictures, self.scale)
