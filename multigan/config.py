@@ -218,17 +218,27 @@ def configure(modality: str = "image", **fields: Any) -> TrainingConfig:
         **fields: Any field of `TrainingConfig`; ``model`` as a dictionary or as the modality's own ``Config``.
 
     Raises:
-        UserError: An unknown field or modality, or a value of the wrong type or out of range.
+        UserError: An unknown field or modality, a value of the wrong type or out of range, or a setting of the model
+            that does nothing beside the others.
     """
+    config = filled_in(modality, fields)
+    if isinstance(fields.get("model"), Mapping):
+        registry.load(modality)(config.model).check_given(fields["model"])
+    return config
+
+
+def filled_in(modality: str, fields: Mapping[str, Any]) -> TrainingConfig:
+    """As `configure`; but settings that do nothing are left, as files have all of them."""
     plugin = registry.load(modality)
-    model = fields.pop("model", None)
+    model = fields.get("model")
     if not isinstance(model, plugin.Config):
         if not isinstance(model, Mapping | None):
             raise UserError(f"model is {model!r}: expected {plugin.Config.__name__} or a dictionary")
         model = plugin.Config(**typed_fields(model or {}, plugin, "model."))
     instance = plugin(model)  # its task may decide
     first = next(iter(instance.builtin_datasets), None)
-    chosen = typed_fields({"dataset": first, **instance.training_defaults, **fields}, plugin)
+    given = {name: value for name, value in fields.items() if name not in ("modality", "model")}
+    chosen = typed_fields({"dataset": first, **instance.training_defaults, **given}, plugin)
     config = TrainingConfig(**{**chosen, "modality": modality, "model": model})
     check_with_modality(config, plugin)
     return config
@@ -294,7 +304,9 @@ def merge(recipe: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
     if not isinstance(model, Mapping):
         raise UserError(f"model is {model!r}: expected settings of modality {recipe.modality!r}")
     before = dataclasses.asdict(recipe)
-    return configure(**{**before, **values, "model": {**before["model"], **model}})
+    config = filled_in(recipe.modality, {**before, **values, "model": {**before["model"], **model}})
+    registry.load(recipe.modality)(config.model).check_given(model)
+    return config
 
 
 def load_file(file: Path) -> dict[str, Any]:
@@ -355,4 +367,4 @@ def read(folder: Path, modality: str | None = None) -> TrainingConfig:
         raise UserError(f"{folder / CONFIG_FILE} is not the configuration of a run: it names no modality")
     if ":" in name and name != modality:
         raise UserError(f"the run in {folder} is of modality {name!r}, which is not installed: pass it with --modality")
-    return configure(**values)
+    return filled_in(name, values)

@@ -200,6 +200,15 @@ class Modality(ABC):
         """The names of the classes that the networks are given; empty for an unconditional model."""
         return self.config.classes if self.conditional else ()
 
+    def check_given(self, names: Iterable[str]) -> None:
+        """Refuse settings, fields of ``Config`` by name, that a user gave and that do nothing beside the others.
+
+        Not called for what runs and models were saved with, which is all settings.
+
+        Raises:
+            UserError: Which, and what it needs.
+        """
+
     # --- data ---
 
     @property

@@ -1,5 +1,7 @@
 """Holds what image-to-image reads against what it says of it: datasets, inputs, settings, and all that is refused."""
 
+import re
+import shutil
 from dataclasses import replace
 
 import datasets
@@ -467,7 +469,17 @@ def refused(command, output, *flags):
         ({"classes": tuple(map(str, range(257)))}, "classes has 257 names: expected 256 at most"),
         ({"classes": ("1", "7", "01")}, "classes has 01 twice: expected each class once"),
         ({"classes": ("#ff8000", "#FF8000")}, "classes has #FF8000 twice: expected each class once"),
-        # Settings of other tasks.
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(UserError) as problem:
+        ImageToImageConfig(**{**SMALL, **settings})
+    assert message in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
         ({"style_weight": 3.0}, "style_weight is 3.0: expected with task style, and this is task colorize"),
         ({"task": "paired", "factor": 2}, "factor is 2: expected with task enlarge, and this is task paired"),
         ({"task": "labels", "blocks": 2}, "blocks is 2: expected with task enlarge or unpaired or style, and this is"),
@@ -476,9 +488,9 @@ def refused(command, output, *flags):
         ({"task": "unpaired", "classes": ("1", "2")}, "classes is ('1', '2'): expected with task labels"),
     ],
 )
-def test_settings_out_of_range(settings, message):
+def test_settings_of_other_tasks_are_refused(settings, message):
     with pytest.raises(UserError) as problem:
-        ImageToImageConfig(**{**SMALL, **settings})
+        configure("image-to-image", model={**SMALL, **settings})
     assert message in str(problem.value)
 
 
@@ -492,15 +504,18 @@ def test_a_setting_is_for_the_tasks_whose_networks_it_changes(name, value):
     for task in TASKS:
         config = ImageToImageConfig(task=task, generator_width=2, discriminator_width=2)
         config = replace(config, classes=("0", "1")) if task == "labels" else config
-        other = replace(config)
-        object.__setattr__(other, name, value)  # unchecked
+        other = replace(config, **{name: value})
         assert (sizes(config) != sizes(other)) == (task in OF_TASKS[name]), task
 
 
-def test_settings_of_other_tasks_at_their_defaults_are_in_every_saved_configuration(models):
-    for task in ("colorize", "inpaint", "unpaired", "labels"):
-        assert load(models[task]).modality.config.task == task
-        assert read_run(models[task]).model.task == task
+def test_saved_settings_of_other_tasks_are_left(models, tmp_path):
+    """Files have all settings, and a default may have been another when they were written."""
+    folder = shutil.copytree(models["colorize"], tmp_path / "run")
+    for file in (folder / "config.yaml", folder / "model" / "config.json"):
+        text = file.read_text()
+        assert text.count("style_weight") == 1
+        file.write_text(re.sub(r"(style_weight\W+)[0-9.]+", r"\g<1>0.125", text))
+    assert load(folder).modality.config.style_weight == read_run(folder).model.style_weight == 0.125
 
 
 def test_least_patches_are_those_of_the_networks():

@@ -125,6 +125,9 @@ class ImageToImage(Modality):
 
         return TASKS[self.config.task](self.config)
 
+    def check_given(self, names: Iterable[str]) -> None:
+        self.config.check_given(names)
+
     # --- data ---
 
     @property

@@ -1,6 +1,7 @@
 """The configuration of the image-to-image modality."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -27,7 +28,7 @@ OF_TASKS: dict[str, tuple[Task, ...]] = {
     "features": WITH_TRUTH,
     "cycle": ("unpaired",),
     "identity": ("unpaired",),
-    "image_column": ("colorize", "enlarge", "inpaint", "style", "unpaired"),  # of unpaired it is found, never asked for
+    "image_column": ("colorize", "enlarge", "inpaint", "style"),
     "input_column": TWO_SIDES,
     "target_column": TWO_SIDES,
     "input_channels": ("paired",),
@@ -144,9 +145,12 @@ class ImageToImageConfig:
         check(self, "channels", not (self.task == "colorize" and self.channels == 1), "3 for colorize, or null")
         check(self, "hole", 0 < self.hole < 1, "between 0 and 1")
         check_classes(self.classes)
+
+    def check_given(self, names: Iterable[str]) -> None:
+        """Raise UserError for settings of other tasks, unless they have their defaults."""
         for field in fields(self):
             tasks, value = OF_TASKS.get(field.name, (self.task,)), getattr(self, field.name)
-            if self.task not in tasks and value != field.default:
+            if field.name in names and self.task not in tasks and value != field.default:
                 expected = f"expected with task {' or '.join(tasks)}"
                 raise UserError(f"{field.name} is {value}: {expected}, and this is task {self.task}")
 
