@@ -21,7 +21,7 @@ from multigan.generation.generator import TrainedGenerator
 COUNT = 5000  # held-out pictures, at most
 SMALL = {"resolution": 32, "patch_layers": 2}
 RATES = dict.fromkeys(("generator_learning_rate", "discriminator_learning_rate", "pretraining_learning_rate"), 1e-3)
-METRICS = ("frechet_distance", "l1", "psnr")
+METRICS = ("frechet_distance", "kernel_distance", "recall", "l1", "psnr")
 
 
 class Setting(NamedTuple):
