@@ -25,8 +25,10 @@ class AudioConfig(ClassConditionalConfig):
         channels: 1 for mono, 2 for stereo; null takes stereo if the whole dataset is.
         normalization: peak scales each recording to full scale, none leaves levels unchanged.
         trim: Cut off the start and end of a recording where they are this many decibels below its peak; null keeps all.
-        architecture: specgan generates a spectrogram and reconstructs the waveform, wavegan generates the waveform
-            (both Donahue et al. 2019). specgan learns the built-in drums in minutes; wavegan needs far longer.
+        architecture: istft generates magnitudes and phases, turns them into the waveform by an inverse Fourier
+            transform, and is judged on the spectrogram of that; specgan generates a spectrogram, from which the
+            waveform is reconstructed, and wavegan the waveform (both Donahue et al. 2019). istft learns the built-in
+            drums in minutes, specgan in longer, wavegan in far longer.
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a sound is generated from.
         generator_width: Channels before the generator's last layer; for wavegan the paper's model size.
@@ -34,8 +36,9 @@ class AudioConfig(ClassConditionalConfig):
         phase_shuffle: wavegan: each layer of the discriminator is shifted at random by up to this many samples, so that
             it cannot detect the generator's artifacts by their pitch; 0 disables it.
         post_filter: wavegan: taps of a learned filter after the generator, 512 in the paper; 0 disables it.
-        spectrogram_bins: specgan: frequency bins, a power of two; null takes windows of about 32 ms.
-        spectrogram_hop: specgan: samples between spectrogram frames; null is a quarter of a window.
+        spectrogram_bins: istft, specgan: frequency bins, half a window's samples, a power of two; null takes windows
+            of about 32 ms.
+        spectrogram_hop: istft, specgan: samples between spectrogram frames; null is a quarter of a window.
         gain: Augmentation of real and generated sounds for the discriminator: random gain of up to this many decibels.
         shift: Augmentation: random shift in time by up to this share of the length.
         audio_column: The dataset's column of sounds; null finds it.
@@ -49,10 +52,10 @@ class AudioConfig(ClassConditionalConfig):
     channels: int | None = None
     normalization: Literal["peak", "none"] = "peak"
     trim: float | None = None
-    architecture: Literal["specgan", "wavegan"] = "specgan"
-    latent_dim: int = 100
-    generator_width: int = 32
-    discriminator_width: int = 32
+    architecture: Literal["istft", "specgan", "wavegan"] = "istft"
+    latent_dim: int = 64
+    generator_width: int = 16
+    discriminator_width: int = 16
     phase_shuffle: int = 2
     post_filter: int = 0
     spectrogram_bins: int | None = None
@@ -88,11 +91,13 @@ class AudioConfig(ClassConditionalConfig):
     def check_length(self, length: int) -> None:
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
-        if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
+        if self.architecture != "wavegan" and not (hop <= bins < length and 8 * hop <= length):
             raise UserError(
                 f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
                 "than samples, and a hop of no more than the bins and than an eighth of the length"
             )
+        if self.architecture == "istft":  # which cuts off what is too long
+            return
         unit = self.unit(length)
         if length % unit:
             near = [length - length % unit, length - length % unit + unit]
@@ -106,8 +111,7 @@ class AudioConfig(ClassConditionalConfig):
         if self.architecture == "wavegan":
             return int(4 ** levels(length))
         bins, hop = self.spectrogram()
-        frames = min(bins, length // hop)  # layers of twice the side, from 4 to 7
-        return hop << max((frames // 4).bit_length() - 1, 0)
+        return hop << halvings(min(bins, length // hop))
 
     def spectrogram(self) -> tuple[int, int]:
         """Bins, and the hop in samples."""
@@ -118,3 +122,8 @@ class AudioConfig(ClassConditionalConfig):
 def levels(length: int) -> int:
     """How often WaveGAN makes a sound four times as long, from 16 to 63 samples up to ``length``."""
     return (length // 16).bit_length() - 1 >> 1
+
+
+def halvings(side: int) -> int:
+    """How often a side can be halved until it is 4 to 7: layers of twice the side each."""
+    return max((side // 4).bit_length() - 1, 0)
