@@ -217,6 +217,23 @@ class ModalityConformance:
         assert torch.isfinite(gradient).all()
         torch.testing.assert_close(augmentation.apply(real[:2], numbers[:2]), augmented[:2])
 
+    def test_representation_is_of_each_sample(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, _, _, _ = self.samples(modality, data)
+        discriminator = modality.discriminator()
+        represent = getattr(discriminator, "represent", None)
+        if represent is None:
+            return
+        found = represent(real.requires_grad_())
+        (gradient,) = torch.autograd.grad(found.sum(), real)
+        assert torch.isfinite(gradient).all(), "the generator learns through it"
+        torch.testing.assert_close(represent(real[:2]), found[:2])
+        with torch.no_grad():
+            before = represent(real[:2])
+            for weight in discriminator.parameters():
+                weight.add_(1)
+            assert torch.equal(represent(real[:2]), before), "weights in it would not be trained"
+
     def test_files_are_written_batch_by_batch(self, prepared: Any, tmp_path: Path) -> None:
         modality, data = prepared
         real, _, _, _ = self.samples(modality, data)

@@ -91,10 +91,11 @@ class AudioConfig(ClassConditionalConfig):
     def check_length(self, length: int) -> None:
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
-        if self.architecture != "wavegan" and not (hop <= bins < length and 8 * hop <= length):
+        if self.architecture != "wavegan" and not (hop <= bins <= length / 2 and 8 * hop <= length):
             raise UserError(
-                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
-                "than samples, and a hop of no more than the bins and than an eighth of the length"
+                f"no spectrogram of {length} samples has windows of {2 * bins} (twice spectrogram_bins) at a hop of "
+                f"{hop}: expected windows no longer than the sound, and a hop of no more than half a window and an "
+                "eighth of the length"
             )
         if self.architecture == "istft":  # which cuts off what is too long
             return
@@ -115,7 +116,10 @@ class AudioConfig(ClassConditionalConfig):
 
     def spectrogram(self) -> tuple[int, int]:
         """Bins, and the hop in samples."""
-        bins = self.spectrogram_bins or 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        bins = 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        if self.architecture == "istft" and self.length:  # a short sound of a high rate has 32 frames as well
+            bins = min(bins, 2 ** int(math.log2(self.length / 16)))
+        bins = self.spectrogram_bins or bins
         return bins, self.spectrogram_hop or bins // 2
 
 
