@@ -112,7 +112,8 @@ class AudioConfig(ClassConditionalConfig):
         if self.architecture == "wavegan":
             return int(4 ** levels(length))
         bins, hop = self.spectrogram()
-        return hop << halvings(min(bins, length // hop))
+        frames = min(bins, length // hop)  # layers of twice the side, from 4 to 7
+        return hop << max((frames // 4).bit_length() - 1, 0)
 
     def spectrogram(self) -> tuple[int, int]:
         """Bins, and the hop in samples."""
@@ -126,8 +127,3 @@ class AudioConfig(ClassConditionalConfig):
 def levels(length: int) -> int:
     """How often WaveGAN makes a sound four times as long, from 16 to 63 samples up to ``length``."""
     return (length // 16).bit_length() - 1 >> 1
-
-
-def halvings(side: int) -> int:
-    """How often a side can be halved until it is 4 to 7: layers of twice the side each."""
-    return max((side // 4).bit_length() - 1, 0)

@@ -3,8 +3,8 @@
 The generator is a convolutional one for a picture of three channels: the logarithm of the magnitude at each frequency
 and time, and a vector whose angle is the phase. The inverse transform turns them into a wave, as in vocoders: Kaneko et
 al. 2022 (iSTFTNet), arXiv:2203.02395. The wave is judged on its own spectrogram, which has no phase: so the generator
-is free to choose phases, but magnitudes that no wave has are heard. R1 and R2 are computed at the spectrogram. With
-respect to the wave they had the discriminator learn nothing.
+is free to choose phases. R1 and R2 are computed at the spectrogram: computed at the wave, where a logarithm is steep
+wherever it is quiet, they left the drums with a precision of 0.04 instead of 0.50 after a minute.
 """
 
 import math
@@ -16,10 +16,9 @@ from torch.nn.functional import pad
 
 from multigan.interface import full_precision
 from multigan.modalities.audio import spectrogram
-from multigan.modalities.audio.config import halvings
 from multigan.networks import keyed_noise
 from multigan.networks.activations import leaky_relu
-from multigan.networks.convolutional import ConvolutionalDiscriminator, channels_by_side, first_sides, up
+from multigan.networks.convolutional import ConvolutionalDiscriminator, channels_by_side, first_sides, levels, up
 from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.inverse_stft import capped, inverse_stft, limited
 from multigan.networks.styled import linear
@@ -32,7 +31,7 @@ NOISE_GAIN = 0.1  # at first
 def sides(length: int, bins: int, hop: int) -> tuple[int, int]:
     """Bins, and frames that hold a sound of this length and that can be halved as often as the shorter side."""
     frames = -(-length // hop)
-    unit = 2 ** halvings(min(bins, frames))
+    unit = 2 ** levels((bins, frames))
     return bins, -(-frames // unit) * unit
 
 
