@@ -66,13 +66,15 @@ SMALLEST: dict[str, dict[str, int]] = {  # for --quick
 }
 PLAYERS = ("generator", "discriminator")
 # Small networks that make pictures of pictures, and how each is trained, on the task's built-in data.
-PICTURES_BATCH, REPLAY = 8, 8  # so the buffer is full after a step
+SMALL_BATCH, REPLAY = 8, 8  # so the buffer is full after a step
 TINY = {"resolution": 16, "generator_width": 4, "discriminator_width": 4, "blocks": 1, "depth": 2, "patch_layers": 1}
 # Some networks make a difference of any kind larger in each step: a start perturbed by 1e-15, in one process, is off
-# after ten by 1e-4 (CycleGAN at the default rate; 8e-13 at this one), 8e-12 (SPADE), 3e-9 (style). So they take few.
+# after ten by 1e-4 (CycleGAN at the default rate; 8e-13 at this one), 8e-12 (SPADE), 3e-9 (style). Waves judged on the
+# logarithm of their spectrograms do too: their gradients, 2e-14 off after two steps, are 1e-7 off after ten. So they
+# take few.
 LOW_RATE = {"generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4}
 CYCLEGAN = "unpaired with replay, cycle, identity"
-SENSITIVE, FEW_STEPS = {CYCLEGAN, "image_cyclegan", "image_spade", "image_style"}, 2
+SENSITIVE, FEW_STEPS = {CYCLEGAN, "image_cyclegan", "image_spade", "image_style", "audio_istft"}, 2
 CRITIC = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": 2}
 PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "colorize": ({}, {"task": "colorize"}),
@@ -90,6 +92,25 @@ PICTURES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "paired, WGAN-GP, 2 discriminator steps": (CRITIC, {"task": "paired"}),
     "paired, 5 heads": ({}, {"task": "paired", "scales": 5, "features": 10.0, "resolution": 96}),
 }
+
+# The same of sounds, which the discriminator represents as spectrograms before they are penalised.
+SOUNDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "conditional, louder and softer": ({}, {"conditional": True, "gain": 6.0, "length": 4100}),
+    "WGAN-GP, 2 discriminator steps": (CRITIC, {}),
+}
+TINY_SOUNDS = {"sampling_rate": 8000, "length": 4096, "latent_dim": 4, "generator_width": 2, "discriminator_width": 2}
+
+
+def of_task(settings: dict[str, int], task: str) -> dict[str, int]:
+    """Those settings of image-to-image that a task has."""
+    return {name: value for name, value in settings.items() if task in OF_TASKS.get(name, (task,))}
+
+
+# Name -> modality, settings, settings of the model.
+SMALL_RUNS = {
+    f"pictures: {name}": ("image-to-image", rules, {**of_task(TINY, model["task"]), **model})
+    for name, (rules, model) in PICTURES.items()
+} | {f"sounds: {name}": ("audio", rules, {**TINY_SOUNDS, **model}) for name, (rules, model) in SOUNDS.items()}
 
 Vectors = dict[str, Tensor]
 
@@ -173,24 +194,18 @@ def build(accelerator: Accelerator, conditional: bool = True, **settings: Any) -
     )
 
 
-def pictures(name: str, output: Path, precision: str = "no", **settings: Any) -> Run:
-    """A run, ready to start, that makes pictures of pictures."""
-    rules, model = PICTURES[name]
+def small_run(name: str, output: Path, precision: str = "no", **settings: Any) -> Run:
+    """A run of `SMALL_RUNS`, ready to start."""
+    modality, rules, model = SMALL_RUNS[name]
     start(precision)
-    settings = {**rules, "batch_size": PICTURES_BATCH, "tracker": "none", **settings}
-    return Run(
-        configure("image-to-image", output=str(output), model={**of_task(TINY, model["task"]), **model}, **settings)
-    )
-
-
-def of_task(settings: dict[str, int], task: str) -> dict[str, int]:
-    """Those settings of image-to-image that a task has."""
-    return {name: value for name, value in settings.items() if task in OF_TASKS.get(name, (task,))}
+    settings = {**rules, "batch_size": SMALL_BATCH, "tracker": "none", **settings}
+    return Run(configure(modality, output=str(output), model=model, **settings))
 
 
 def steps_of(name: str) -> int:
-    """Steps after which a recipe, or a game of `PICTURES`, is compared."""
-    return FEW_STEPS if name in SENSITIVE else STEPS
+    """Steps after which a recipe, or a game of `SMALL_RUNS`, is compared."""
+    few = name.startswith("sounds: ") or name.removeprefix("pictures: ") in SENSITIVE
+    return FEW_STEPS if few else STEPS
 
 
 def state(game: Game) -> Vectors:
@@ -265,8 +280,8 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
         step = None if training.steps else run.play
         yield f"recipe {recipe}, {steps} steps", dtype, play(run.game, steps, step)
     torch.set_default_dtype(torch.float64)
-    for name in PICTURES:
-        yield f"pictures: {name}", "float64", play(pictures(name, folder / name).game, steps_of(name))
+    for name in SMALL_RUNS:
+        yield name, "float64", play(small_run(name, folder / name).game, steps_of(name))
 
 
 def rows_of_games(one: list[tuple[str, str, Vectors]], two: Vectors) -> Iterator[Row]:
@@ -304,13 +319,13 @@ def accumulation(folder: Path, quick: bool) -> Iterator[Row]:
             gaps += parts_against_whole(lambda count, s=settings: build(start(), micro_batches=count, **s), dtype)
         setting = f"{objective}, {names[0] if quick else 'all penalties'}, 2 and 4, {dtype}"
         yield Row("micro-batches are one batch", setting, worst(gaps), 1e-6 if dtype == "float32" else LIMITS[dtype])
-    for name, dtype in itertools.product(PICTURES, ("float32",) if quick else LIMITS):
+    for name, dtype in itertools.product(SMALL_RUNS, ("float32",) if quick else LIMITS):
         torch.set_default_dtype(getattr(torch, dtype))
         place = folder / f"parts-{name}-{dtype}"
         gaps = parts_against_whole(
-            lambda n, p=place, name=name: pictures(name, p / f"{n}", micro_batches=n).game, dtype, steps_of(name)
+            lambda n, p=place, name=name: small_run(name, p / f"{n}", micro_batches=n).game, dtype, steps_of(name)
         )
-        yield Row("micro-batches are one batch", f"pictures: {name}, 2 and 4, {dtype}", worst(gaps), LIMITS[dtype])
+        yield Row("micro-batches are one batch", f"{name}, 2 and 4, {dtype}", worst(gaps), LIMITS[dtype])
     torch.set_default_dtype(torch.float64)
     found = play(build(start(), micro_batches=4, discriminator_steps=3))
     for player, phases in (("generator", 1), ("discriminator", 3)):
@@ -326,12 +341,12 @@ def penalties(folder: Path) -> Iterator[Row]:
             for name, settings in list(PENALTIES.items())[1:]
         }
         | {
-            f"pictures: {name}": lambda precision, name=name: (
-                pictures(  # type: ignore[misc]
+            name: lambda precision, name=name: (
+                small_run(  # type: ignore[misc]
                     name, folder / f"penalty-{name}-{precision}", precision
                 ).game
             )
-            for name in PICTURES
+            for name in SMALL_RUNS
         }
     )
     for name, make in makers.items():
@@ -341,7 +356,8 @@ def penalties(folder: Path) -> Iterator[Row]:
             (batch,) = game.make_micro_batches(0, graph=False)
             batch.fake = game.batches(1, game.batch_slice)[0]  # the generator's own would be rounded
             with game.accelerator.autocast():
-                value = game.penalty(batch.real, batch.fake, batch)
+                seen = (game.discriminator_input(samples, batch) for samples in (batch.real, batch.fake))
+                value = game.penalty(*seen, batch)
             gradients = torch.autograd.grad(value, list(game.discriminator.parameters()), allow_unused=True)
             gradient = torch.cat([part.flatten() for part in gradients if part is not None])
             metrics = game.discriminator_phase([batch])
@@ -408,10 +424,10 @@ def training(kind: str, output: Path) -> config.TrainingConfig:
     if kind == "ring":
         return configure(RING, output=str(output), batch_size=1024, model={"width": 16}, **often)
     if kind == "unpaired":  # stopped with a buffer that is full
-        rules, model = PICTURES[CYCLEGAN]
+        _, rules, model = SMALL_RUNS[f"pictures: {CYCLEGAN}"]
         often |= {"steps": 2 * FEW_STEPS + 1}  # two processes stop a step after they were told
-        rules = {**rules, **often, "output": str(output), "batch_size": PICTURES_BATCH}
-        return configure("image-to-image", model={**of_task(TINY, model["task"]), **model}, **rules)
+        rules = {**rules, **often, "output": str(output), "batch_size": SMALL_BATCH}
+        return configure("image-to-image", model=model, **rules)
     model = {"architecture": "dcgan", "resolution": 16, "generator_width": 4, "discriminator_width": 4}
     model |= {"conditional": True, "rotation": 20.0, "shift": 0.1}
     return configure("image", output=str(output), batch_size=64, discriminator_steps=2, model=model, **often)

@@ -176,7 +176,7 @@ def noise() -> datasets.Dataset:
 
 def wavegan(checkout: Path, folder: str, batch: int, width: int) -> Ways:
     Audio.builtin_datasets = {"noise": noise}
-    model = {"architecture": "wavegan", "length": LENGTH, "sampling_rate": 16000}
+    model = {"architecture": "wavegan", "length": LENGTH, "sampling_rate": 16000, "latent_dim": 100}
     model |= {"generator_width": width, "discriminator_width": width}
     rules = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "betas": (0.5, 0.9)}
     return {

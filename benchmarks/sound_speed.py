@@ -33,7 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000, help="clips to generate")
     options = parser.parse_args()
-    wavegan = AudioConfig(architecture="wavegan", sampling_rate=RATE, length=PIECE, channels=1, crop="random")
+    sizes = {"latent_dim": 100, "generator_width": 32, "discriminator_width": 32}
+    sounds = {"sampling_rate": RATE, "length": PIECE, "channels": 1, "crop": "random"}
+    wavegan = AudioConfig(architecture="wavegan", **sounds, **sizes)
     read(Audio(wavegan))
     for config in (wavegan, replace(wavegan, architecture="specgan")):
         generate(Audio(config), options.count)

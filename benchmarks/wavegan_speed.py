@@ -124,7 +124,7 @@ def bare(waves: Tensor, critic_steps: int) -> Callable[[], None]:
 
 def engine(folder: str, critic_steps: int) -> Callable[[], object]:
     rules = {"objective": "wasserstein", "wgan_gp": 10.0, "r1": 0.0, "r2": 0.0, "discriminator_steps": critic_steps}
-    model = {"architecture": "wavegan", "length": LENGTH, "sampling_rate": 16000}
+    model = {"architecture": "wavegan", "length": LENGTH, "sampling_rate": 16000, "latent_dim": 100}
     model |= {"generator_width": WIDTH, "discriminator_width": WIDTH}
     run = Run(
         configure(

@@ -372,6 +372,10 @@ class Modality(ABC):
         A discriminator with something random inside declares how many numbers it needs in an attribute
         ``random_numbers: int``; it is then called with uniform numbers in [0, 1), ``(B, random_numbers)``, as a third
         argument.
+
+        One that looks at another form of the samples, such as the spectrogram of a wave, has a method ``represent``:
+        samples ``(B, *S)`` -> ``(B, *R)``, differentiable, without weights, in full precision. It is then called with
+        what that returns, and R1, R2 and WGAN-GP penalise its gradient there instead of at the samples.
         """
 
     def augmentation(self) -> Augmentation | None:

@@ -25,15 +25,15 @@ import numpy
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from multigan import TrainingConfig, configure, load, registry
 from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load as load_dataset
-from multigan.engine.shell import as_output
+from multigan.engine.shell import as_output, represented
 from multigan.generation.generator import TrainedGenerator
-from multigan.interface import Condition, GeneratorOutput, each_tensor, tensors_of
+from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput, each_tensor, tensors_of
 from multigan.modality import Modality
 from multigan.training import run
 
@@ -151,7 +151,7 @@ class ModalityConformance:
         real, latent, condition, beside = self.samples(modality, data)
         fake, discriminator = modality.generator()(latent, condition), modality.discriminator()
         assert real.is_floating_point() and fake.shape == real.shape, "generated samples are shaped as real ones"
-        real_output, fake_output = (as_output(discriminator(samples, *beside)) for samples in (real, fake))
+        real_output, fake_output = (judged(discriminator, samples, *beside) for samples in (real, fake))
         assert real_output.heads, "a discriminator has one head at least"
         for one, other in zip(real_output.heads, fake_output.heads, strict=True):
             assert one.shape == other.shape and len(one) == self.batch, "logits of each sample: (B,), or (B, ...)"
@@ -166,7 +166,7 @@ class ModalityConformance:
         with torch.no_grad():
             for weight in discriminator.parameters():
                 weight.mul_(10)
-            heads = as_output(discriminator(real * 10, *beside)).heads
+            heads = judged(discriminator, real * 10, *beside).heads
         for logits in heads:
             assert logits.abs().max() > 1, "the discriminator returns raw logits, with no sigmoid"
 
@@ -174,7 +174,7 @@ class ModalityConformance:
         modality, data = prepared
         real, latent, condition, beside = self.samples(modality, data)
         generator, discriminator = modality.generator(), modality.discriminator()
-        outputs = [as_output(discriminator(one, *beside)) for one in (generator(latent, condition), real)]
+        outputs = [judged(discriminator, one, *beside) for one in (generator(latent, condition), real)]
         heads = zip(*(output.heads for output in outputs), strict=True)
         total: Any = sum(sum(logits).square().sum() for logits in heads)
         total.backward()
@@ -189,7 +189,7 @@ class ModalityConformance:
         seen = []
         for seed in (0, 1):
             torch.manual_seed(seed)
-            seen.append((generator(latent, condition), *as_output(discriminator(real, *beside)).heads))
+            seen.append((generator(latent, condition), *judged(discriminator, real, *beside).heads))
         assert all(map(torch.equal, *seen))
 
     def test_generated_samples_do_not_depend_on_their_neighbours(self, prepared: Any) -> None:
@@ -216,6 +216,23 @@ class ModalityConformance:
         (gradient,) = torch.autograd.grad(augmented.sum(), real)
         assert torch.isfinite(gradient).all()
         torch.testing.assert_close(augmentation.apply(real[:2], numbers[:2]), augmented[:2])
+
+    def test_representation_is_of_each_sample(self, prepared: Any) -> None:
+        modality, data = prepared
+        real, _, _, _ = self.samples(modality, data)
+        discriminator = modality.discriminator()
+        represent = getattr(discriminator, "represent", None)
+        if represent is None:
+            return
+        found = represent(real.requires_grad_())
+        (gradient,) = torch.autograd.grad(found.sum(), real)
+        assert torch.isfinite(gradient).all(), "the generator learns through it"
+        torch.testing.assert_close(represent(real[:2]), found[:2])
+        with torch.no_grad():
+            before = represent(real[:2])
+            for weight in discriminator.parameters():
+                weight.add_(1)
+            assert torch.equal(represent(real[:2]), before), "weights in it would not be trained"
 
     def test_files_are_written_batch_by_batch(self, prepared: Any, tmp_path: Path) -> None:
         modality, data = prepared
@@ -304,8 +321,8 @@ class ModalityConformance:
                 condition,
                 real,
                 fake,
-                as_output(discriminator(fake, *beside)),
-                lambda: as_output(discriminator(real, *beside)),
+                judged(discriminator, fake, *beside),
+                lambda: judged(discriminator, real, *beside),
             )
         )
         for name, loss in losses.items():
@@ -350,6 +367,11 @@ class ModalityConformance:
             difference = relative_difference(checkpoint_of(one, name), checkpoint_of(two, name))
             assert difference <= 1e-12, f"{name} of two processes is {difference:.1e} off that of one"
         assert_same_run(two, part)
+
+
+def judged(discriminator: nn.Module, samples: Tensor, *beside: Any) -> DiscriminatorOutput:
+    """What a discriminator says of samples."""
+    return as_output(discriminator(represented(discriminator, samples), *beside))
 
 
 def row(condition: Condition, number: int) -> Condition:

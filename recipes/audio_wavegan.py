@@ -5,7 +5,7 @@ r"""WaveGAN as published, on a drum kit.
 Transposed convolutions generate raw waveforms (Donahue et al. 2019): 25 taps, each layer four times as long as the
 one before, phase shuffle, the Wasserstein loss with gradient penalty, and five critic steps per generator step. It is
 faithful and slow: the paper trained for days on a GPU. The networks are smaller here, for half a second at 8 kHz;
-recipes/audio_cwavegan.py and recipes/audio_specgan.py learn faster. The paper's own size, for a GPU:
+recipes/audio_istft.py and recipes/audio_specgan.py learn faster. The paper's own size, for a GPU:
 
     accelerate launch recipes/audio_wavegan.py --dataset FOLDER --model.generator_width 64 \
         --model.discriminator_width 64 --model.post_filter 512 --steps 200000
@@ -27,7 +27,13 @@ CONFIG = multigan.configure(
     generator_learning_rate=1e-4,
     discriminator_learning_rate=1e-4,
     betas=(0.5, 0.9),
-    model={"architecture": "wavegan", "sampling_rate": 8000, "generator_width": 16, "discriminator_width": 16},
+    model={
+        "architecture": "wavegan",
+        "sampling_rate": 8000,
+        "latent_dim": 100,
+        "generator_width": 16,
+        "discriminator_width": 16,
+    },
 )
 
 if __name__ == "__main__":

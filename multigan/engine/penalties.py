@@ -1,5 +1,7 @@
 """Gradient penalties on the discriminator, for samples of any rank.
 
+Samples are here what the discriminator takes: where it has a method ``represent``, what that made of them.
+
 They are computed in float32: under reduced precision a penalty can be almost entirely wrong.
 """
 

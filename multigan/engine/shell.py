@@ -1,4 +1,4 @@
-"""How the engine holds a network: wrapped in a shell, frozen, and with its output in one form and in full precision."""
+"""How the engine holds a network: wrapped in a shell, frozen, with its samples and its output in one form."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,3 +40,9 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def as_output(output: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:
     """A discriminator's output; logits alone are its only head."""
     return output if isinstance(output, DiscriminatorOutput) else DiscriminatorOutput((output,))
+
+
+def represented(discriminator: nn.Module, samples: Tensor) -> Tensor:
+    """Samples ``(B, *S)`` as a discriminator takes them: its method ``represent`` is applied, if it has one."""
+    represent: Callable[[Tensor], Tensor] | None = getattr(discriminator, "represent", None)
+    return samples if represent is None else represent(samples)

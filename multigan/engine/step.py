@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from multigan.engine import penalties
 from multigan.engine.objectives import Objective
 from multigan.engine.rng import BatchRandom
-from multigan.engine.shell import as_output, frozen
+from multigan.engine.shell import as_output, frozen, represented
 from multigan.engine.stabilizers import StabilizerState, power_iteration_step
 from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput, full_precision
 
@@ -258,11 +258,14 @@ class Game:
         return self.stabilizers.noise * numbers.view_as(like)
 
     def discriminator_input(self, samples: Tensor, batch: MicroBatch) -> Tensor:
-        """Samples ``(b, *S)`` as the discriminator gets them: augmented, and with instance noise."""
+        """Samples ``(b, *S)`` as the discriminator takes them: augmented, with instance noise, and then represented.
+
+        Penalties are on the gradient with respect to this.
+        """
         augmented = self.augment(samples, batch.augmentation)
         if batch.augment_mask is not None:
             augmented = torch.where(batch.augment_mask.view(-1, *[1] * (samples.dim() - 1)), augmented, samples)
-        return augmented if batch.noise is None else augmented + batch.noise
+        return represented(self.discriminator, augmented if batch.noise is None else augmented + batch.noise)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the processes."""

@@ -36,7 +36,7 @@ def train(command, tmp_path):
     return lambda *flags: command("train", "audio", *TINY, "--output", tmp_path / "run", *flags)
 
 
-@pytest.fixture(scope="module", params=["wavegan", "specgan"])
+@pytest.fixture(scope="module", params=["istft", "wavegan", "specgan"])
 def trained(request, sounds, tmp_path_factory):
     """A run folder of a tiny class-conditional model."""
     from multigan import configure
@@ -156,6 +156,7 @@ def test_corrupt_file_is_named_and_can_be_left_out(train, tmp_path, kind):
         (["--model.trim", 0], ["trim is 0"]),
         (["--model.phase_shuffle", -1], ["phase_shuffle is -1"]),
         (["--model.spectrogram_bins", 100], ["spectrogram_bins is 100", "power of two"]),
+        (["--model.length", 4096, "--model.spectrogram_bins", 4096], ["windows of 8192", "no longer than the sound"]),
         (["--model.audio_column", "sound"], ["sound", "file"]),
         (["--model.label_column", "kind"], ["kind", "label"]),
         (["--model.resolution", 32], ["resolution"]),

@@ -140,6 +140,16 @@ def test_preview_shows_the_first_16(tmp_path):
     assert len(written(files[1])[0]) == 16 * (4096 + 800)
 
 
+def test_loud_preview_is_turned_down_to_minus_20_decibels_and_a_soft_one_is_not(tmp_path):
+    square = torch.tensor([1.0, -1.0]).repeat(1, 1, 2048)
+    output.preview(0.8 * square, tmp_path / "loud", RATE, [])
+    output.preview(0.05 * square, tmp_path / "soft", RATE, [])
+    loud, soft = (written(tmp_path / f"{name}.wav")[0] / 32768 for name in ("loud", "soft"))
+    # The pause counts: 4,096 samples of 4,896 are not silent.
+    assert numpy.abs(loud).max() == pytest.approx(0.1 * (4896 / 4096) ** 0.5, abs=1e-4)
+    assert numpy.abs(soft).max() == pytest.approx(0.05, abs=1e-4)
+
+
 @pytest.mark.parametrize("level", [0.0, 50.0])
 def test_silence_and_noise_beyond_full_scale_can_be_previewed(level, tmp_path):
     files = output.preview(sounds(2) * level, tmp_path / "extreme", RATE, [])

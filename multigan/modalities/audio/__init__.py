@@ -1,4 +1,4 @@
-"""Sounds: WaveGAN and SpecGAN, unconditional or class-conditional, of many rates and lengths, mono or stereo."""
+"""Sounds of many rates and lengths, mono or stereo, unconditional or class-conditional: three architectures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,29 @@ def drums() -> datasets.Dataset:
     return drums()
 
 
+DEFAULTS: Mapping[str, Any] = {
+    "objective": "relativistic",
+    "r1": 1.0,
+    "r2": 1.0,
+    "penalty_every": 4,
+    "generator_learning_rate": 1e-3,
+    "discriminator_learning_rate": 1e-3,
+    "betas": (0.0, 0.99),
+    "learning_rate_schedule": "late_linear",
+    "ema_decay": 0.998,
+    "batch_size": 32,
+}
+# From the recipe with which SpecGAN learned the drums.
+OF_OTHERS: Mapping[str, Any] = {
+    "objective": "relativistic",
+    "r1": 3.0,
+    "r2": 3.0,
+    "generator_learning_rate": 5e-4,
+    "discriminator_learning_rate": 5e-4,
+    "batch_size": 32,
+}
+
+
 class Audio(Modality):
     """Sounds: a sample is ``(channels, length)`` in [-1, 1]; for SpecGAN, its picture ``(channels, bins, frames)``."""
 
@@ -34,15 +57,10 @@ class Audio(Modality):
         *(".aif", ".aiff", ".aifc", ".au", ".caf"),
     )
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
-    # From the recipe with which SpecGAN learned the drums.
-    training_defaults: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 32,
-        "objective": "relativistic",
-        "r1": 3.0,
-        "r2": 3.0,
-        "generator_learning_rate": 5e-4,
-        "discriminator_learning_rate": 5e-4,
-    }
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
+        return DEFAULTS if self.config.architecture == "istft" else OF_OTHERS
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes
@@ -130,22 +148,28 @@ class Audio(Modality):
         return bins, self._length // hop
 
     def generator(self) -> nn.Module:
+        from multigan.modalities.audio.istft import ISTFTGenerator
         from multigan.modalities.audio.networks import WaveGenerator
         from multigan.networks.convolutional import ConvolutionalGenerator
 
-        config, channels, width = self.config, self._channels, self.config.generator_width
+        config, channels, width, length = self.config, self._channels, self.config.generator_width, self._length
+        if config.architecture == "istft":
+            return ISTFTGenerator(config.latent_dim, channels, length, *config.spectrogram(), width, len(self.classes))
         if config.architecture == "specgan":
             return ConvolutionalGenerator(config.latent_dim, channels, self._sides, width, len(self.classes))
-        return WaveGenerator(config.latent_dim, channels, self._length, width, len(self.classes), config.post_filter)
+        return WaveGenerator(config.latent_dim, channels, length, width, len(self.classes), config.post_filter)
 
     def discriminator(self) -> nn.Module:
+        from multigan.modalities.audio.istft import SpectrogramDiscriminator
         from multigan.modalities.audio.networks import WaveDiscriminator
         from multigan.networks.convolutional import ConvolutionalDiscriminator
 
-        config, channels, width = self.config, self._channels, self.config.discriminator_width
+        config, channels, width, length = self.config, self._channels, self.config.discriminator_width, self._length
+        if config.architecture == "istft":
+            return SpectrogramDiscriminator(channels, length, *config.spectrogram(), width, len(self.classes))
         if config.architecture == "specgan":
             return ConvolutionalDiscriminator(channels, self._sides, width, len(self.classes))
-        return WaveDiscriminator(channels, self._length, width, len(self.classes), config.phase_shuffle)
+        return WaveDiscriminator(channels, length, width, len(self.classes), config.phase_shuffle)
 
     def augmentation(self) -> Augmentation | None:
         from multigan.modalities.audio import augmentation, spectrogram

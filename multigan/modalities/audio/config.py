@@ -25,8 +25,10 @@ class AudioConfig(ClassConditionalConfig):
         channels: 1 for mono, 2 for stereo; null takes stereo if the whole dataset is.
         normalization: peak scales each recording to full scale, none leaves levels unchanged.
         trim: Cut off the start and end of a recording where they are this many decibels below its peak; null keeps all.
-        architecture: specgan generates a spectrogram and reconstructs the waveform, wavegan generates the waveform
-            (both Donahue et al. 2019). specgan learns the built-in drums in minutes; wavegan needs far longer.
+        architecture: istft generates magnitudes and phases, turns them into the waveform by an inverse Fourier
+            transform, and is judged on the spectrogram of that; specgan generates a spectrogram, from which the
+            waveform is reconstructed, and wavegan the waveform (both Donahue et al. 2019). istft learns the built-in
+            drums in minutes, specgan in longer, wavegan in far longer.
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a sound is generated from.
         generator_width: Channels before the generator's last layer; for wavegan the paper's model size.
@@ -34,8 +36,9 @@ class AudioConfig(ClassConditionalConfig):
         phase_shuffle: wavegan: each layer of the discriminator is shifted at random by up to this many samples, so that
             it cannot detect the generator's artifacts by their pitch; 0 disables it.
         post_filter: wavegan: taps of a learned filter after the generator, 512 in the paper; 0 disables it.
-        spectrogram_bins: specgan: frequency bins, a power of two; null takes windows of about 32 ms.
-        spectrogram_hop: specgan: samples between spectrogram frames; null is a quarter of a window.
+        spectrogram_bins: istft, specgan: frequency bins, half a window's samples, a power of two; null takes windows
+            of about 32 ms.
+        spectrogram_hop: istft, specgan: samples between spectrogram frames; null is a quarter of a window.
         gain: Augmentation of real and generated sounds for the discriminator: random gain of up to this many decibels.
         shift: Augmentation: random shift in time by up to this share of the length.
         audio_column: The dataset's column of sounds; null finds it.
@@ -49,10 +52,10 @@ class AudioConfig(ClassConditionalConfig):
     channels: int | None = None
     normalization: Literal["peak", "none"] = "peak"
     trim: float | None = None
-    architecture: Literal["specgan", "wavegan"] = "specgan"
-    latent_dim: int = 100
-    generator_width: int = 32
-    discriminator_width: int = 32
+    architecture: Literal["istft", "specgan", "wavegan"] = "istft"
+    latent_dim: int = 64
+    generator_width: int = 16
+    discriminator_width: int = 16
     phase_shuffle: int = 2
     post_filter: int = 0
     spectrogram_bins: int | None = None
@@ -88,11 +91,14 @@ class AudioConfig(ClassConditionalConfig):
     def check_length(self, length: int) -> None:
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
-        if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
+        if self.architecture != "wavegan" and not (hop <= bins <= length / 2 and 8 * hop <= length):
             raise UserError(
-                f"no spectrogram of {length} samples has {bins} bins at a hop of {hop}: expected fewer bins "
-                "than samples, and a hop of no more than the bins and than an eighth of the length"
+                f"no spectrogram of {length} samples has windows of {2 * bins} (twice spectrogram_bins) at a hop of "
+                f"{hop}: expected windows no longer than the sound, and a hop of no more than half a window and an "
+                "eighth of the length"
             )
+        if self.architecture == "istft":  # which cuts off what is too long
+            return
         unit = self.unit(length)
         if length % unit:
             near = [length - length % unit, length - length % unit + unit]
@@ -111,7 +117,10 @@ class AudioConfig(ClassConditionalConfig):
 
     def spectrogram(self) -> tuple[int, int]:
         """Bins, and the hop in samples."""
-        bins = self.spectrogram_bins or 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        bins = 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        if self.architecture == "istft" and self.length:  # a short sound of a high rate has 32 frames as well
+            bins = min(bins, 2 ** int(math.log2(self.length / 16)))
+        bins = self.spectrogram_bins or bins
         return bins, self.spectrogram_hop or bins // 2
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PICTURED = 16  # sounds in a preview
 PAUSE = 0.1  # seconds between them
 MELS = 64
+LOUDEST = 0.1  # root mean square of a preview, -20 dB: the first ones of a run are noise
 
 
 def save(
@@ -57,12 +58,14 @@ def to_outputs(samples: Tensor, rate: int) -> list[dict[str, Any]]:
 
 
 def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> list[Path]:
-    """Write the first sounds ``(N, C, T)`` as a picture (PNG) and one after another as a WAV."""
+    """Write the first sounds ``(N, C, T)`` as a picture (PNG) and one after another as a WAV, turned down if loud."""
     samples = samples[:PICTURED]
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     picture(samples, rate, labels).savefig(image)
     pause = samples.new_zeros(samples.shape[1], round(PAUSE * rate))
-    soundfile.write(sound, to_int16(torch.cat([part for one in samples for part in (one, pause)], 1).numpy()).T, rate)
+    played = torch.cat([part for one in samples for part in (one, pause)], 1)
+    played = played / (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
+    soundfile.write(sound, to_int16(played.numpy()).T, rate)
     return [image, sound]
 
 

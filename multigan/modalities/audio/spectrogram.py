@@ -1,9 +1,9 @@
-"""Sounds to spectrograms and back, for SpecGAN: Donahue et al. 2019, arXiv:1802.04208, section 3.3.
+"""Sounds to spectrograms and back.
 
-A picture is the logarithm of the magnitudes of a short-time Fourier transform, from -80 dB at -1 to 0 dB, a sine of
-full scale, at 1. The paper normalises each frequency by its mean and deviation over the data instead; a fixed scale
-needs nothing of the data to hear what was generated. The phases are found again by Griffin and Lim's algorithm, in its
-fast form (Perraudin et al. 2013).
+For SpecGAN (Donahue et al. 2019, arXiv:1802.04208, section 3.3), a picture is the logarithm of the magnitudes of a
+short-time Fourier transform, from -80 dB at -1 to 0 dB, a sine of full scale, at 1. The paper normalises each frequency
+by its mean and deviation over the data instead; a fixed scale needs nothing of the data to hear what was generated. The
+phases are found again by Griffin and Lim's algorithm, in its fast form (Perraudin et al. 2013).
 """
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 FLOOR = -80.0  # decibels
 ROUNDS = 32  # of Griffin-Lim
+DEPTH = 85.0  # decibels from silence to a sine of full scale, in `log_power`
 
 
 def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
@@ -21,12 +22,30 @@ def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
         bins: Frequencies, from 0 up; half as many as samples in a window. The last, half the rate, is left out.
         hop: Samples from one window to the next; it divides T.
     """
-    window = torch.hann_window(2 * bins, dtype=sounds.dtype, device=sounds.device)
-    spectrum = torch.stft(sounds.flatten(0, 1), 2 * bins, hop, window=window, return_complex=True)
-    magnitude = spectrum[:, :-1, :-1].abs() * 2 / window.sum()
+    spectrum, scale = transform(sounds, bins, hop)
+    magnitude = spectrum.abs() * 2 / scale
     decibels = 20 * magnitude.clamp_min(1e-10).log10()
     scaled: Tensor = (1 - 2 * decibels / FLOOR).clamp(-1, 1)
     return scaled.view(*sounds.shape[:2], *scaled.shape[1:])
+
+
+def log_power(sounds: Tensor, bins: int, hop: int) -> Tensor:
+    """``(B, C, T)`` in [-1, 1] -> ``(B, C, bins, T / hop)``, from -1 at silence to about 1, with a gradient everywhere.
+
+    The logarithm is of the power plus that at the lowest level. Arguments as in `picture`.
+    """
+    spectrum, scale = transform(sounds, bins, hop)
+    power = (spectrum.real.square() + spectrum.imag.square()) * (2 / scale) ** 2
+    decibels = 10 * (power + 10 ** (-DEPTH / 10)).log10()
+    scaled: Tensor = 1 + 2 * decibels / DEPTH
+    return scaled.view(*sounds.shape[:2], *scaled.shape[1:])
+
+
+def transform(sounds: Tensor, bins: int, hop: int) -> tuple[Tensor, Tensor]:
+    """``(B, C, T)`` -> the short-time Fourier transform, complex ``(B * C, bins, T / hop)``, and its window's sum."""
+    window = torch.hann_window(2 * bins, dtype=sounds.dtype, device=sounds.device)
+    spectrum = torch.stft(sounds.flatten(0, 1), 2 * bins, hop, window=window, return_complex=True)
+    return spectrum[:, :-1, :-1], window.sum()
 
 
 def sound(pictures: Tensor, hop: int) -> Tensor:

@@ -1,0 +1,26 @@
+"""Class-conditional GAN of waveforms on a drum kit, which learns the fastest of the recipes for sounds.
+
+    accelerate launch recipes/audio_istft.py
+
+The generator ends in an inverse short-time Fourier transform, as vocoders do (Kaneko et al. 2022), and the
+discriminator judges the spectrogram of the wave. Both know the drum. The loss is the relativistic one with both
+gradient penalties (Huang et al. 2024), computed at the spectrogram. Takes twenty minutes on one core: drums can be told
+apart after one of them.
+
+    accelerate launch recipes/audio_istft.py --dataset FOLDER_OF_SOUNDS --model.length 8192
+    multigan generate --modality audio --label kick -n 8
+"""
+
+import multigan
+from multigan.cli import recipe
+
+CONFIG = multigan.configure(
+    "audio",
+    steps=8000,
+    sample_every=400,
+    checkpoint_every=2000,
+    model={"architecture": "istft", "conditional": True, "sampling_rate": 8000},
+)
+
+if __name__ == "__main__":
+    recipe(CONFIG, __doc__)
