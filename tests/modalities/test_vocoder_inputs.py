@@ -89,7 +89,9 @@ def test_settings_that_cannot_be_are_refused(fields, said):
         dataclasses.replace(VocoderConfig(sampling_rate=16_000), **fields)
 
 
-@pytest.mark.parametrize(("rate", "size"), [(8000, 512), (16_000, 1024), (22_050, 1024), (44_100, 2048), (48_000, 2048)])
+@pytest.mark.parametrize(
+    ("rate", "size"), [(8000, 512), (16_000, 1024), (22_050, 1024), (44_100, 2048), (48_000, 2048)]
+)
 def test_windows_are_of_about_50_milliseconds(rate, size):
     assert VocoderConfig(sampling_rate=rate).size == size
 

@@ -69,7 +69,7 @@ def test_griffin_lim_brings_back_what_is_told():
 def test_distances_of_a_sound_from_itself_and_from_one_ten_times_as_loud():
     one, other = drum(), 10 * drum()
     assert losses.mel_distance(CONFIG, one, one) == losses.stft_distance(CONFIG, one, one) == 0
-    # |10 x - x| / |10 x| is 0.9, and logarithms differ by log 10, but where a sound is so quiet that a floor is reached.
+    # |10 x - x| / |10 x| is 0.9, and logarithms differ by log 10, where no floor is reached.
     noise = torch.from_numpy(numpy.random.default_rng(0).uniform(-0.05, 0.05, (1, 8192)))
     assert losses.mel_distance(CONFIG, noise, 10 * noise).item() == pytest.approx(math.log(10), rel=1e-3)
     assert losses.stft_distance(CONFIG, noise, 10 * noise).item() == pytest.approx(0.9 + math.log(10), rel=1e-3)

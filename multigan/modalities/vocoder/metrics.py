@@ -9,7 +9,10 @@ from multigan.modalities.vocoder.config import VocoderConfig
 from multigan.modalities.vocoder.losses import mel_distance, stft_distance
 from multigan.modality import PairMetrics
 
-NOTE = "PESQ and STOI are for whole sentences, not for pieces: benchmarks/vocoder.py measures them on recordings"
+NOTE = (
+    "PESQ and STOI are left out: they are for whole sentences, and many pieces hold no utterance; "
+    "benchmarks/vocoder.py measures them on whole recordings"
+)
 
 
 def sound_metrics(config: VocoderConfig) -> PairMetrics:
