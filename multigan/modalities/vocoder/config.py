@@ -44,7 +44,7 @@ class VocoderConfig:
     generator_width: int = 192
     blocks: int = 4
     discriminator_width: int = 8
-    mel: float = 5.0
+    mel: float = 10.0
     features: float = 2.0
     audio_column: str | None = None
 
@@ -69,8 +69,8 @@ class VocoderConfig:
             raise UserError(f"sampling_rate is {rate}: expected {LOWEST} to {HIGHEST}, or null (as the dataset is)")
         if not SHORTEST <= self.length <= LONGEST:
             raise UserError(f"length is {self.length}: expected {SHORTEST} to {LONGEST}")
-        if self.window is not None and (self.window < 64 or self.window & (self.window - 1)):
-            raise UserError(f"window is {self.window}: expected a power of two, 64 or more, or null")
+        if self.window is not None and (not 64 <= self.window <= 8192 or self.window & (self.window - 1)):
+            raise UserError(f"window is {self.window}: expected a power of two from 64 to 8192, or null")
         for name in ("generator_width", "blocks", "discriminator_width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")

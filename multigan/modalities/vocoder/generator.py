@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from multigan.interface import full_precision
-from multigan.modalities.vocoder.mel import TINY, inverse_filters
+from multigan.modalities.vocoder.mel import inverse_filters, lengths
 
 TAPS = 7
 EXPANSION = 3  # channels inside a block, over those outside
@@ -135,8 +135,7 @@ class VocoderGenerator(nn.Module):
         magnitudes = magnitudes.transpose(1, 2)
         waves = self.inverse_transform(torch.polar(magnitudes, angles))
         spectrum = torch.stft(waves, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
-        lengths = (torch.view_as_real(spectrum).square().sum(-1) + TINY).sqrt()
-        return self.inverse_transform(spectrum * (magnitudes / lengths))
+        return self.inverse_transform(spectrum * (magnitudes / lengths(spectrum)))
 
     def inverse_transform(self, spectrum: Tensor) -> Tensor:
         """``(B, size / 2 + 1, frames) -> (B, frames * hop)``."""
@@ -161,10 +160,11 @@ def continued(levels: Tensor, turns: Tensor | None) -> Tensor:
     bins = levels.shape[2]
     slopes = levels.diff(dim=2)
     before, after = slopes[..., :-1], slopes[..., 1:]
-    is_peak = (before > 0) & (after <= 0)
-    offsets = pad(torch.where(is_peak, (before + after) / (2 * (before - after)), 0.0), (1, 1))
-    peaks = nearest_peaks(pad(is_peak, (1, 1)))
-    advances = ((peaks % 4).to(levels.dtype) + offsets.gather(2, peaks)) / 4  # a whole turn more makes no difference
+    is_peak = pad((before > 0) & (after <= 0), (1, 1))
+    offsets = pad((before + after) / (8 * (before - after)), (1, 1))  # read at peaks alone; a quarter turn a bin
+    quarters = torch.arange(bins, device=levels.device) % 4 / 4  # whole turns make no difference
+    peaks = nearest_peaks(is_peak)
+    advances = (offsets + quarters).gather(2, peaks)
     now = levels.new_zeros(len(levels), bins) if turns is None else turns
     phases = []
     for places, advance in zip(peaks.unbind(1), advances.unbind(1), strict=True):
@@ -176,7 +176,8 @@ def continued(levels: Tensor, turns: Tensor | None) -> Tensor:
 def nearest_peaks(is_peak: Tensor) -> Tensor:
     """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
     bins = is_peak.shape[-1]
-    numbers = torch.arange(bins, device=is_peak.device, dtype=torch.int32)
-    below = numbers.where(is_peak, -bins).cummax(-1).values
-    above = numbers.where(is_peak, 2 * bins).flip(-1).cummin(-1).values.flip(-1)
-    return below.where(numbers - below <= above - numbers, above).clamp(0, bins - 1).long()
+    numbers = torch.arange(bins, device=is_peak.device, dtype=torch.int16)  # four times as fast as int32
+    none = numbers.new_tensor([-bins, 2 * bins])
+    below = numbers.where(is_peak, none[0]).cummax(-1).values
+    above = numbers.where(is_peak, none[1]).flip(-1).cummin(-1).values.flip(-1)
+    return below.where(below + above >= 2 * numbers, above).clamp(0, bins - 1).long()

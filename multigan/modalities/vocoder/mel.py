@@ -54,8 +54,13 @@ def magnitudes(waves: Tensor, size: int) -> Tensor:
     hop = size // 4
     window = torch.hann_window(size, dtype=waves.dtype, device=waves.device)
     spectrum = torch.stft(waves, size, hop, window=window, center=False, return_complex=True)
-    power = torch.view_as_real(spectrum).square().sum(-1)
-    return (power + TINY).sqrt()
+    return lengths(spectrum)
+
+
+def lengths(numbers: Tensor) -> Tensor:
+    """Absolute values of complex numbers, with a slope that is finite at 0; faster than `torch.abs`."""
+    real, imaginary = torch.view_as_real(numbers).unbind(-1)
+    return (real.square() + imaginary.square() + TINY).sqrt()
 
 
 def log_mel(waves: Tensor, bins: int, size: int, rate: int) -> Tensor:
