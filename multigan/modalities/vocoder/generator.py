@@ -5,8 +5,8 @@ transform, and its inverse makes the wave. Vocos predicts the phases too. But no
 of a phase: in a steady tone, where all frames are told the same, it can only repeat itself from frame to frame, and has
 to learn from long context how tones began. Here phases are continued instead, as a phase vocoder does: each peak of the
 magnitudes goes on at its own frequency (Beauregard et al. 2015, "Single pass spectrogram inversion",
-doi:10.1109/ICDSP.2015.7251907). One round of Griffin and Lim's algorithm then makes overlapping frames agree; the
-network is trained through it. After two minutes of training on speech, PESQ was 2.9 with this, and 1.8 with phases that
+doi:10.1109/ICDSP.2015.7251907). Two rounds of Griffin and Lim's algorithm then make overlapping frames agree; the
+network is trained through them. After two minutes of training on speech, PESQ was 2.9 with this, and 1.8 with phases that
 the network predicted.
 """
 
@@ -24,7 +24,8 @@ from multigan.modalities.vocoder.mel import inverse_filters, lengths
 TAPS = 7
 EXPANSION = 3  # channels inside a block, over those outside
 CHUNK = 1024  # frames that are generated at a time, so that memory does not grow with the length
-EDGE = 8  # frames beside a chunk whose windows, or windows overlapping with those, reach into it
+ROUNDS = 2  # of Griffin-Lim
+EDGE = 4 * (ROUNDS + 1)  # frames beside a chunk whose windows, or windows overlapping with those, reach into it
 QUIETEST, LOUDEST = 1e-3, 1e3  # of the magnitudes
 
 
@@ -134,8 +135,10 @@ class VocoderGenerator(nn.Module):
         angles = (2 * math.pi * phases + half_turns).transpose(1, 2)
         magnitudes = magnitudes.transpose(1, 2)
         waves = self.inverse_transform(torch.polar(magnitudes, angles))
-        spectrum = torch.stft(waves, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
-        return self.inverse_transform(spectrum * (magnitudes / lengths(spectrum)))
+        for _ in range(ROUNDS):
+            spectrum = torch.stft(waves, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
+            waves = self.inverse_transform(spectrum * (magnitudes / lengths(spectrum)))
+        return waves
 
     def inverse_transform(self, spectrum: Tensor) -> Tensor:
         """``(B, size / 2 + 1, frames) -> (B, frames * hop)``."""
