@@ -6,8 +6,8 @@ of a phase: in a steady tone, where all frames are told the same, it can only re
 to learn from long context how tones began. Here phases are continued instead, as a phase vocoder does: each peak of the
 magnitudes goes on at its own frequency (Beauregard et al. 2015, "Single pass spectrogram inversion",
 doi:10.1109/ICDSP.2015.7251907). Two rounds of Griffin and Lim's algorithm then make overlapping frames agree; the
-network is trained through them. After two minutes of training on speech, PESQ was 2.9 with this, and 1.8 with phases that
-the network predicted.
+network is trained through them. After two minutes of training on speech, PESQ was 2.9 with one round, and 1.8 with
+phases that the network predicted.
 """
 
 from __future__ import annotations
