@@ -30,7 +30,7 @@ def short(command: str) -> str:
         command = re.sub(r" --(pretraining_)?steps \d+", "", command)
         style = "image_style" in command or "task style" in command  # which takes steps of pretraining alone
         command += " --steps 0" if style else " --steps 4" if "--resume" in command else " --steps 2"
-        pretrained = style or re.search(r"recipes/text_|train text|image_srgan|task enlarge", command)
+        pretrained = style or re.search(r"recipes/text_|train text|image_srgan|task enlarge|vocoder", command)
         command += " --pretraining_steps 2" if pretrained else ""
     return re.sub(r"^pip install uv && ", "", command)
 

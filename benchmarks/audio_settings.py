@@ -28,7 +28,7 @@ from multigan.evaluation import spaces
 from multigan.evaluation.evaluator import Evaluator, open_reference
 from multigan.evaluation.reference import Reference
 from multigan.generation.generator import TrainedGenerator
-from multigan.modalities.audio import artifacts
+from multigan.sounds import artifacts
 
 DRUMS = {"conditional": True, "sampling_rate": 8000}
 SPOKEN = {**DRUMS, "length": 8192}

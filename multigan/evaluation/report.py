@@ -16,10 +16,13 @@ ALARM_RATIO = 0.5  # of the baseline: a metric below that share of it raises a w
 MEMORIZATION_QUANTILE = 0.01  # share of held-out samples that count as close to a training sample
 REQUIRED_METRICS = ("precision", "recall", "frechet_distance")  # of every evaluation
 # For all other metrics, higher is better, up to the baseline.
-LOWER_IS_BETTER = ("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied", "l1", "lpips")
+LOWER_IS_BETTER = (
+    *("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied", "l1", "lpips"),
+    *("mel_distance", "stft_distance"),
+)
 TRIVIAL, REFERENCE_MODEL = "trivial", "reference model"  # names of references
 # Of metrics whose names are not words.
-TITLES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS"}
+TITLES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "stft_distance": "STFT distance"}
 COLUMN = 10  # characters of a column of figures, at least
 
 

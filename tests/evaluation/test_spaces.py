@@ -14,9 +14,9 @@ from multigan.evaluation import spaces
 from multigan.evaluation.classifier import inception_score
 from multigan.evaluation.evaluator import Evaluator
 from multigan.evaluation.metrics.frechet import frechet_distance
-from multigan.modalities.audio.output import to_outputs
 from multigan.modalities.image import Image as ImageModality
 from multigan.modalities.image import ImageConfig
+from multigan.sounds.output import to_outputs
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,9 @@ import re
 import pytest
 import torch
 
-from multigan.modalities.audio import Audio, AudioConfig, artifacts
-from multigan.modalities.audio.drums import DRUMS, strike
+from multigan.modalities.audio import Audio, AudioConfig
+from multigan.sounds import artifacts
+from multigan.sounds.drums import DRUMS, strike
 
 LENGTH = 4096
 ALL = {"silent", "clipped", "shifted", "clicking", "checkerboard"}

@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from multigan.errors import UserError
-from multigan.modalities.audio import Audio, AudioConfig, data
-from multigan.modalities.audio.data import Info
+from multigan.modalities.audio import Audio, AudioConfig
+from multigan.sounds import data
+from multigan.sounds.data import Info
 
 RATE = 8000
 

@@ -4,8 +4,9 @@ import datasets
 import numpy
 import pytest
 
-from multigan.modalities.audio import Audio, AudioConfig, data
-from multigan.modalities.audio.drums import DRUMS, LENGTH, RATE, drums, play, strike
+from multigan.modalities.audio import Audio, AudioConfig
+from multigan.sounds import data
+from multigan.sounds.drums import DRUMS, LENGTH, RATE, drums, play, strike
 
 EACH = 40
 

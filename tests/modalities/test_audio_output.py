@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multigan.modalities.audio import Audio, AudioConfig, output
+from multigan.modalities.audio import Audio, AudioConfig
+from multigan.sounds import output
 
 RATE = 8000
 
@@ -99,7 +100,7 @@ def test_sounds_are_arrays_with_their_rate(channels):
 
 def test_sounds_for_python_go_in_again():
     # datasets and decode take them as they are.
-    from multigan.modalities.audio.data import decode
+    from multigan.sounds.data import decode
 
     for channels in (1, 2):
         samples = (torch.arange(8.0).view(1, 1, 8).expand(1, channels, 8) - 4) / 8

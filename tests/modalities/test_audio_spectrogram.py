@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multigan.modalities.audio import Audio, AudioConfig
-from multigan.modalities.audio.drums import strike
 from multigan.modalities.audio.spectrogram import picture, sound
+from multigan.sounds.drums import strike
 
 BINS, HOP, LENGTH = 128, 64, 4096
 INNER = slice(4, -4)  # frames that see nothing of the ends, where the sound is mirrored

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from multigan.modalities.audio.config import FULL_SCALE, LOWEST, SHORTEST, AudioConfig
+from multigan.modalities.audio.config import SHORTEST, AudioConfig
 from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
+from multigan.sounds import ENDINGS, LOWEST, to_waves
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def drums() -> datasets.Dataset:
-    from multigan.modalities.audio.drums import drums
+    from multigan.sounds.drums import drums
 
     return drums()
 
@@ -52,10 +53,7 @@ class Audio(Modality):
     Config = AudioConfig
     config: AudioConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
-    file_endings = (
-        *(".wav", ".w64", ".rf64", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
-        *(".aif", ".aiff", ".aifc", ".au", ".caf"),
-    )
+    file_endings = ENDINGS
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
 
     @property
@@ -64,7 +62,7 @@ class Audio(Modality):
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes
-        from multigan.modalities.audio import data
+        from multigan.sounds import data
 
         config = with_classes(self.config, dataset)
         notes = label_note(self.config, config, dataset)
@@ -85,7 +83,7 @@ class Audio(Modality):
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled
-        from multigan.modalities.audio import data
+        from multigan.sounds import data
 
         config = self.config
         assert config.audio_column and config.sampling_rate and config.channels  # set by fit
@@ -190,17 +188,17 @@ class Audio(Modality):
         return Augmentation(int(config.gain > 0) + int(config.shift > 0), apply)
 
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
-        from multigan.modalities.audio import output
+        from multigan.sounds import output
 
         return output.save(batches, folder, self._rate, self.to_sound)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
-        from multigan.modalities.audio import output
+        from multigan.sounds import output
 
         return self._preview_waves(self.to_sound(samples[: output.PICTURED]), path, labels)
 
     def _preview_waves(self, waves: Tensor, path: Path, labels: Sequence[str]) -> Preview:
-        from multigan.modalities.audio import artifacts, output
+        from multigan.sounds import artifacts, output
 
         waves = waves[: output.PICTURED]
         return Preview(output.preview(waves, path, self._rate, labels), artifacts.warnings(waves))
@@ -209,7 +207,7 @@ class Audio(Modality):
         return self._wave_outputs(self.to_sound(samples))
 
     def _wave_outputs(self, waves: Tensor) -> list[dict[str, Any]]:
-        from multigan.modalities.audio import output
+        from multigan.sounds import output
 
         return output.to_outputs(waves, self._rate)
 
@@ -217,17 +215,10 @@ class Audio(Modality):
         return self._sound_features(self.to_sound)
 
     def _sound_features(self, to_sound: Callable[[Tensor], Tensor] = lambda waves: waves) -> nn.Module:
-        from multigan.modalities.audio.features import SoundFeatures
+        from multigan.sounds.features import SoundFeatures
 
         return SoundFeatures(to_sound, self._channels, self._length, self._rate)
 
     def evaluation_view(self) -> EvaluationView:
         """Sounds are compared as waveforms, whatever the networks generate."""
         return EvaluationView(to_waves, self.to_sound, self._wave_outputs, self._preview_waves, self._sound_features)
-
-
-def to_waves(real: Tensor) -> Tensor:
-    """Encoded int16 ``(B, length, channels)`` -> waveforms ``(B, channels, length)`` in [-1, 1]."""
-    import torch
-
-    return real.transpose(1, 2).to(torch.get_default_dtype()) / FULL_SCALE

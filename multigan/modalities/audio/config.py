@@ -6,10 +6,9 @@ from typing import Literal
 
 from multigan.errors import UserError
 from multigan.modality import ClassConditionalConfig
+from multigan.sounds import HIGHEST, LOWEST
 
 SHORTEST, LONGEST = 4096, 131072  # samples
-LOWEST, HIGHEST = 8000, 48000  # Hz
-FULL_SCALE = 32768  # of int16
 
 
 @dataclass(frozen=True)

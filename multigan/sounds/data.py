@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column, path_of
 from multigan.errors import UserError
-from multigan.modalities.audio.config import HIGHEST, LOWEST
-from multigan.modalities.audio.output import to_int16
+from multigan.sounds import HIGHEST, LOWEST
+from multigan.sounds.output import to_int16
 
 if TYPE_CHECKING:
     from torchaudio.transforms import Resample

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from multigan.files import write_numbered
-from multigan.modalities.audio.config import FULL_SCALE
+from multigan.sounds import FULL_SCALE
 
 # What only a preview needs is imported there: data are read, and networks trained, without.
 if TYPE_CHECKING:

@@ -1,0 +1,186 @@
+"""The generator: from a log-mel spectrogram to a wave.
+
+Convolutions over frames, as in Vocos (Siuzdak 2023, arXiv:2306.00814), predict the magnitudes of a short-time Fourier
+transform, and its inverse makes the wave. Vocos predicts the phases too. But no network of convolutions can keep count
+of a phase: in a steady tone, where all frames are told the same, it can only repeat itself from frame to frame, and has
+to learn from long context how tones began. Here phases are continued instead, as a phase vocoder does: each peak of the
+magnitudes goes on at its own frequency (Beauregard et al. 2015, "Single pass spectrogram inversion",
+doi:10.1109/ICDSP.2015.7251907). Two rounds of Griffin and Lim's algorithm then make overlapping frames agree; the
+network is trained through them. After two minutes of training on speech, PESQ was 2.9 with one round, and 1.8 with
+phases that the network predicted.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, pad
+
+from multigan.interface import full_precision
+from multigan.modalities.vocoder.mel import inverse_filters, lengths
+
+TAPS = 7
+EXPANSION = 3  # channels inside a block, over those outside
+CHUNK = 1024  # frames that are generated at a time, so that memory does not grow with the length
+ROUNDS = 2  # of Griffin-Lim
+EDGE = 4 * (ROUNDS + 1)  # frames beside a chunk whose windows, or windows overlapping with those, reach into it
+QUIETEST, LOUDEST = 1e-3, 1e3  # of the magnitudes
+
+
+class Block(nn.Module):
+    """A ConvNeXt block in one dimension, ``(B, width, frames) -> (B, width, frames)``: Liu et al. 2022, 2201.03545.
+
+    Args:
+        width: Channels.
+        scale: What is added is this small at the start.
+    """
+
+    def __init__(self, width: int, scale: float) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(width, width, TAPS, padding=TAPS // 2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, EXPANSION * width)
+        self.shrink = nn.Linear(EXPANSION * width, width)
+        self.scale = nn.Parameter(torch.full((width,), scale))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        change = self.norm(self.mix(hidden).transpose(1, 2))
+        change = self.scale * self.shrink(gelu(self.expand(change)))
+        changed: Tensor = hidden + change.transpose(1, 2)
+        return changed
+
+
+class VocoderGenerator(nn.Module):
+    """``(B, 0), log-mel spectrograms (B, bins, frames) -> (B, 1, frames * hop)``, of any number of frames.
+
+    Args:
+        bins: Of the spectrogram.
+        size: Samples of a window; a hop is a quarter of that.
+        rate: Samples a second.
+        width: Channels.
+        blocks: Number of blocks.
+    """
+
+    inverse: Tensor
+    window: Tensor
+
+    def __init__(self, bins: int, size: int, rate: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.size, self.hop = size, size // 4
+        self.reach = (1 + blocks) * (TAPS // 2)  # frames either side that a frame depends on
+        self.first = nn.Conv1d(bins, width, TAPS, padding=TAPS // 2)
+        self.first_norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(width, 1 / blocks) for _ in range(blocks))
+        self.last_norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, size // 2 + 1)
+        nn.init.trunc_normal_(self.last.weight, std=0.01)
+        nn.init.zeros_(self.last.bias)
+        dtype = torch.get_default_dtype()
+        self.register_buffer("inverse", inverse_filters(bins, size, rate).to(dtype), persistent=False)
+        self.register_buffer("window", torch.hann_window(size), persistent=False)
+
+    def forward(self, latent: Tensor, mels: Tensor) -> Tensor:
+        frames = mels.shape[2]
+        parts, turns = [], None
+        for start in range(0, frames, CHUNK):
+            part, turns = self.part(mels, start, min(start + CHUNK, frames), turns)
+            parts.append(part)
+        return torch.cat(parts, 1)[:, None]
+
+    def part(self, mels: Tensor, start: int, stop: int, turns: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The wave of frames ``start`` to ``stop``, exactly as it is in that of all frames.
+
+        Args:
+            mels: Log-mel spectrograms of all frames.
+            start: The first frame.
+            stop: The frame after the last one.
+            turns: What the part before returned.
+
+        Returns:
+            The wave, and the phases that the next part goes on from.
+        """
+        frames = mels.shape[2]
+        first, last = max(start - EDGE, 0), min(stop + EDGE, frames)
+        seen = max(first - self.reach, 0), min(last + self.reach, frames)
+        levels = self.levels(mels[:, :, slice(*seen)])[:, first - seen[0] : last - seen[0]]
+        with torch.autocast(mels.device.type, enabled=False):
+            levels = full_precision(levels)
+            phases = continued(levels.detach(), turns)
+            waves = self.waves(levels.exp(), phases)[:, (start - first) * self.hop : (stop - first) * self.hop]
+        return waves, phases[:, max(stop - EDGE - first, 1) - 1] % 1
+
+    def levels(self, mels: Tensor) -> Tensor:
+        """Log-mel spectrograms ``(B, bins, frames)`` -> logarithms of magnitudes ``(B, frames, size / 2 + 1)``.
+
+        The network's share is added to what the pseudo-inverse of the mel filters estimates.
+        """
+        estimate = (self.inverse @ mels.exp()).clamp_min(QUIETEST).log()
+        hidden = self.first_norm(self.first((mels + 5) / 3).transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            hidden = block(hidden)
+        change: Tensor = self.last(self.last_norm(hidden.transpose(1, 2)))
+        return (estimate.transpose(1, 2) + change).clamp_max(math.log(LOUDEST))
+
+    def waves(self, magnitudes: Tensor, phases: Tensor) -> Tensor:
+        """Magnitudes and phases in turns, ``(B, frames, size / 2 + 1)``, of which the phases give way to one another.
+
+        Phases are those in the middle of a frame; a transform counts from its start, half a window before that.
+
+        Returns:
+            ``(B, frames * hop)``.
+        """
+        half_turns = torch.arange(magnitudes.shape[2], device=phases.device) % 2 * math.pi
+        angles = (2 * math.pi * phases + half_turns).transpose(1, 2)
+        magnitudes = magnitudes.transpose(1, 2)
+        waves = self.inverse_transform(torch.polar(magnitudes, angles))
+        for _ in range(ROUNDS):
+            spectrum = torch.stft(waves, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
+            waves = self.inverse_transform(spectrum * (magnitudes / lengths(spectrum)))
+        return waves
+
+    def inverse_transform(self, spectrum: Tensor) -> Tensor:
+        """``(B, size / 2 + 1, frames) -> (B, frames * hop)``."""
+        length = spectrum.shape[2] * self.hop
+        return torch.istft(spectrum, self.size, self.hop, window=self.window, length=length)
+
+
+@torch.no_grad()
+def continued(levels: Tensor, turns: Tensor | None) -> Tensor:
+    """The phases with which the peaks of magnitudes go on from frame to frame, a quarter of a window each.
+
+    A peak's frequency is that of a parabola through its level and those beside it. From where it was, its phase goes on
+    at that frequency, and the bins around a peak share its phase, as those of a sine do.
+
+    Args:
+        levels: Logarithms of magnitudes, ``(B, frames, bins)``.
+        turns: Phases in the frame before the first, ``(B, bins)``; None for none.
+
+    Returns:
+        Phases in turns, in the middle of each frame, ``(B, frames, bins)``: they grow with the frames.
+    """
+    bins = levels.shape[2]
+    slopes = levels.diff(dim=2)
+    before, after = slopes[..., :-1], slopes[..., 1:]
+    is_peak = pad((before > 0) & (after <= 0), (1, 1))
+    offsets = pad((before + after) / (8 * (before - after)), (1, 1))  # read at peaks alone; a quarter turn a bin
+    quarters = torch.arange(bins, device=levels.device) % 4 / 4  # whole turns make no difference
+    peaks = nearest_peaks(is_peak)
+    advances = (offsets + quarters).gather(2, peaks)
+    now = levels.new_zeros(len(levels), bins) if turns is None else turns
+    phases = []
+    for places, advance in zip(peaks.unbind(1), advances.unbind(1), strict=True):
+        now = now.gather(1, places) + advance
+        phases.append(now)
+    return torch.stack(phases, 1)
+
+
+def nearest_peaks(is_peak: Tensor) -> Tensor:
+    """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
+    bins = is_peak.shape[-1]
+    numbers = torch.arange(bins, device=is_peak.device, dtype=torch.int16)  # four times as fast as int32
+    none = numbers.new_tensor([-bins, 2 * bins])
+    below = numbers.where(is_peak, none[0]).cummax(-1).values
+    above = numbers.where(is_peak, none[1]).flip(-1).cummin(-1).values.flip(-1)
+    return below.where(below + above >= 2 * numbers, above).clamp(0, bins - 1).long()

@@ -1,0 +1,73 @@
+"""Inputs: recordings, and log-mel spectrograms of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+from tqdm import tqdm
+
+from multigan.modalities.vocoder.config import VocoderConfig
+from multigan.modalities.vocoder.mel import FLOOR
+from multigan.sounds import data
+
+HIGHEST_LEVEL = 10.0  # of a log-mel spectrogram: far over that of any sound
+
+
+def read_input(config: VocoderConfig, value: Any) -> dict[str, numpy.ndarray]:
+    """``wave``, int16 ``(T, 1)``, or ``mel``, float32 ``(bins, frames)``.
+
+    Args:
+        config: The model's.
+        value: A file of sound or an .npy file of a spectrogram; a sound as `datasets` has it, or a spectrogram.
+
+    Raises:
+        ValueError: It cannot be used, and why.
+        OSError: It cannot be read.
+    """
+    if isinstance(value, str | Path) and Path(value).suffix.lower() == ".npy":
+        return {"mel": spectrogram(config, numpy.load(value, allow_pickle=False))}
+    if isinstance(value, str | Path | dict):
+        return {"wave": wave(config, value)}
+    return {"mel": spectrogram(config, numpy.asarray(value))}
+
+
+def wave(config: VocoderConfig, value: Any) -> numpy.ndarray:
+    """A recording at the model's rate, at its own level; says when it was resampled."""
+    samples = data.decode(value, config.rate, channels=1)
+    least = 2 * config.size
+    if len(samples) < least:
+        raise ValueError(
+            f"{len(samples):,} samples ({len(samples) / config.rate:.3f} s) are shorter than two windows of the "
+            f"spectrogram: expected at least {least:,}"
+        )
+    info = data.probe(value)
+    if isinstance(info, data.Info) and info.rate != config.rate:
+        name = f"{value}: " if isinstance(value, str | Path) else ""
+        tqdm.write(f"{name}resampled from {info.rate:,} to {config.rate:,} Hz, the rate of the model")
+    return samples
+
+
+def spectrogram(config: VocoderConfig, values: numpy.ndarray) -> numpy.ndarray:
+    """A log-mel spectrogram, once it is known to be one of this model's kind."""
+    expected = f"expected a log-mel spectrogram ({config.bins} bins, frames)"
+    if values.ndim == 3 and len(values) == 1:
+        values = values[0]
+    if values.dtype.kind != "f" or values.ndim != 2:
+        raise ValueError(f"an array {values.shape} of {values.dtype} is none: {expected}, or a sound with its rate")
+    bins, frames = values.shape
+    if bins != config.bins:
+        turned = "; transpose it" if frames == config.bins else ""
+        raise ValueError(f"a spectrogram of {bins} bins and {frames} frames: {expected}{turned}")
+    if not numpy.isfinite(values).all():
+        raise ValueError("some values of the spectrogram are not finite numbers")
+    if values.max() > HIGHEST_LEVEL:
+        raise ValueError(
+            f"the spectrogram goes up to {values.max():.3g}: expected natural logarithms of magnitudes, as documented"
+        )
+    if values.max() <= numpy.log(FLOOR) + 1e-3:
+        raise ValueError("the spectrogram is silent")
+    if frames < 8:
+        raise ValueError(f"a spectrogram of {frames} frames: expected 8 at least")
+    return values.astype(numpy.float32)

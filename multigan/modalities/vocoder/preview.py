@@ -1,0 +1,67 @@
+"""What a vocoder made, to look at and to listen to, beside the truth and what Griffin-Lim makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import soundfile
+import torch
+from torch import Tensor
+
+from multigan.modalities.vocoder.config import VocoderConfig
+from multigan.modalities.vocoder.mel import griffin_lim, linear_magnitudes, magnitudes, mirrored
+from multigan.sounds.output import PAUSE, to_int16
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 4  # examples
+SECONDS = 4.0  # of each
+RANGE = 70  # decibels from the loudest to what is black
+
+
+def pairs(config: VocoderConfig, mels: Tensor, generated: Tensor, real: Tensor | None, path: Path) -> list[Path]:
+    """A picture of spectrograms, a row each: real (or what was told), Griffin-Lim, generated; and all as one WAV.
+
+    Args:
+        config: The model's.
+        mels: What was told, ``(N, bins, frames)``.
+        generated: ``(N, 1, frames * hop)``.
+        real: As ``generated``, or None.
+        path: Without an ending.
+    """
+    frames = min(mels.shape[2], int(SECONDS * config.rate) // config.hop)
+    mels = mels[:SHOWN, :, :frames].float()
+    made = {"Griffin-Lim": griffin_lim(mels, config.size, config.rate), "generated": generated[:SHOWN, 0]}
+    sounds = made if real is None else {"real": real[:SHOWN, 0], **made}
+    sounds = {name: waves[:, : frames * config.hop].float() for name, waves in sounds.items()}
+    spectra = {name: magnitudes(mirrored(waves, config.size), config.size) for name, waves in sounds.items()}
+    if real is None:
+        spectra = {"told": linear_magnitudes(mels, config.size, config.rate), **spectra}
+    image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
+    picture(spectra, config.rate, frames * config.hop / config.rate).savefig(image)
+    pause = torch.zeros(round(PAUSE * config.rate))
+    played = [part for row in zip(*sounds.values(), strict=True) for wave in row for part in (wave, pause)]
+    soundfile.write(sound, to_int16(torch.cat(played).numpy()), config.rate)
+    return [image, sound]
+
+
+def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
+    """Plot magnitudes ``(N, bins, frames)`` in decibels, a column each."""
+    from matplotlib.figure import Figure
+
+    rows = len(next(iter(spectra.values())))
+    figure = Figure(figsize=(4 * len(spectra), 2.2 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, len(spectra), squeeze=False, sharex=True, sharey=True)
+    for column, (name, values) in enumerate(spectra.items()):
+        axes[0, column].set_title(name, fontsize=9)
+        for row, magnitude in enumerate(values):
+            levels = 20 * (magnitude / magnitude.max().clamp_min(1e-6)).clamp_min(1e-6).log10()
+            extent = (0, seconds, 0, rate / 2000)
+            axis = axes[row, column]
+            axis.imshow(levels.numpy(), origin="lower", aspect="auto", extent=extent, vmin=-RANGE, vmax=0)
+            axis.tick_params(labelsize=7)
+    figure.supxlabel("seconds", fontsize=8)
+    figure.supylabel("kHz", fontsize=8)
+    return figure

@@ -1,0 +1,137 @@
+"""Holds what the vocoder reads, writes and refuses."""
+
+import dataclasses
+
+import numpy
+import pytest
+import soundfile
+import torch
+
+from multigan import UserError, configure, load
+from multigan.modalities.vocoder import Vocoder, VocoderConfig
+from multigan.modalities.vocoder.inputs import read_input
+from multigan.sounds.drums import strike
+
+CONFIG = VocoderConfig(sampling_rate=16_000, window=256, length=2048, bins=16, generator_width=8, blocks=1)
+SNARE = strike("snare", 0, 0)
+
+
+def written(path, samples=SNARE, rate=16_000):
+    """A file of sound."""
+    soundfile.write(path, samples, rate)
+    return path
+
+
+def refused(value, config=CONFIG):
+    """Why an input is refused."""
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        read_input(config, value)
+    return str(error.value)
+
+
+def test_recording_is_read_at_its_own_level(tmp_path):
+    found = read_input(CONFIG, written(tmp_path / "a.wav", SNARE / 4))
+    assert found["wave"].shape == (8192, 1) and found["wave"].dtype == numpy.int16
+    assert abs(found["wave"]).max() == pytest.approx(32768 * abs(SNARE).max() / 4, abs=2)
+
+
+def test_other_rate_is_resampled_and_said(tmp_path, capsys):
+    assert len(read_input(CONFIG, str(written(tmp_path / "a.wav", SNARE, 8000)))["wave"]) == 16384
+    assert "a.wav: resampled from 8,000 to 16,000 Hz" in capsys.readouterr().out
+    read_input(CONFIG, written(tmp_path / "b.wav"))
+    assert not capsys.readouterr().out
+
+
+def test_spectrogram_of_a_file_or_array_is_taken_as_it_is(tmp_path):
+    values = numpy.random.default_rng(0).normal(-3, 1, (16, 20))
+    numpy.save(tmp_path / "mel.npy", values)
+    for given in (str(tmp_path / "mel.npy"), values, torch.from_numpy(values), values[None]):
+        assert numpy.array_equal(read_input(CONFIG, given)["mel"], values.astype("float32"))
+
+
+def test_bad_input_is_refused_in_a_line(tmp_path):
+    (tmp_path / "text.wav").write_text("none")
+    assert "not a sound that can be read" in refused(tmp_path / "text.wav")
+    assert "there is no such file" in refused(tmp_path / "missing.wav")
+    assert "the file is silent" in refused(written(tmp_path / "silent.wav", numpy.zeros(8192)))
+    short = refused(written(tmp_path / "short.wav", SNARE[:300]))
+    assert "300 samples" in short and "expected at least 512" in short
+    frames = numpy.full((80, 20), -3.0)
+    assert "80 bins and 20 frames: expected a log-mel spectrogram (16 bins, frames)" in refused(frames)
+    assert "transpose it" in refused(numpy.full((20, 16), -3.0))
+    assert "natural logarithms" in refused(numpy.full((16, 20), 100.0))
+    assert "silent" in refused(numpy.full((16, 20), numpy.log(1e-5)))
+    assert "not finite" in refused(numpy.full((16, 20), numpy.nan))
+    assert "20 frames" not in refused(numpy.full((16, 4), -3.0))
+    assert "or a sound with its rate" in refused(numpy.zeros(8192))
+    (tmp_path / "bad.npy").write_bytes(b"none")
+    assert refused(tmp_path / "bad.npy")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"length": 1024}, "length is 1024: expected 2048 to 131072"),
+        ({"length": 2048}, "expected at least 2048, as windows have 1024"),
+        ({"window": 1000}, "window is 1000: expected a power of two"),
+        ({"length": 8200}, "expected a multiple of 256"),
+        ({"bins": 300}, "bins is 300: expected 8 to 256"),
+        ({"latent_dim": 3}, "latent_dim is 3: expected 0"),
+        ({"gain": -1.0}, "gain is -1.0: expected at least 0"),
+        ({"blocks": 0}, "blocks is 0: expected at least 1"),
+        ({"sampling_rate": 100}, "sampling_rate is 100"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(fields, said):
+    if fields == {"length": 2048}:
+        fields, said = {"length": 2048, "sampling_rate": 48_000}, "expected at least 4096, as windows have 2048 samples"
+    with pytest.raises(UserError, match=said.replace("(", r"\(")):
+        dataclasses.replace(VocoderConfig(sampling_rate=16_000), **fields)
+
+
+@pytest.mark.parametrize(
+    ("rate", "size"), [(8000, 512), (16_000, 1024), (22_050, 1024), (44_100, 2048), (48_000, 2048)]
+)
+def test_windows_are_of_about_50_milliseconds(rate, size):
+    assert VocoderConfig(sampling_rate=rate).size == size
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny model, hardly trained."""
+    from multigan.training import run
+
+    small = {"length": 2048, "window": 256, "bins": 16, "generator_width": 8, "blocks": 1, "discriminator_width": 1}
+    room = tmp_path_factory.mktemp("voice")
+    (room / "data").mkdir()
+    for number in range(8):
+        written(room / "data" / f"{number}.wav", strike("tom", number, 0))
+    fields = {"steps": 1, "pretraining_steps": 1, "batch_size": 4, "log_every": 1, "tracker": "none"}
+    return run.train(configure("vocoder", model=small, dataset=str(room / "data"), output=str(room / "run"), **fields))
+
+
+def test_sounds_are_written_under_the_names_of_inputs(model, command, tmp_path):
+    numpy.save(tmp_path / "told.npy", numpy.full((16, 40), -3.0, "float32"))
+    inputs = ["--input", written(tmp_path / "one.wav", SNARE[:5000]), "--input", tmp_path / "told.npy"]
+    found = command("generate", "--model", model, *inputs, "--out", tmp_path / "out")
+    assert found.code == 0, found.err
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"one.wav", "told.wav", "preview.png", "preview.wav"} <= names
+    info = soundfile.info(tmp_path / "out" / "one.wav")
+    assert (info.frames, info.samplerate) == (5056, 16_000)  # 79 hops of 64, rounded up
+    assert soundfile.info(tmp_path / "out" / "told.wav").frames == 40 * 64
+
+
+def test_bad_input_of_the_command_line_is_one_line(model, command, tmp_path):
+    numpy.save(tmp_path / "told.npy", numpy.full((80, 40), -3.0, "float32"))
+    found = command("generate", "--model", model, "--input", tmp_path / "told.npy", "--out", tmp_path / "out")
+    assert found.code == 2 and "told.npy: a spectrogram of 80 bins" in found.error
+
+
+def test_generates_from_python(model, tmp_path):
+    generator = load(model)
+    path = written(tmp_path / "one.wav", SNARE[:5000])
+    told = Vocoder(CONFIG).mels(torch.from_numpy(soundfile.read(path)[0]).float()[None, None])
+    for given in (str(path), {"array": SNARE[:5000], "sampling_rate": 16_000}, told):
+        (sound,) = generator.generate(inputs=[given])
+        assert sound["array"].shape == (5056,) and sound["sampling_rate"] == 16_000
