@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500, help="of the new settings in the ablation")
     parser.add_argument("--data", type=Path, default=Path(), help="where the folders of the datasets are")
     parser.add_argument("--log", type=Path, default=Path("image_settings.jsonl"))
+    parser.add_argument("--keep", type=Path, help="a folder for the runs; none are kept without it")
     options = parser.parse_args()
     evaluators: dict[str, Evaluator] = {}
     for group in options.groups:
@@ -120,32 +121,38 @@ def main() -> None:
             for name, (dataset, fields, model) in chosen.items():
                 if not any(line["name"] == name and line["seed"] == seed for line in lines(options.log, group)):
                     place = dataset if dataset == "digits" else str(options.data / dataset)
-                    line = figures(place, fields, model, seed, evaluators)
+                    with tempfile.TemporaryDirectory() as room:
+                        run = (options.keep or Path(room)) / f"{group}, {name}, {seed}".replace(", ", "-")
+                        line = figures(place, fields, model, seed, run, evaluators)
                     with options.log.open("a") as log:
                         log.write(json.dumps({"group": group, "name": name, "seed": seed, **line}) + "\n")
         table(group, lines(options.log, group))
 
 
 def figures(
-    dataset: str, fields: dict[str, Any], model: dict[str, Any], seed: int, evaluators: dict[str, Evaluator]
+    dataset: str,
+    fields: dict[str, Any],
+    model: dict[str, Any],
+    seed: int,
+    output: Path,
+    evaluators: dict[str, Evaluator],
 ) -> dict[str, Any]:
     """Train once, and measure in both spaces; the evaluators of a dataset are opened once."""
-    with tempfile.TemporaryDirectory() as room:
-        training = multigan.configure(
-            "image",
-            dataset=dataset,
-            seed=seed,
-            output=f"{room}/run",
-            tracker="none",
-            sample_every=10**6,
-            checkpoint_every=10**6,
-            log_every=100,
-            model=model,
-            **fields,
-        )
-        folder = multigan.train(training)
-        seconds = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
-        generator = multigan.load(folder)
+    training = multigan.configure(
+        "image",
+        dataset=dataset,
+        seed=seed,
+        output=str(output),
+        tracker="none",
+        sample_every=10**6,
+        checkpoint_every=10**6,
+        log_every=100,
+        model=model,
+        **fields,
+    )
+    folder = multigan.train(training)
+    seconds = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
+    generator = multigan.load(folder)
     line = {"steps": fields["steps"], "seconds": seconds}
     for space, features in (("first", "auto"), ("second", "pca")):
         key = f"{features} {dataset} {generator.modality.encode_key()}"
