@@ -42,7 +42,7 @@ from multigan.engine.rng import BatchRandom
 from multigan.engine.step import Game, StepConfig
 from multigan.modalities.image.augmentation import affine
 from multigan.modalities.image.networks import FullyConnectedDiscriminator, FullyConnectedGenerator
-from multigan.modalities.image_to_image.config import OF_TASKS
+from multigan.modalities.image_to_image.config import TASKS_OF_SETTING
 from multigan.training.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ TINY_SOUNDS = {"sampling_rate": 8000, "length": 4096, "latent_dim": 4, "generato
 
 def of_task(settings: dict[str, int], task: str) -> dict[str, int]:
     """Those settings of image-to-image that a task has."""
-    return {name: value for name, value in settings.items() if task in OF_TASKS.get(name, (task,))}
+    return {name: value for name, value in settings.items() if task in TASKS_OF_SETTING.get(name, (task,))}
 
 
 # Name -> modality, settings, settings of the model.

@@ -305,7 +305,8 @@ def merge(recipe: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
         raise UserError(f"model is {model!r}: expected settings of modality {recipe.modality!r}")
     before = dataclasses.asdict(recipe)
     config = filled_in(recipe.modality, {**before, **values, "model": {**before["model"], **model}})
-    registry.load(recipe.modality)(config.model).check_given(model)
+    if len(model) < len(before["model"]):  # a run's file has all settings, and nobody chose each of them
+        registry.load(recipe.modality)(config.model).check_given(model)
     return config
 
 

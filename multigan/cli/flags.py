@@ -68,6 +68,8 @@ def parse(arguments: list[str], recipe: TrainingConfig, program: str, descriptio
         # What a run cannot be resumed with is said before what is wrong with it for another reason.
         before = plain(read(Path(found.resume), recipe.modality))
         diff_for_resume(before, {**before, **to_plain(values)})
+    now = dataclasses.asdict(recipe.model)
+    values["model"] = {name: value for name, value in values["model"].items() if value != now[name]}  # what flags say
     return merge(recipe, {**values, "resume": found.resume})
 
 

@@ -15,10 +15,6 @@ class TestISTFT(ModalityConformance):
     training = {"penalty_every": 2}
     steps_in_two_processes = 2  # logarithms make a rounding much larger in each step
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 @pytest.mark.slow
 class TestUnconditionalISTFT(ModalityConformance):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from multigan import TrainingConfig, configure, load
+from multigan.cli.flags import parse
 from multigan.config import read as read_run
 from multigan.data.batches import from_cache
 from multigan.data.cache import Cached, cached
@@ -18,7 +19,7 @@ from multigan.data.load import load as load_dataset
 from multigan.errors import UserError
 from multigan.generation.tiles import tiled
 from multigan.modalities.image_to_image import ImageToImage, ImageToImageOptions, data
-from multigan.modalities.image_to_image.config import OF_TASKS, ImageToImageConfig
+from multigan.modalities.image_to_image.config import TASKS_OF_SETTING, ImageToImageConfig
 from multigan.modalities.image_to_image.tasks import TASKS
 from multigan.modality import Tiling
 from multigan.networks.patch import least_side
@@ -505,7 +506,14 @@ def test_a_setting_is_for_the_tasks_whose_networks_it_changes(name, value):
         config = ImageToImageConfig(task=task, generator_width=2, discriminator_width=2)
         config = replace(config, classes=("0", "1")) if task == "labels" else config
         other = replace(config, **{name: value})
-        assert (sizes(config) != sizes(other)) == (task in OF_TASKS[name]), task
+        assert (sizes(config) != sizes(other)) == (task in TASKS_OF_SETTING[name]), task
+
+
+def test_settings_of_a_recipe_are_left_with_another_task():
+    recipe = configure("image-to-image", model={"task": "unpaired", "blocks": 3})
+    assert parse(["--model.task", "colorize"], recipe, "multigan train", "").model.task == "colorize"
+    with pytest.raises(UserError, match="blocks is 2: expected with task enlarge"):
+        parse(["--model.task", "colorize", "--model.blocks", "2"], recipe, "multigan train", "")
 
 
 def test_saved_settings_of_other_tasks_are_left(models, tmp_path):
@@ -516,6 +524,8 @@ def test_saved_settings_of_other_tasks_are_left(models, tmp_path):
         assert text.count("style_weight") == 1
         file.write_text(re.sub(r"(style_weight\W+)[0-9.]+", r"\g<1>0.125", text))
     assert load(folder).modality.config.style_weight == read_run(folder).model.style_weight == 0.125
+    resumed = parse(["--resume", str(folder), "--steps", "100"], configure("image-to-image"), "multigan train", "")
+    assert resumed.model.style_weight == 0.125
 
 
 def test_least_patches_are_those_of_the_networks():

@@ -24,7 +24,7 @@ def drums() -> datasets.Dataset:
     return drums()
 
 
-DEFAULTS: Mapping[str, Any] = {
+ISTFT_DEFAULTS: Mapping[str, Any] = {
     "objective": "relativistic",
     "r1": 1.0,
     "r2": 1.0,
@@ -36,8 +36,8 @@ DEFAULTS: Mapping[str, Any] = {
     "ema_decay": 0.998,
     "batch_size": 32,
 }
-# From the recipe with which SpecGAN learned the drums.
-OF_OTHERS: Mapping[str, Any] = {
+# Of specgan, from the recipe with which it learned the drums, and of wavegan.
+GAN_DEFAULTS: Mapping[str, Any] = {
     "objective": "relativistic",
     "r1": 3.0,
     "r2": 3.0,
@@ -58,7 +58,7 @@ class Audio(Modality):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
-        return DEFAULTS if self.config.architecture == "istft" else OF_OTHERS
+        return ISTFT_DEFAULTS if self.config.architecture == "istft" else GAN_DEFAULTS
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes

@@ -90,11 +90,12 @@ class AudioConfig(ClassConditionalConfig):
     def check_length(self, length: int) -> None:
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
-        if self.architecture != "wavegan" and not (hop <= bins <= length / 2 and 8 * hop <= length):
+        longest = length / 2 if self.architecture == "istft" else length - 1
+        if self.architecture != "wavegan" and not (hop <= bins <= longest and 8 * hop <= length):
             raise UserError(
                 f"no spectrogram of {length} samples has windows of {2 * bins} (twice spectrogram_bins) at a hop of "
-                f"{hop}: expected windows no longer than the sound, and a hop of no more than half a window and an "
-                "eighth of the length"
+                f"{hop}: expected shorter windows, no longer than the sound, and a hop of no more than half a window "
+                "and an eighth of the length"
             )
         if self.architecture == "istft":  # which cuts off what is too long
             return

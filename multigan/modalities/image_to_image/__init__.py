@@ -66,7 +66,7 @@ DEFAULTS: Mapping[str, Any] = {
     "ema_decay": 0.998,
     "batch_size": 8,
 }
-OF_TASK: Mapping[str, Mapping[str, Any]] = {
+DEFAULTS_OF_TASK: Mapping[str, Mapping[str, Any]] = {
     "enlarge": {  # which is not normalised, and diverged at 1e-3
         "pretraining_steps": 500,
         "generator_learning_rate": 3e-4,
@@ -98,7 +98,7 @@ class ImageToImage(Modality):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
-        return {**DEFAULTS, **OF_TASK.get(self.config.task, {})}
+        return {**DEFAULTS, **DEFAULTS_OF_TASK.get(self.config.task, {})}
 
     @property
     def adversarial(self) -> bool:  # type: ignore[override]

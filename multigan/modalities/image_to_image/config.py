@@ -14,7 +14,7 @@ Task = Literal["colorize", "enlarge", "inpaint", "paired", "labels", "unpaired",
 # The tasks that a setting is for, where it is not for all.
 TWO_SIDES: tuple[Task, ...] = "paired", "labels", "unpaired"
 WITH_TRUTH: tuple[Task, ...] = "colorize", "enlarge", "inpaint", "paired", "labels"
-OF_TASKS: dict[str, tuple[Task, ...]] = {
+TASKS_OF_SETTING: dict[str, tuple[Task, ...]] = {
     "factor": ("enlarge",),
     "holes": ("inpaint",),
     "hole": ("inpaint",),
@@ -149,7 +149,7 @@ class ImageToImageConfig:
     def check_given(self, names: Iterable[str]) -> None:
         """Raise UserError for settings of other tasks, unless they have their defaults."""
         for field in fields(self):
-            tasks, value = OF_TASKS.get(field.name, (self.task,)), getattr(self, field.name)
+            tasks, value = TASKS_OF_SETTING.get(field.name, (self.task,)), getattr(self, field.name)
             if field.name in names and self.task not in tasks and value != field.default:
                 expected = f"expected with task {' or '.join(tasks)}"
                 raise UserError(f"{field.name} is {value}: {expected}, and this is task {self.task}")
