@@ -1,4 +1,4 @@
-"""Class-conditional GAN of waveforms on a drum kit, which learns the fastest of the recipes for sounds.
+"""Class-conditional GAN of waveforms on a drum kit.
 
     accelerate launch recipes/audio_istft.py
 
