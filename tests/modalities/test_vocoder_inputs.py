@@ -111,7 +111,7 @@ def model(tmp_path_factory):
 
 
 def test_sounds_are_written_under_the_names_of_inputs(model, command, tmp_path):
-    numpy.save(tmp_path / "told.npy", numpy.full((16, 40), -3.0, "float32"))
+    numpy.save(tmp_path / "told.npy", numpy.full((16, 40), 3.0, "float32"))
     inputs = ["--input", written(tmp_path / "one.wav", SNARE[:5000]), "--input", tmp_path / "told.npy"]
     found = command("generate", "--model", model, *inputs, "--out", tmp_path / "out")
     assert found.code == 0, found.err
@@ -119,7 +119,11 @@ def test_sounds_are_written_under_the_names_of_inputs(model, command, tmp_path):
     assert {"one.wav", "told.wav", "preview.png", "preview.wav"} <= names
     info = soundfile.info(tmp_path / "out" / "one.wav")
     assert (info.frames, info.samplerate) == (5056, 16_000)  # 79 hops of 64, rounded up
-    assert soundfile.info(tmp_path / "out" / "told.wav").frames == 40 * 64
+    loud, _ = soundfile.read(tmp_path / "out" / "told.wav")
+    assert len(loud) == 40 * 64
+    preview, _ = soundfile.read(tmp_path / "out" / "preview-2.wav")  # sounds of another length have their own
+    as_it_is = numpy.square(loud).sum() / len(preview)
+    assert as_it_is > 0.1**2 >= numpy.square(preview).mean(), "turned down to -20 dB"
 
 
 def test_bad_input_of_the_command_line_is_one_line(model, command, tmp_path):

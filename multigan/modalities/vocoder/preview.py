@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import soundfile
-import torch
 from torch import Tensor
 
 from multigan.modalities.vocoder.config import VocoderConfig
 from multigan.modalities.vocoder.mel import griffin_lim, linear_magnitudes, magnitudes, mirrored
-from multigan.sounds.output import PAUSE, to_int16
+from multigan.sounds.output import write_in_turn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +20,7 @@ RANGE = 70  # decibels from the loudest to what is black
 
 
 def pairs(config: VocoderConfig, mels: Tensor, generated: Tensor, real: Tensor | None, path: Path) -> list[Path]:
-    """A picture of spectrograms, a row each: real (or what was told), Griffin-Lim, generated; and all as one WAV.
+    """A picture of spectrograms, a row each: real (or the input), Griffin-Lim, generated; and all as one WAV.
 
     Args:
         config: The model's.
@@ -38,12 +36,10 @@ def pairs(config: VocoderConfig, mels: Tensor, generated: Tensor, real: Tensor |
     sounds = {name: waves[:, : frames * config.hop].float() for name, waves in sounds.items()}
     spectra = {name: magnitudes(mirrored(waves, config.size), config.size) for name, waves in sounds.items()}
     if real is None:
-        spectra = {"told": linear_magnitudes(mels, config.size, config.rate), **spectra}
+        spectra = {"input": linear_magnitudes(mels, config.size, config.rate), **spectra}
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     picture(spectra, config.rate, frames * config.hop / config.rate).savefig(image)
-    pause = torch.zeros(round(PAUSE * config.rate))
-    played = [part for row in zip(*sounds.values(), strict=True) for wave in row for part in (wave, pause)]
-    soundfile.write(sound, to_int16(torch.cat(played).numpy()), config.rate)
+    write_in_turn([wave[None] for row in zip(*sounds.values(), strict=True) for wave in row], sound, config.rate)
     return [image, sound]
 
 
