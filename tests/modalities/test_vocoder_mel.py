@@ -57,6 +57,21 @@ def test_blocks_are_the_whole(monkeypatch):
     torch.testing.assert_close(mel.log_mel(drum(), BINS, SIZE, RATE), whole)
 
 
+def test_autocast_changes_nothing():
+    waves = drum().float()
+    expected = mel.log_mel(waves, BINS, SIZE, RATE)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mel.log_mel(waves, BINS, SIZE, RATE)
+    assert found.dtype == torch.float32 and found.equal(expected)
+
+
+def test_filters_are_made_once_for_each_type():
+    cpu = torch.device("cpu")
+    one, other = (mel.filters_on(cpu, dtype, BINS, SIZE, RATE) for dtype in (torch.float32, torch.float64))
+    assert (one.dtype, other.dtype) == (torch.float32, torch.float64)
+    assert mel.filters_on(cpu, torch.float32, BINS, SIZE, RATE) is one
+
+
 def test_griffin_lim_brings_back_what_is_told():
     told = mel.log_mel(drum(), BINS, SIZE, RATE)
     waves = mel.griffin_lim(told, SIZE, RATE)
