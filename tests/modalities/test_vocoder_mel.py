@@ -92,6 +92,17 @@ def test_distances_of_a_sound_from_itself_and_from_one_ten_times_as_loud():
     assert losses.stft_distance(CONFIG, one, other) > 0.9
 
 
+def test_distance_from_digital_silence_counts_magnitudes_from_1e_4():
+    """A click of 0.1 is, in each bin, as loud as the window is where it falls: a half, 1 and a half in three frames."""
+    silence, click = torch.zeros(2, 1, 8192, dtype=torch.float64)
+    click[:, 4096] = 0.1
+    assert losses.stft_distance(CONFIG, silence, silence).item() == 0
+    convergence, levels = math.sqrt(499**2 + 999**2 + 499**2), 2 * math.log(500) + math.log(1000)
+    frames = [8192 // hop + 1 for hop in (128, 256, 512)]
+    expected = sum(convergence / math.sqrt(count) + levels / count for count in frames) / 3
+    assert losses.stft_distance(CONFIG, click, silence).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_losses_are_weighted_means():
     noise = torch.from_numpy(numpy.random.default_rng(0).uniform(-0.05, 0.05, (1, 1, 8192)))
     made, true = [(torch.zeros(1, 3), torch.ones(1, 2, 2)), (torch.full((1, 3), 2.0), torch.full((1, 2, 2), -3.0))]
