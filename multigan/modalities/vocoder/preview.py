@@ -48,7 +48,9 @@ def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
     from matplotlib.figure import Figure
 
     rows = len(next(iter(spectra.values())))
-    figure = Figure(figsize=(4 * len(spectra), 2.2 * rows + 0.4), layout="constrained")
+    width, height = 4 * len(spectra), 2.2 * rows + 0.4  # inches, as the margins
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.05, hspace=0.08)
     axes = figure.subplots(rows, len(spectra), squeeze=False, sharex=True, sharey=True)
     for column, (name, values) in enumerate(spectra.items()):
         axes[0, column].set_title(name, fontsize=9)
@@ -58,6 +60,6 @@ def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
             axis = axes[row, column]
             axis.imshow(levels.numpy(), origin="lower", aspect="auto", extent=extent, vmin=-RANGE, vmax=0)
             axis.tick_params(labelsize=7)
-    figure.supxlabel("seconds", fontsize=8)
-    figure.supylabel("kHz", fontsize=8)
+    figure.supxlabel("seconds", y=0.1 / height, fontsize=8)
+    figure.supylabel("kHz", x=0.1 / width, fontsize=8)
     return figure
