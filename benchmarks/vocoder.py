@@ -57,13 +57,14 @@ def main() -> None:
 
 
 def split(data: Path, room: Path) -> None:
-    """Link every tenth recording into the room's test folder, and the others into train."""
+    """Link every tenth recording into the room's test folder, the others into train; sub-folders come before a name."""
     files = sorted(file for file in data.rglob("*") if file.suffix.lower() in ENDINGS)
     for number, file in enumerate(files):
         folder = room / ("train" if number % HELD_OUT else "test")
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / file.name).exists():
-            os.symlink(file.resolve(), folder / file.name)
+        link = folder / "-".join(file.relative_to(data).parts)
+        if not link.exists():
+            os.symlink(file.resolve(), link)
 
 
 def train(data: Path, run: Path) -> None:

@@ -62,11 +62,16 @@ def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> li
     samples = samples[:PICTURED]
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     picture(samples, rate, labels).savefig(image)
-    pause = samples.new_zeros(samples.shape[1], round(PAUSE * rate))
-    played = torch.cat([part for one in samples for part in (one, pause)], 1)
-    played = played / (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
-    soundfile.write(sound, to_int16(played.numpy()).T, rate)
+    write_in_turn(list(samples), sound, rate)
     return [image, sound]
+
+
+def write_in_turn(sounds: Sequence[Tensor], path: Path, rate: int) -> None:
+    """Write sounds ``(C, T)``, of one or more lengths, one after another as a WAV, turned down if loud."""
+    pause = sounds[0].new_zeros(len(sounds[0]), round(PAUSE * rate))
+    played = torch.cat([part for one in sounds for part in (one, pause)], 1)
+    played = played / (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
+    soundfile.write(path, to_int16(played.numpy()).T, rate)
 
 
 def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:

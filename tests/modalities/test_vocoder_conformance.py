@@ -31,10 +31,6 @@ class TestVocoder(ModalityConformance):
     def test_resumed_equals_uninterrupted(self, prepared, tmp_path):
         super().test_resumed_equals_uninterrupted(prepared, tmp_path)
 
-    @pytest.mark.slow
-    def test_two_processes_are_one_and_resume_as_one(self, prepared, tmp_path):
-        super().test_two_processes_are_one_and_resume_as_one(prepared, tmp_path)
-
 
 @pytest.mark.slow
 class TestPretrainedInMicroBatches(TestVocoder):

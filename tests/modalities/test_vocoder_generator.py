@@ -65,6 +65,19 @@ def test_magnitudes_of_a_sine_give_a_sine(network, cycles):
     assert (again - told[:, INNER]).abs().max() < 0.05 * told.max()
 
 
+def test_autocast_leaves_the_estimate_and_the_sum_in_full_precision(network):
+    """What the network adds is 0.5, which half precision has exactly; the estimates need more digits."""
+    network.float()
+    torch.nn.init.zeros_(network.last.weight)
+    torch.nn.init.constant_(network.last.bias, 0.5)
+    mels = torch.randn(1, 16, 20, generator=torch.Generator().manual_seed(0)) - 2
+    expected = (network.inverse @ mels.exp()).clamp_min(generator.QUIETEST).log().transpose(1, 2) + 0.5
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network.levels(mels)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("frames", [3, 64, 65, 200])
 def test_parts_are_the_whole(network, frames, monkeypatch):
     mels = torch.randn(2, 16, frames, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 2

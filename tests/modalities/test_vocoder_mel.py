@@ -57,6 +57,21 @@ def test_blocks_are_the_whole(monkeypatch):
     torch.testing.assert_close(mel.log_mel(drum(), BINS, SIZE, RATE), whole)
 
 
+def test_autocast_changes_nothing():
+    waves = drum().float()
+    expected = mel.log_mel(waves, BINS, SIZE, RATE)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mel.log_mel(waves, BINS, SIZE, RATE)
+    assert found.dtype == torch.float32 and found.equal(expected)
+
+
+def test_filters_are_made_once_for_each_type():
+    cpu = torch.device("cpu")
+    one, other = (mel.filters_on(cpu, dtype, BINS, SIZE, RATE) for dtype in (torch.float32, torch.float64))
+    assert (one.dtype, other.dtype) == (torch.float32, torch.float64)
+    assert mel.filters_on(cpu, torch.float32, BINS, SIZE, RATE) is one
+
+
 def test_griffin_lim_brings_back_what_is_told():
     told = mel.log_mel(drum(), BINS, SIZE, RATE)
     waves = mel.griffin_lim(told, SIZE, RATE)
@@ -75,6 +90,17 @@ def test_distances_of_a_sound_from_itself_and_from_one_ten_times_as_loud():
     assert losses.stft_distance(CONFIG, noise, 10 * noise).item() == pytest.approx(0.9 + math.log(10), rel=1e-3)
     assert losses.mel_loss(CONFIG, noise, 10 * noise).item() == pytest.approx(math.log(10), rel=1e-3)
     assert losses.stft_distance(CONFIG, one, other) > 0.9
+
+
+def test_distance_from_digital_silence_counts_magnitudes_from_1e_4():
+    """A click of 0.1 is, in each bin, as loud as the window is where it falls: a half, 1 and a half in three frames."""
+    silence, click = torch.zeros(2, 1, 8192, dtype=torch.float64)
+    click[:, 4096] = 0.1
+    assert losses.stft_distance(CONFIG, silence, silence).item() == 0
+    convergence, levels = math.sqrt(499**2 + 999**2 + 499**2), 2 * math.log(500) + math.log(1000)
+    frames = [8192 // hop + 1 for hop in (128, 256, 512)]
+    expected = sum(convergence / math.sqrt(count) + levels / count for count in frames) / 3
+    assert losses.stft_distance(CONFIG, click, silence).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_losses_are_weighted_means():

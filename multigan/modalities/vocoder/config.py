@@ -75,7 +75,7 @@ class VocoderConfig:
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
         for name in ("gain", "mel", "features"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # NaN neither
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 0")
         if self.latent_dim:
             raise UserError(f"latent_dim is {self.latent_dim}: expected 0, as each spectrogram has one sound")

@@ -106,7 +106,6 @@ class VocoderGenerator(nn.Module):
         seen = max(first - self.reach, 0), min(last + self.reach, frames)
         levels = self.levels(mels[:, :, slice(*seen)])[:, first - seen[0] : last - seen[0]]
         with torch.autocast(mels.device.type, enabled=False):
-            levels = full_precision(levels)
             phases = continued(levels.detach(), turns)
             waves = self.waves(levels.exp(), phases)[:, (start - first) * self.hop : (stop - first) * self.hop]
         return waves, phases[:, max(stop - EDGE - first, 1) - 1] % 1
@@ -114,17 +113,19 @@ class VocoderGenerator(nn.Module):
     def levels(self, mels: Tensor) -> Tensor:
         """Log-mel spectrograms ``(B, bins, frames)`` -> logarithms of magnitudes ``(B, frames, size / 2 + 1)``.
 
-        The network's share is added to what the pseudo-inverse of the mel filters estimates.
+        The network's share is added to what the pseudo-inverse of the mel filters estimates. Under autocast the
+        network alone is in half precision, in which a level is rounded to a tenth of a decibel.
         """
-        estimate = (self.inverse @ mels.exp()).clamp_min(QUIETEST).log()
         hidden = self.first_norm(self.first((mels + 5) / 3).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             hidden = block(hidden)
         change: Tensor = self.last(self.last_norm(hidden.transpose(1, 2)))
-        return (estimate.transpose(1, 2) + change).clamp_max(math.log(LOUDEST))
+        with torch.autocast(mels.device.type, enabled=False):
+            estimate = (self.inverse @ full_precision(mels).exp()).clamp_min(QUIETEST).log()
+            return (estimate.transpose(1, 2) + full_precision(change)).clamp_max(math.log(LOUDEST))
 
     def waves(self, magnitudes: Tensor, phases: Tensor) -> Tensor:
-        """Magnitudes and phases in turns, ``(B, frames, size / 2 + 1)``, of which the phases give way to one another.
+        """Magnitudes and phases in turns, ``(B, frames, size / 2 + 1)``, whose phases are made consistent.
 
         Phases are those in the middle of a frame; a transform counts from its start, half a window before that.
 

@@ -27,10 +27,25 @@ def read_input(config: VocoderConfig, value: Any) -> dict[str, numpy.ndarray]:
         OSError: It cannot be read.
     """
     if isinstance(value, str | Path) and Path(value).suffix.lower() == ".npy":
-        return {"mel": spectrogram(config, numpy.load(value, allow_pickle=False))}
+        return {"mel": spectrogram(config, read_npy(Path(value)))}
     if isinstance(value, str | Path | dict):
         return {"wave": wave(config, value)}
-    return {"mel": spectrogram(config, numpy.asarray(value))}
+    try:
+        values = numpy.asarray(value)
+    except (RuntimeError, TypeError):
+        raise ValueError("a tensor that numpy cannot read: expected tensor.detach().cpu().float()") from None
+    return {"mel": spectrogram(config, values)}
+
+
+def read_npy(path: Path) -> numpy.ndarray:
+    """The array of an .npy file."""
+    with path.open("rb") as file:
+        try:
+            # Not numpy.load, which opens other kinds of files too, whatever they are called.
+            values: numpy.ndarray = numpy.lib.format.read_array(file, allow_pickle=False)
+        except ValueError:
+            raise ValueError("not an .npy file of numbers that can be read: write it with numpy.save") from None
+    return values
 
 
 def wave(config: VocoderConfig, value: Any) -> numpy.ndarray:
@@ -51,15 +66,21 @@ def wave(config: VocoderConfig, value: Any) -> numpy.ndarray:
 
 def spectrogram(config: VocoderConfig, values: numpy.ndarray) -> numpy.ndarray:
     """A log-mel spectrogram, once it is known to be one of this model's kind."""
-    expected = f"expected a log-mel spectrogram ({config.bins} bins, frames)"
     if values.ndim == 3 and len(values) == 1:
         values = values[0]
     if values.dtype.kind != "f" or values.ndim != 2:
-        raise ValueError(f"an array {values.shape} of {values.dtype} is none: {expected}, or a sound with its rate")
+        raise ValueError(
+            f"not a log-mel spectrogram: an array {values.shape} of {values.dtype}; expected floats "
+            f"({config.bins} bins, frames), or a sound with its rate"
+        )
     bins, frames = values.shape
     if bins != config.bins:
         turned = "; transpose it" if frames == config.bins else ""
-        raise ValueError(f"a spectrogram of {bins} bins and {frames} frames: {expected}{turned}")
+        raise ValueError(
+            f"a spectrogram of {bins} bins and {frames} frames: expected ({config.bins} bins, frames){turned}"
+        )
+    if frames < 8:
+        raise ValueError(f"a spectrogram of {frames} frames: expected 8 at least")
     if not numpy.isfinite(values).all():
         raise ValueError("some values of the spectrogram are not finite numbers")
     if values.max() > HIGHEST_LEVEL:
@@ -68,6 +89,4 @@ def spectrogram(config: VocoderConfig, values: numpy.ndarray) -> numpy.ndarray:
         )
     if values.max() <= numpy.log(FLOOR) + 1e-3:
         raise ValueError("the spectrogram is silent")
-    if frames < 8:
-        raise ValueError(f"a spectrogram of {frames} frames: expected 8 at least")
     return values.astype(numpy.float32)

@@ -35,7 +35,7 @@ def generator_losses(config: VocoderConfig, output: GeneratorOutput) -> dict[str
 
     The latter is the mean over all layers of the mean absolute difference of what the discriminators make of both,
     where there it is the sum; and the objective is the mean over heads. So HiFi-GAN's weights, 45 for mel and 2 for
-    features, with a sum over 8 heads and 38 layers, are 5.6 and 9.5 here.
+    features, with a sum over 8 heads and 54 layers, are 5.6 and 13.5 here.
     """
     losses = {}
     if config.mel:
@@ -56,12 +56,12 @@ def stft_distance(config: VocoderConfig, generated: Tensor, real: Tensor) -> Ten
     """Multi-resolution STFT distance, ``(B,)``: Yamamoto et al. 2020 (Parallel WaveGAN), arXiv:1910.11480, section 2.2.
 
     The spectral convergence plus the mean absolute difference of the logarithms of magnitudes, the mean over three
-    resolutions. Magnitudes under 1e-4 count as that.
+    resolutions. Magnitudes under 1e-4 count as that, so that it is finite where the truth is silent.
     """
     total = real.new_zeros(len(real))
     for size in sizes(config):
-        made, true = (magnitudes(mirrored(waves, size), size) for waves in (generated, real))
+        made, true = (magnitudes(mirrored(waves, size), size).clamp_min(1e-4) for waves in (generated, real))
         convergence = (made - true).square().sum((1, 2)).sqrt() / true.square().sum((1, 2)).sqrt()
-        levels = (made.clamp_min(1e-4).log() - true.clamp_min(1e-4).log()).abs().mean((1, 2))
+        levels = (made.log() - true.log()).abs().mean((1, 2))
         total = total + convergence + levels
     return total / 3

@@ -2,7 +2,8 @@
 
 A spectrogram is the natural logarithm of the mel filters' sums of magnitudes, at least `FLOOR` under the logarithm, as
 HiFi-GAN and most of speech synthesis have it: Kong et al. 2020, arXiv:2010.05646. Filters are Slaney's, of equal area,
-from 0 Hz to half the rate; windows are Hann's, centred on their frames, and the sound is mirrored at its ends.
+from 0 Hz to half the rate; windows are Hann's, and the sound is mirrored at its ends. Frame k is centred on sample
+k * hop, as librosa has it; HiFi-GAN mirrors (window - hop) / 2 samples only, so that its frames are half a hop later.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from multigan.interface import full_precision
 
 FLOOR = 1e-5
 TINY = 1e-9  # added to a power, so that the slope of its root is finite at 0
@@ -32,6 +35,12 @@ def filters(bins: int, size: int, rate: int) -> Tensor:
     finally:
         torch.set_default_dtype(before)
     return bank.T.contiguous()
+
+
+@cache
+def filters_on(device: torch.device, dtype: torch.dtype, bins: int, size: int, rate: int) -> Tensor:
+    """`filters` on a device, because copying them there takes longer than what is done with them."""
+    return filters(bins, size, rate).to(device, dtype)
 
 
 @cache
@@ -67,6 +76,7 @@ def log_mel(waves: Tensor, bins: int, size: int, rate: int) -> Tensor:
     """Waves ``(B, T)`` -> their log-mel spectrograms ``(B, bins, frames)``.
 
     There are T / hop frames, rounded up, a hop being a quarter of a window: what is missing of a last one is silent.
+    They are computed in full precision, also under autocast: half precision keeps two or three digits of a logarithm.
 
     Args:
         waves: Longer than half a window.
@@ -76,13 +86,14 @@ def log_mel(waves: Tensor, bins: int, size: int, rate: int) -> Tensor:
     """
     hop = size // 4
     frames = -(-waves.shape[1] // hop)
-    waves = mirrored(pad(waves, (0, frames * hop - waves.shape[1])), size)
-    bank = filters(bins, size, rate).to(waves)
-    parts = [
-        bank @ magnitudes(waves[:, start * hop : (min(start + BLOCK, frames) - 1) * hop + size], size)
-        for start in range(0, frames, BLOCK)
-    ]
-    return torch.cat(parts, 2).clamp_min(FLOOR).log()
+    waves = mirrored(pad(full_precision(waves), (0, frames * hop - waves.shape[1])), size)
+    bank = filters_on(waves.device, waves.dtype, bins, size, rate)
+    with torch.autocast(waves.device.type, enabled=False):
+        parts = [
+            bank @ magnitudes(waves[:, start * hop : (min(start + BLOCK, frames) - 1) * hop + size], size)
+            for start in range(0, frames, BLOCK)
+        ]
+        return torch.cat(parts, 2).clamp_min(FLOOR).log()
 
 
 def linear_magnitudes(mels: Tensor, size: int, rate: int) -> Tensor:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import soundfile
-import torch
 from torch import Tensor
 
 from multigan.modalities.vocoder.config import VocoderConfig
 from multigan.modalities.vocoder.mel import griffin_lim, linear_magnitudes, magnitudes, mirrored
-from multigan.sounds.output import PAUSE, to_int16
+from multigan.sounds.output import write_in_turn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +20,7 @@ RANGE = 70  # decibels from the loudest to what is black
 
 
 def pairs(config: VocoderConfig, mels: Tensor, generated: Tensor, real: Tensor | None, path: Path) -> list[Path]:
-    """A picture of spectrograms, a row each: real (or what was told), Griffin-Lim, generated; and all as one WAV.
+    """A picture of spectrograms, a row each: real (or the input), Griffin-Lim, generated; and all as one WAV.
 
     Args:
         config: The model's.
@@ -38,12 +36,10 @@ def pairs(config: VocoderConfig, mels: Tensor, generated: Tensor, real: Tensor |
     sounds = {name: waves[:, : frames * config.hop].float() for name, waves in sounds.items()}
     spectra = {name: magnitudes(mirrored(waves, config.size), config.size) for name, waves in sounds.items()}
     if real is None:
-        spectra = {"told": linear_magnitudes(mels, config.size, config.rate), **spectra}
+        spectra = {"input": linear_magnitudes(mels, config.size, config.rate), **spectra}
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     picture(spectra, config.rate, frames * config.hop / config.rate).savefig(image)
-    pause = torch.zeros(round(PAUSE * config.rate))
-    played = [part for row in zip(*sounds.values(), strict=True) for wave in row for part in (wave, pause)]
-    soundfile.write(sound, to_int16(torch.cat(played).numpy()), config.rate)
+    write_in_turn([wave[None] for row in zip(*sounds.values(), strict=True) for wave in row], sound, config.rate)
     return [image, sound]
 
 
@@ -52,7 +48,9 @@ def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
     from matplotlib.figure import Figure
 
     rows = len(next(iter(spectra.values())))
-    figure = Figure(figsize=(4 * len(spectra), 2.2 * rows + 0.4), layout="constrained")
+    width, height = 4 * len(spectra), 2.2 * rows + 0.4  # inches, as the margins
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.05, hspace=0.08)
     axes = figure.subplots(rows, len(spectra), squeeze=False, sharex=True, sharey=True)
     for column, (name, values) in enumerate(spectra.items()):
         axes[0, column].set_title(name, fontsize=9)
@@ -62,6 +60,6 @@ def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
             axis = axes[row, column]
             axis.imshow(levels.numpy(), origin="lower", aspect="auto", extent=extent, vmin=-RANGE, vmax=0)
             axis.tick_params(labelsize=7)
-    figure.supxlabel("seconds", fontsize=8)
-    figure.supylabel("kHz", fontsize=8)
+    figure.supxlabel("seconds", y=0.1 / height, fontsize=8)
+    figure.supylabel("kHz", x=0.1 / width, fontsize=8)
     return figure
