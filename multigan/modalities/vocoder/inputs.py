@@ -42,7 +42,7 @@ def read_npy(path: Path) -> numpy.ndarray:
     with path.open("rb") as file:
         try:
             # Not numpy.load, which opens other kinds of files too, whatever they are called.
-            values: numpy.ndarray = numpy.lib.format.read_array(file, allow_pickle=False)
+            values: numpy.ndarray = numpy.lib.format.read_array(file)  # unpickles nothing
         except ValueError:
             raise ValueError("not an .npy file of numbers that can be read: write it with numpy.save") from None
     return values
