@@ -262,7 +262,9 @@ def games(folder: Path, quick: bool) -> Iterator[tuple[str, str, Vectors]]:
         options = {name: getattr(setting, name) for name in ("conditional", "micro_batches", "discriminator_steps")}
         options |= {"objective": OBJECTIVES[setting.objective], **PENALTIES[setting.penalty]}
         yield f"{setting.objective}, {setting.penalty}", setting.dtype, play(build(start(), **options))
-    recipes = sorted(path.stem for path in (ROOT / "recipes").glob("*.py"))
+    # Not the vocoder's: its first step alone makes a start perturbed by 1e-16, in one process, 2e-12 off, as phases of
+    # spectra that are nearly 0 turn. The conformance suite holds a small one to 1e-12.
+    recipes = sorted(path.stem for path in (ROOT / "recipes").glob("*.py") if path.stem != "audio_vocoder")
     for recipe, dtype in itertools.product(recipes, LIMITS):
         torch.set_default_dtype(getattr(torch, dtype))
         start()
