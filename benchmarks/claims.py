@@ -357,8 +357,8 @@ def penalties(folder: Path) -> Iterator[Row]:
             game = make(precision)
             (batch,) = game.make_micro_batches(0, graph=False)
             batch.fake = game.batches(1, game.batch_slice)[0]  # the generator's own would be rounded
+            seen = [game.discriminator_input(samples, batch) for samples in (batch.real, batch.fake)]
             with game.accelerator.autocast():
-                seen = (game.discriminator_input(samples, batch) for samples in (batch.real, batch.fake))
                 value = game.penalty(*seen, batch)
             gradients = torch.autograd.grad(value, list(game.discriminator.parameters()), allow_unused=True)
             gradient = torch.cat([part.flatten() for part in gradients if part is not None])
