@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
+from trainings import cell, lines
 
 import multigan
 from multigan.evaluation import spaces
@@ -156,13 +157,6 @@ def sounds(evaluator: Evaluator, generator: TrainedGenerator) -> Tensor:
     return torch.cat([evaluator.view.from_generated(batch) for batch in batches])
 
 
-def lines(log: Path, group: str) -> list[dict[str, Any]]:
-    if not log.exists():
-        return []
-    found = [json.loads(line) for line in log.read_text().splitlines()]
-    return [line for line in found if line["group"] == group]
-
-
 def table(group: str, found: list[dict[str, Any]]) -> None:
     """Means over the seeds, and deviations where there are several; then the recall of each class."""
     print(f"\n{group}: the evaluation's own space, then other windows\n")
@@ -188,11 +182,6 @@ def table(group: str, found: list[dict[str, Any]]) -> None:
 def cells(rows: list[dict[str, Any]], side: str) -> str:
     spaces = (("first", ("class_accuracy", *METRICS)), ("second", METRICS))
     return " | ".join(cell([row[f"{space}{side}"][name] for row in rows]) for space, names in spaces for name in names)
-
-
-def cell(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3g}{spread}"
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ Every run goes into the log as soon as it has ended, and what is there already i
 
 import argparse
 import json
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from trainings import cell, lines
 
 import multigan
 from multigan.evaluation.evaluator import Evaluator
@@ -163,13 +164,6 @@ def figures(
     return line
 
 
-def lines(log: Path, group: str) -> list[dict[str, Any]]:
-    if not log.exists():
-        return []
-    found = [json.loads(line) for line in log.read_text().splitlines()]
-    return [line for line in found if line["group"] == group]
-
-
 def table(group: str, found: list[dict[str, Any]]) -> None:
     """Means over the seeds, and deviations where there are several."""
     print(f"\n{group}: first space, then pixels (pca)\n")
@@ -184,11 +178,6 @@ def table(group: str, found: list[dict[str, Any]]) -> None:
 def cells(rows: list[dict[str, Any]], side: str) -> str:
     spaces = (("first", (*METRICS, "memorization")), ("second", METRICS))
     return " | ".join(cell([row[f"{space}{side}"][name] for row in rows]) for space, names in spaces for name in names)
-
-
-def cell(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3g}{spread}"
 
 
 if __name__ == "__main__":

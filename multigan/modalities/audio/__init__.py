@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.modalities.audio.config import SHORTEST, AudioConfig
+from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
 from multigan.sounds import ENDINGS, LOWEST, to_waves
 
@@ -24,18 +25,6 @@ def drums() -> datasets.Dataset:
     return drums()
 
 
-ISTFT_DEFAULTS: Mapping[str, Any] = {
-    "objective": "relativistic",
-    "r1": 1.0,
-    "r2": 1.0,
-    "penalty_every": 4,
-    "generator_learning_rate": 1e-3,
-    "discriminator_learning_rate": 1e-3,
-    "betas": (0.0, 0.99),
-    "learning_rate_schedule": "late_linear",
-    "ema_decay": 0.998,
-    "batch_size": 32,
-}
 # Of specgan, from the recipe with which it learned the drums, and of wavegan.
 GAN_DEFAULTS: Mapping[str, Any] = {
     "objective": "relativistic",
@@ -58,7 +47,7 @@ class Audio(Modality):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
-        return ISTFT_DEFAULTS if self.config.architecture == "istft" else GAN_DEFAULTS
+        return RELATIVISTIC if self.config.architecture == "istft" else GAN_DEFAULTS
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes

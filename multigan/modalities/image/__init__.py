@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modalities.image.config import ImageConfig
 from multigan.modality import Augmentation, Modality, Preview
 from multigan.pictures import ENDINGS
@@ -37,19 +38,7 @@ class Image(Modality):
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
     file_endings = ENDINGS
     size_settings = ("resolution", "generator_width", "discriminator_width")
-    # Reached the most in a minute; benchmarks/image_settings.py takes them apart.
-    training_defaults: ClassVar[Mapping[str, Any]] = {
-        "objective": "relativistic",
-        "r1": 1.0,
-        "r2": 1.0,
-        "penalty_every": 4,
-        "generator_learning_rate": 1e-3,
-        "discriminator_learning_rate": 1e-3,
-        "betas": (0.0, 0.99),
-        "learning_rate_schedule": "late_linear",
-        "ema_decay": 0.998,
-        "batch_size": 32,
-    }
+    training_defaults = RELATIVISTIC
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes

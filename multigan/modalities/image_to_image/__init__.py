@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from multigan.errors import UserError
+from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modalities.image_to_image.config import ImageToImageConfig
 from multigan.modality import Modality, PairMetrics, PretrainingLoss, Preview, Tiling
 from multigan.pictures import ENDINGS
@@ -53,19 +54,6 @@ def made_by(name: str) -> Callable[[], datasets.DatasetDict]:
     return make
 
 
-DEFAULTS: Mapping[str, Any] = {
-    "objective": "relativistic",
-    "r1": 1.0,
-    "r2": 1.0,
-    "penalty_every": 4,
-    "generator_learning_rate": 1e-3,
-    "discriminator_learning_rate": 1e-3,
-    "pretraining_learning_rate": 1e-3,
-    "betas": (0.0, 0.99),
-    "learning_rate_schedule": "late_linear",
-    "ema_decay": 0.998,
-    "batch_size": 8,
-}
 DEFAULTS_OF_TASK: Mapping[str, Mapping[str, Any]] = {
     "enlarge": {  # which is not normalised, and diverged at 1e-3
         "pretraining_steps": 500,
@@ -98,7 +86,8 @@ class ImageToImage(Modality):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
-        return {**DEFAULTS, **DEFAULTS_OF_TASK.get(self.config.task, {})}
+        own = {"batch_size": 8, "pretraining_learning_rate": 1e-3}
+        return {**RELATIVISTIC, **own, **DEFAULTS_OF_TASK.get(self.config.task, {})}
 
     @property
     def adversarial(self) -> bool:  # type: ignore[override]

@@ -84,7 +84,6 @@ def folded(waves: Tensor, period: int) -> Tensor:
 
 def decibels(waves: Tensor, size: int) -> Tensor:
     """Waves ``(B, T) -> (B, 1, size / 2 + 1, frames)``: logarithms of magnitudes, about -1 to 1."""
-    levels = (
-        (magnitudes(mirrored(waves, size), size) * (4 / size)).clamp_min(10**-4.5).log10()
-    )  # a sine of full scale is at 0
+    scaled = magnitudes(mirrored(waves, size), size) * (4 / size)  # 1 is a sine of full scale
+    levels = scaled.clamp_min(10**-4.5).log10()
     return (1 + levels / 2.25)[:, None]
