@@ -49,13 +49,13 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
 Batches = Callable[[], tuple[Tensor, Tensor | None]]  # samples, and what is told of them
 
 
-def batches(run: Run) -> Batches:
-    """Batches of the run's dataset, from memory."""
+def batches(run: Run, device: str = "cpu") -> Batches:
+    """Batches of the run's dataset, from the device's memory."""
     modality, settings = run.modality, run.training
     dataset = load_dataset(modality, settings.dataset or "", None, "train", False)
     data = cached(dataset, modality, skip_corrupt=False)
-    real = torch.from_numpy(numpy.array(data.real))
-    beside = {name: torch.from_numpy(numpy.array(values)) for name, values in data.beside.items()}
+    real = torch.from_numpy(numpy.array(data.real)).to(device)
+    beside = {name: torch.from_numpy(numpy.array(values)).to(device) for name, values in data.beside.items()}
 
     def batch() -> tuple[Tensor, Any]:
         rows = torch.randint(len(real), (settings.batch_size,))

@@ -34,9 +34,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy
 import torch
-from engine_cost import SETTINGS, STEPS, bare, four, textbook
+from engine_cost import SETTINGS, STEPS, bare, batches, four, textbook
 from interleaved import ratio, timed
 from sections import Row, Section, attempts, run
 from stacked_modes import forget_launch, train_for
@@ -44,7 +43,6 @@ from stacked_modes import rows as stacked_modes
 from torch import nn
 
 import multigan
-from multigan.data.cache import cached
 from multigan.evaluation.evaluator import Evaluator
 from multigan.training.run import Run
 
@@ -177,7 +175,8 @@ def compiled(options: argparse.Namespace) -> Iterator[Row]:
 def in_turns(options: argparse.Namespace, *names_of_each: Sequence[str]) -> Iterator[Row]:
     """Ways to take four steps, each in turns with the textbook loop: as pictures train, and without penalties."""
     set_precision("tf32")
-    for names, (title, settings) in zip(names_of_each, SETTINGS.items(), strict=True):
+    pictures = {title: settings for title, (modality, *_, settings) in SETTINGS.items() if modality == "image"}
+    for names, (title, settings) in zip(names_of_each, pictures.items(), strict=True):
         for row in in_turns_with(options, names, settings):
             yield {**row, "": f"{row['']}; {title}"}
 
@@ -188,10 +187,9 @@ def in_turns_with(options: argparse.Namespace, names: Sequence[str], settings: d
     batch, width, repeats = options.width, max(1, options.width // 2), max(1, options.steps // 100)
     model = {"architecture": "dcgan", "resolution": 64, "generator_width": width, "discriminator_width": width}
     output = tempfile.mkdtemp()
-    config = multigan.configure("image", output=output, tracker="none", model=model, batch_size=batch, **settings)
-    engine = Run(config)
-    digits = cached(engine.modality.builtin_datasets["digits"](), engine.modality, False).real
-    pictures = torch.from_numpy(numpy.array(digits)).to(device)
+    settings = {**settings, "batch_size": batch}
+    engine = Run(multigan.configure("image", dataset="digits", output=output, tracker="none", model=model, **settings))
+    pictures = batches(engine, device.type)
     numbers = iter(range(10**9))
 
     def by_hand(make: Callable[..., Callable[[], None]], prepare: Callable[..., object]) -> Callable[[], None]:
