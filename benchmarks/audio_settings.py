@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path(), help="where the folders of the datasets are")
     parser.add_argument("--log", type=Path, default=Path("audio_settings.jsonl"))
+    parser.add_argument("--keep", type=Path, help="a folder for the runs; none are kept without it")
     options = parser.parse_args()
     evaluators: dict[str, tuple[Evaluator, Reference]] = {}
     for group in options.groups:
@@ -61,7 +62,9 @@ def main() -> None:
             for name, (dataset, fields, model) in chosen.items():
                 if not any(line["name"] == name and line["seed"] == seed for line in lines(options.log, group)):
                     place = dataset if dataset == "drums" else str(options.data / dataset)
-                    line = figures(place, fields, model, seed, evaluators)
+                    with tempfile.TemporaryDirectory() as room:
+                        run = (options.keep or Path(room)) / f"{group}, {name}, {seed}".replace(", ", "-")
+                        line = figures(place, fields, model, seed, run, evaluators)
                     with options.log.open("a") as log:
                         log.write(json.dumps({"group": group, "name": name, "seed": seed, **line}) + "\n")
         table(group, lines(options.log, group))
@@ -72,26 +75,26 @@ def figures(
     fields: dict[str, Any],
     model: dict[str, Any],
     seed: int,
+    run: Path,
     evaluators: dict[str, tuple[Evaluator, Reference]],
 ) -> dict[str, Any]:
-    """Train once, and measure in both spaces; the evaluators of a dataset are opened once."""
-    with tempfile.TemporaryDirectory() as room:
-        training = multigan.configure(
-            "audio",
-            dataset=dataset,
-            seed=seed,
-            output=f"{room}/run",
-            tracker="none",
-            sample_every=10**6,
-            checkpoint_every=10**6,
-            log_every=100,
-            model=model,
-            **fields,
-        )
-        before = time.process_time()  # not the clock: other programs may be running
-        folder = multigan.train(training)
-        seconds = time.process_time() - before
-        generator = multigan.load(folder)
+    """Train once, into a folder, and measure in both spaces; the evaluators of a dataset are opened once."""
+    training = multigan.configure(
+        "audio",
+        dataset=dataset,
+        seed=seed,
+        output=str(run),
+        tracker="none",
+        sample_every=10**6,
+        checkpoint_every=10**6,
+        log_every=100,
+        model=model,
+        **fields,
+    )
+    before = time.process_time()  # not the clock: other programs may be running
+    folder = multigan.train(training)
+    seconds = time.process_time() - before
+    generator = multigan.load(folder)
     key = f"{dataset} {generator.modality.encode_key()} {generator.modality.config.length}"
     if key not in evaluators:
         evaluators[key] = open_both(generator, dataset)

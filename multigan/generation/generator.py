@@ -225,10 +225,14 @@ class TrainedGenerator:
         device = next(self.network.parameters()).device
         for start in (BATCH * block for block in blocks):
             numbers = range(start, start + BATCH)
+            # A network that makes each sample by itself would make those that are thrown away, too.
+            rows = min(BATCH, n - start) if getattr(self.network, "separately", False) else BATCH
             condition = None
             if conditions_of is not None:
-                condition = each_tensor(conditions_of(numbers[: n - start]), partial(filled_up, device=device))
-            latents = self._latents(numbers, n, seed, truncation, walk)
+                condition = each_tensor(
+                    conditions_of(numbers[: n - start]), partial(filled_up, rows=rows, device=device)
+                )
+            latents = self._latents(numbers[:rows], n, seed, truncation, walk)
             yield self._run(latents, truncation, options, condition)[: n - start]
 
     def _checked(self, n: int, seed: int, truncation: float | None, interpolate: bool, options: dict[str, Any]) -> Any:
@@ -365,10 +369,10 @@ def in_turn(conditions: Tensor, numbers: range) -> Tensor:
     return conditions[[i % len(conditions) for i in numbers]]
 
 
-def filled_up(values: Tensor, device: torch.device) -> Tensor:
-    """A whole batch on the device: the last of fewer values are there several times."""
+def filled_up(values: Tensor, rows: int, device: torch.device) -> Tensor:
+    """So many rows on the device: the last of fewer values are there several times."""
     values = values.to(device)
-    return torch.cat([values, values[-1:].expand(BATCH - len(values), *values.shape[1:])])
+    return torch.cat([values, values[-1:].expand(rows - len(values), *values.shape[1:])])
 
 
 def label_names(conditions: Tensor, classes: Sequence[str]) -> list[str]:

@@ -61,17 +61,25 @@ def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> li
     """Write the first sounds ``(N, C, T)`` as a picture (PNG) and one after another as a WAV, turned down if loud."""
     samples = samples[:PICTURED]
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
-    picture(samples, rate, labels).savefig(image)
-    write_in_turn(list(samples), sound, rate)
+    figure = picture(samples, rate, labels)
+    quieter = write_in_turn(list(samples), sound, rate)
+    if quieter:
+        figure.suptitle(f"{sound.name} is turned down by {quieter:.0f} dB", y=0.995, fontsize=7, va="top")
+    figure.savefig(image)
     return [image, sound]
 
 
-def write_in_turn(sounds: Sequence[Tensor], path: Path, rate: int) -> None:
-    """Write sounds ``(C, T)``, of one or more lengths, one after another as a WAV, turned down if loud."""
+def write_in_turn(sounds: Sequence[Tensor], path: Path, rate: int) -> float:
+    """Write sounds ``(C, T)``, of one or more lengths, one after another as a WAV, turned down if loud.
+
+    Returns:
+        By how many decibels.
+    """
     pause = sounds[0].new_zeros(len(sounds[0]), round(PAUSE * rate))
     played = torch.cat([part for one in sounds for part in (one, pause)], 1)
-    played = played / (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
-    soundfile.write(path, to_int16(played.numpy()).T, rate)
+    scale = (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
+    soundfile.write(path, to_int16((played / scale).numpy()).T, rate)
+    return 20 * float(scale.log10())
 
 
 def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
@@ -80,9 +88,9 @@ def picture(samples: Tensor, rate: int, labels: Sequence[str]) -> Figure:
 
     columns = min(len(samples), 8)
     rows = -(-len(samples) // columns)
-    width, height = 1.6 * columns + 0.8, 2.4 * rows + 0.4  # inches, as the margins
+    width, height = 1.6 * columns + 0.8, 2.4 * rows + 0.5  # inches, as the margins
     figure = Figure(figsize=(width, height))
-    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.1, hspace=0.25)
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.35 / height, wspace=0.1, hspace=0.25)
     axes = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[1, 1.6] * rows)
     seconds = samples.shape[2] / rate
     levels = decibels(samples, rate).numpy()

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from multigan.modalities.audio.config import SHORTEST, AudioConfig
+from multigan.errors import UserError
+from multigan.modalities.audio.config import LONGEST_GENERATED, SHORTEST, AudioConfig, AudioOptions
 from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
 from multigan.sounds import ENDINGS, LOWEST, to_waves
@@ -40,6 +41,7 @@ class Audio(Modality):
     """Sounds: a sample is ``(channels, length)`` in [-1, 1]; for SpecGAN, its picture ``(channels, bins, frames)``."""
 
     Config = AudioConfig
+    Options = AudioOptions
     config: AudioConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
     file_endings = ENDINGS
@@ -157,6 +159,30 @@ class Audio(Modality):
         if config.architecture == "specgan":
             return ConvolutionalDiscriminator(channels, self._sides, width, len(self.classes))
         return WaveDiscriminator(channels, length, width, len(self.classes), config.phase_shuffle)
+
+    def apply_options(self, generator: Any, options: AudioOptions) -> None:
+        asked, rate = options.seconds is not None or options.loop, self._rate
+        if self.config.architecture != "istft":
+            if asked:
+                raise UserError(
+                    f"this model has architecture {self.config.architecture}, whose sounds have one length: seconds "
+                    "and loop are for istft"
+                )
+            return
+        from multigan.modalities.audio.istft import Extent
+
+        seconds = self._length / rate if options.seconds is None else options.seconds
+        if not seconds <= LONGEST_GENERATED or round(seconds * rate) < self._length:
+            raise UserError(
+                f"seconds is {options.seconds:g}: expected {self._length / rate:.4g}, the length of this model's "
+                f"sounds in training, to {LONGEST_GENERATED:g}"
+            )
+        window = generator.first_shape[2]
+        step = window if self.config.crop == "start" else window // 2  # what begins with its attack is not faded in
+        samples, unit = round(seconds * rate), step * generator.column
+        if options.loop:
+            samples = -(-samples // unit) * unit
+        generator.extent = Extent(samples, step, options.loop) if asked else None
 
     def augmentation(self) -> Augmentation | None:
         from multigan.modalities.audio import augmentation, spectrogram

@@ -9,6 +9,7 @@ from multigan.modality import ClassConditionalConfig
 from multigan.sounds import HIGHEST, LOWEST
 
 SHORTEST, LONGEST = 4096, 131072  # samples
+LONGEST_GENERATED = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,19 @@ class AudioConfig(ClassConditionalConfig):
             bins = min(bins, 2 ** int(math.log2(self.length / 16)))
         bins = self.spectrogram_bins or bins
         return bins, self.spectrogram_hop or bins // 2
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """Options of generating sounds with architecture istft.
+
+    Args:
+        seconds: Length of a sound, from that of training to 60; null is that of training.
+        loop: Whether the end of a sound goes over into its start, so that it can be repeated without a seam.
+    """
+
+    seconds: float | None = None
+    loop: bool = False
 
 
 def levels(length: int) -> int:
