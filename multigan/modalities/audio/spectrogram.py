@@ -2,15 +2,19 @@
 
 For SpecGAN (Donahue et al. 2019, arXiv:1802.04208, section 3.3), a picture is the logarithm of the magnitudes of a
 short-time Fourier transform, from -80 dB at -1 to 0 dB, a sine of full scale, at 1. The paper normalises each frequency
-by its mean and deviation over the data instead; a fixed scale needs nothing of the data to hear what was generated. The
-phases are found again by Griffin and Lim's algorithm, in its fast form (Perraudin et al. 2013).
+by its mean and deviation over the data instead; a fixed scale needs nothing of the data to hear what was generated.
+Phases are continued from frame to frame: with a few rounds of Griffin and Lim's algorithm after that, drums have the
+figures that 32 rounds alone gave them, in a seventh of the time.
 """
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+from multigan.sounds.phases import continued, waves
 
 FLOOR = -80.0  # decibels
-ROUNDS = 32  # of Griffin-Lim
+ROUNDS = 4  # of Griffin-Lim
 DEPTH = 85.0  # decibels from silence to a sine of full scale, in `log_power`
 
 
@@ -50,15 +54,11 @@ def transform(sounds: Tensor, bins: int, hop: int) -> tuple[Tensor, Tensor]:
 
 def sound(pictures: Tensor, hop: int) -> Tensor:
     """``(B, C, bins, frames)`` -> ``(B, C, frames * hop)``, clipped to [-1, 1]."""
-    from torchaudio.functional import griffinlim  # here, because training is done without
-
     batch, channels, bins, frames = pictures.shape
     window = torch.hann_window(2 * bins, dtype=pictures.dtype, device=pictures.device)
-    decibels = (1 - pictures.flatten(0, 1)) * FLOOR / 2
+    decibels = (1 - pictures.flatten(0, 1).transpose(1, 2)) * FLOOR / 2
     quietest = 10 ** (FLOOR / 20)
-    magnitude = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the lowest level is silence
-    magnitude = torch.nn.functional.pad(magnitude, (0, 1, 0, 1))
-    sounds: Tensor = griffinlim(
-        magnitude, window, 2 * bins, hop, 2 * bins, 1.0, ROUNDS, momentum=0.99, length=frames * hop, rand_init=False
-    )
-    return sounds.clamp(-1, 1).view(batch, channels, -1)
+    magnitudes = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the lowest level is silence
+    magnitudes = pad(torch.cat([magnitudes, magnitudes[:, -1:]], 1), (0, 1))  # a frame for the end, and half the rate
+    found = continued((magnitudes + quietest).log(), step=hop / (2 * bins))
+    return waves(magnitudes, found, window, hop, frames * hop, ROUNDS).clamp(-1, 1).view(batch, channels, -1)

@@ -16,10 +16,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad
+from torch.nn.functional import gelu
 
 from multigan.interface import full_precision
-from multigan.modalities.vocoder.mel import inverse_filters, lengths
+from multigan.modalities.vocoder.mel import inverse_filters
+from multigan.sounds.phases import continued, waves
 
 TAPS = 7
 EXPANSION = 3  # channels inside a block, over those outside
@@ -107,8 +108,10 @@ class VocoderGenerator(nn.Module):
         levels = self.levels(mels[:, :, slice(*seen)])[:, first - seen[0] : last - seen[0]]
         with torch.autocast(mels.device.type, enabled=False):
             phases = continued(levels.detach(), turns)
-            waves = self.waves(levels.exp(), phases)[:, (start - first) * self.hop : (stop - first) * self.hop]
-        return waves, phases[:, max(stop - EDGE - first, 1) - 1] % 1
+            rounds, length = ROUNDS - self.training, (last - first) * self.hop
+            made = waves(levels.exp(), phases, self.window, self.hop, length, rounds)
+        made = made[:, (start - first) * self.hop : (stop - first) * self.hop]
+        return made, phases[:, max(stop - EDGE - first, 1) - 1] % 1
 
     def levels(self, mels: Tensor) -> Tensor:
         """Log-mel spectrograms ``(B, bins, frames)`` -> logarithms of magnitudes ``(B, frames, size / 2 + 1)``.
@@ -123,66 +126,3 @@ class VocoderGenerator(nn.Module):
         with torch.autocast(mels.device.type, enabled=False):
             estimate = (self.inverse @ full_precision(mels).exp()).clamp_min(QUIETEST).log()
             return (estimate.transpose(1, 2) + full_precision(change)).clamp_max(math.log(LOUDEST))
-
-    def waves(self, magnitudes: Tensor, phases: Tensor) -> Tensor:
-        """Magnitudes and phases in turns, ``(B, frames, size / 2 + 1)``, whose phases are made consistent.
-
-        Phases are those in the middle of a frame; a transform counts from its start, half a window before that.
-
-        Returns:
-            ``(B, frames * hop)``.
-        """
-        half_turns = torch.arange(magnitudes.shape[2], device=phases.device) % 2 * math.pi
-        angles = 2 * math.pi * phases + half_turns
-        spectrum = torch.complex(magnitudes * angles.cos(), magnitudes * angles.sin())  # faster than `torch.polar`
-        magnitudes = magnitudes.transpose(1, 2)
-        waves = self.inverse_transform(spectrum.transpose(1, 2))
-        for _ in range(ROUNDS - self.training):
-            spectrum = torch.stft(waves, self.size, self.hop, window=self.window, return_complex=True)[..., :-1]
-            waves = self.inverse_transform(spectrum * (magnitudes / lengths(spectrum)))
-        return waves
-
-    def inverse_transform(self, spectrum: Tensor) -> Tensor:
-        """``(B, size / 2 + 1, frames) -> (B, frames * hop)``."""
-        length = spectrum.shape[2] * self.hop
-        return torch.istft(spectrum, self.size, self.hop, window=self.window, length=length)
-
-
-@torch.no_grad()
-def continued(levels: Tensor, turns: Tensor | None) -> Tensor:
-    """The phases with which the peaks of magnitudes go on from frame to frame, a quarter of a window each.
-
-    A peak's frequency is that of a parabola through its level and those beside it. From where it was, its phase goes on
-    at that frequency, and the bins around a peak share its phase, as those of a sine do.
-
-    Args:
-        levels: Logarithms of magnitudes, ``(B, frames, bins)``.
-        turns: Phases in the frame before the first, ``(B, bins)``; None for none.
-
-    Returns:
-        Phases in turns, in the middle of each frame, ``(B, frames, bins)``: they grow with the frames.
-    """
-    bins = levels.shape[2]
-    slopes = levels.diff(dim=2)
-    before, after = slopes[..., :-1], slopes[..., 1:]
-    is_peak = pad((before > 0) & (after <= 0), (1, 1))
-    offsets = pad((before + after) / (8 * (before - after)), (1, 1))  # read at peaks alone; a quarter turn a bin
-    quarters = torch.arange(bins, device=levels.device) % 4 / 4  # whole turns make no difference
-    peaks = nearest_peaks(is_peak)
-    advances = (offsets + quarters).gather(2, peaks)
-    now = levels.new_zeros(len(levels), bins) if turns is None else turns
-    phases = []
-    for places, advance in zip(peaks.unbind(1), advances.unbind(1), strict=True):
-        now = now.gather(1, places) + advance
-        phases.append(now)
-    return torch.stack(phases, 1)
-
-
-def nearest_peaks(is_peak: Tensor) -> Tensor:
-    """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
-    bins = is_peak.shape[-1]
-    numbers = torch.arange(bins, device=is_peak.device, dtype=torch.int16)  # four times as fast as int32
-    none = numbers.new_tensor([-bins, 2 * bins])
-    below = numbers.where(is_peak, none[0]).cummax(-1).values
-    above = numbers.where(is_peak, none[1]).flip(-1).cummin(-1).values.flip(-1)
-    return below.where(below + above >= 2 * numbers, above).clamp(0, bins - 1).long()
