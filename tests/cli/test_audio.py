@@ -82,6 +82,23 @@ def test_chosen_class_is_generated_as_sounds(command, trained, tmp_path):
         ]
 
 
+@pytest.mark.parametrize("trained", ["istft"], indirect=True)
+@pytest.mark.parametrize(("flags", "frames"), [(["--seconds", "1.5"], 12_000), (["--seconds=1", "--loop=true"], 8192)])
+def test_longer_sounds_and_loops(command, trained, tmp_path, flags, frames):
+    found = command("generate", "--model", trained, "-n", 2, *flags, "--out", tmp_path / "out")
+    assert found.code == 0, found.err
+    assert {soundfile.info(file).frames for file in (tmp_path / "out").glob("0*.wav")} == {frames}
+
+
+@pytest.mark.parametrize("trained", ["istft"], indirect=True)
+@pytest.mark.parametrize(
+    ("flags", "word"), [(["--seconds", "61"], "to 60"), (["--seconds", "two"], "seconds"), (["--loop", "3"], "loop")]
+)
+def test_length_that_cannot_be_is_one_line(command, trained, tmp_path, flags, word):
+    assert word in command("generate", "--model", trained, *flags, "--out", tmp_path / "out").error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("trained", ["specgan"], indirect=True)
 def test_what_was_generated_can_be_trained_on(command, train, trained, tmp_path):
     assert command("generate", "--model", trained, "-n", 16, "--out", tmp_path / "out").code == 0
