@@ -68,17 +68,27 @@ def test_networks_agree_on_every_length(rate, length, channels, conditional):
     discriminator = modality.discriminator()
     with torch.no_grad():
         samples = modality.generator()(random(2, 3), condition)
-        logits = discriminator(discriminator.represent(samples), condition)
+        heads = discriminator(discriminator.represent(samples), condition).heads
     assert samples.shape == (2, channels, length) and samples.abs().max() <= 1
-    assert logits.shape == (2,) and torch.isfinite(logits).all()
+    assert [head.shape for head in heads] == [(2,), (2,)] and torch.stack(heads).isfinite().all()
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"spectrogram_bins": 4096}, {"spectrogram_bins": 1024, "spectrogram_hop": 1024}], ids=str
+    ("bins", "hop"), [(2048, None), (8, None), (1024, 512), (128, 1), (16, 32)], ids=lambda value: str(value)
 )
-def test_windows_longer_than_the_sound_and_few_frames_are_refused(chosen):
-    with pytest.raises(UserError, match="no longer than the sound"):
-        AudioConfig(sampling_rate=8000, length=4096, **chosen)
+def test_windows_that_do_not_fit_are_refused_with_those_that_do(bins, hop):
+    with pytest.raises(UserError, match=r"for sounds of 4096 samples expected 16 to 1024 bins.*256 at most"):
+        AudioConfig(sampling_rate=8000, length=4096, spectrogram_bins=bins, spectrogram_hop=hop)
+
+
+@pytest.mark.parametrize(("bins", "hop"), [(1024, 256), (16, 2), (16, 16), (1024, 2)])
+def test_windows_at_the_ends_of_that_range_are_judged(bins, hop):
+    settings = {"spectrogram_bins": bins, "spectrogram_hop": hop, "generator_width": 1, "discriminator_width": 1}
+    modality = Audio(AudioConfig(sampling_rate=8000, length=4096, channels=1, latent_dim=3, **settings))
+    discriminator = modality.discriminator()
+    with torch.no_grad():
+        samples = modality.generator()(random(1, 3), None)
+        assert discriminator(discriminator.represent(samples), None).logits.isfinite().all()
 
 
 def test_each_architecture_starts_from_settings_of_its_own():
@@ -112,9 +122,11 @@ def test_gradients_of_the_spectrogram_are_right_and_finite_at_silence():
 def test_sounds_that_end_within_a_frame_are_followed_by_silence():
     discriminator = SpectrogramDiscriminator(2, 4100, 128, 64, 1, 0)
     sound = random(3, 2, 4100)
-    padded = torch.cat([sound, torch.zeros(3, 2, 80 * 64 - 4100)], 2)
-    assert torch.equal(discriminator.represent(sound), log_power(padded, 128, 64))
-    assert discriminator.represent(sound).shape == (3, 2, 128, 80)
+    # 33 frames of 128 samples, to a multiple of 8; and 129 frames of 32, to one of 16.
+    long, short = (torch.cat([sound, torch.zeros(3, 2, size - 4100)], 2) for size in (40 * 128, 144 * 32))
+    found = discriminator.represent(sound).split([2 * 256 * 40, 2 * 64 * 144], 1)
+    assert torch.equal(found[0].view(3, 2, 256, 40), log_power(long, 256, 128))
+    assert torch.equal(found[1].view(3, 2, 64, 144), log_power(short, 64, 32))
 
 
 # --- what the generator makes ---

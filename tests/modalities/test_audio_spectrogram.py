@@ -90,9 +90,15 @@ def test_sound_of_a_picture_has_that_picture(sounds):
     assert (before > -1).any()
 
 
-def test_sine_comes_back_as_loud_as_it_was():
-    back = sound(picture(sine(40, 0.5), BINS, HOP), HOP)[0, 0, 512:-512]
+@pytest.mark.parametrize("number", [40, 40.3, 63.5])
+@pytest.mark.parametrize("hop", [32, 64, 128])
+def test_sine_comes_back_as_loud_and_as_high_as_it_was(number, hop):
+    back = sound(picture(sine(number, 0.5), BINS, hop), hop)[0, 0, 512:-512]
     assert back.square().mean().sqrt() == pytest.approx(0.5 / math.sqrt(2), rel=0.1)
+    power = torch.fft.rfft(back * torch.hann_window(len(back))).abs().square()
+    at = power.argmax().item()
+    assert at / len(back) * 2 * BINS == pytest.approx(number, abs=0.15)
+    assert power[at - 4 : at + 5].sum() > 0.9 * power.sum(), "one tone, and nothing beside it"
 
 
 def test_same_picture_gives_the_same_sound():

@@ -177,12 +177,11 @@ class Audio(Modality):
                 f"seconds is {options.seconds:g}: expected {self._length / rate:.4g}, the length of this model's "
                 f"sounds in training, to {LONGEST_GENERATED:g}"
             )
-        window = generator.first_shape[2]
-        step = window if self.config.crop == "start" else window // 2  # what begins with its attack is not faded in
-        samples, unit = round(seconds * rate), step * generator.column
+        overlapping = self.config.crop != "start"  # what begins with its attack is not faded in
+        samples, unit = round(seconds * rate), generator.unit(overlapping)
         if options.loop:
             samples = -(-samples // unit) * unit
-        generator.extent = Extent(samples, step, options.loop) if asked else None
+        generator.extent = Extent(samples, overlapping, options.loop) if asked else None
 
     def augmentation(self) -> Augmentation | None:
         from multigan.modalities.audio import augmentation, spectrogram

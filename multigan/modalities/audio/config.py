@@ -91,15 +91,20 @@ class AudioConfig(ClassConditionalConfig):
     def check_length(self, length: int) -> None:
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
-        longest = length / 2 if self.architecture == "istft" else length - 1
-        if self.architecture != "wavegan" and not (hop <= bins <= longest and 8 * hop <= length):
+        if self.architecture == "istft":  # any length: it cuts off what is too long
+            most = 2 ** int(math.log2(length / 4))  # the discriminator has windows of twice the generator's, too
+            if not (16 <= bins <= most and 2 <= hop <= min(bins, length // 16)):
+                raise UserError(
+                    f"spectrogram_bins is {bins} and spectrogram_hop {hop}: for sounds of {length} samples expected 16 "
+                    f"to {most} bins, and a hop from 2 to as many samples as there are bins, {length // 16} at most"
+                )
+            return
+        if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):
             raise UserError(
                 f"no spectrogram of {length} samples has windows of {2 * bins} (twice spectrogram_bins) at a hop of "
                 f"{hop}: expected shorter windows, no longer than the sound, and a hop of no more than half a window "
                 "and an eighth of the length"
             )
-        if self.architecture == "istft":  # which cuts off what is too long
-            return
         unit = self.unit(length)
         if length % unit:
             near = [length - length % unit, length - length % unit + unit]

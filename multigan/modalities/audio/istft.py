@@ -2,9 +2,10 @@
 
 The generator is a convolutional one for a picture of three channels: the logarithm of the magnitude at each frequency
 and time, and a vector whose angle is the phase. The inverse transform turns them into a wave, as in vocoders: Kaneko et
-al. 2022 (iSTFTNet), arXiv:2203.02395. The wave is judged on its own spectrogram, which has no phase: so the generator
-is free to choose phases. R1 and R2 are computed at the spectrogram: computed at the wave, where a logarithm is steep
-wherever it is quiet, they left the drums with a precision of 0.04 instead of 0.50 after a minute.
+al. 2022 (iSTFTNet), arXiv:2203.02395. The wave is judged on its own spectrograms, which have no phase: so the generator
+is free to choose phases. Two resolutions are judged, as in vocoders (Jang et al. 2021, UnivNet, arXiv:2106.07889). R1
+and R2 are computed at the spectrograms: computed at the wave, where a logarithm is steep wherever it is quiet, they
+left the drums with a precision of 0.04 instead of 0.50 after a minute.
 """
 
 import math
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from multigan.interface import full_precision
+from multigan.interface import DiscriminatorOutput, full_precision
 from multigan.modalities.audio import spectrogram
 from multigan.networks import keyed_noise
 from multigan.networks.activations import leaky_relu
@@ -37,16 +38,16 @@ def sides(length: int, bins: int, hop: int) -> tuple[int, int]:
 
 
 class Extent(NamedTuple):
-    """How a generator makes sounds longer than those it was trained on: windows, blended in its smallest layer.
+    """How a generator makes sounds longer than those it was trained on: of windows that are as long as those.
 
     Attributes:
-        samples: Of a sound; for a loop a multiple of the step's.
-        step: Columns of the smallest layer from one window to the next; a window has as many as a sound in training.
+        samples: Of a sound; for a loop a multiple of `ISTFTGenerator.unit`.
+        overlapping: Whether windows overlap by half, blended in the smallest layer, or are sounds in a row.
         loop: Whether the end of the sound goes over into its start.
     """
 
     samples: int
-    step: int
+    overlapping: bool
     loop: bool
 
 
@@ -105,6 +106,10 @@ class ISTFTGenerator(nn.Module):
         """Samples of a sound for each column of the smallest layer."""
         return self.hop << len(self.layers) + 1
 
+    def unit(self, overlapping: bool) -> int:
+        """Samples from one window of a longer sound to the next."""
+        return self.first_shape[2] // 2 * self.column if overlapping else self.length
+
     @property
     def separately(self) -> bool:
         """Whether each sample is made by itself, so that others beside it only cost time."""
@@ -144,53 +149,84 @@ class ISTFTGenerator(nn.Module):
         return inverse_stft((SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp(), cosine, sine, self.hop)
 
     def extended(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
-        """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``.
+        """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``."""
+        samples, overlapping, loop = extent
+        reached = self.first_shape[2] * self.column if overlapping and not loop else self.unit(overlapping)
+        count = 1 + max(0, -(-(samples - reached) // self.unit(overlapping)))
+        latents = self.further(latent, count)
+        told = None if condition is None else condition.expand(count, *condition.shape[1:])
+        hidden, w = self.begun(latents, told)
+        if overlapping:
+            return limited(self.blended(hidden, w, keyed_noise.keys(latent), loop)[..., :samples])
+        waves = limited(self.waves(hidden, w[:, None], keyed_noise.keys(latents))[..., : self.length])
+        return waves.transpose(0, 1).flatten(1)[None, :, :samples]
 
-        The latents of the further windows are the given one's numbers in other orders and with other signs: as likely,
-        and within what it was drawn from. A loop is made with its end before it and its start after it, which are
-        farther than any layer sees, and are cut off.
+    def further(self, latent: Tensor, count: int) -> Tensor:
+        """A latent ``(1, latent_dim)`` and others that follow from it, ``(count, latent_dim)``.
+
+        Their numbers are its own in other orders and with other signs: as likely, and within what it was drawn from.
         """
-        samples, step, loop = extent
-        columns = -(-samples // self.column)
-        window, key = self.first_shape[2], keyed_noise.keys(latent)
-        count = columns // step if loop else 1 + max(0, -(-(columns - window) // step))
-        orders, signs = (
-            keyed_noise.uniform(key, len(self.layers) + stream, count * latent.shape[1]).view(count, -1)
-            for stream in range(2)
-        )
+        key, size = keyed_noise.keys(latent), count * latent.shape[1]
+        orders, signs = (keyed_noise.uniform(key, len(self.layers) + one, size).view(count, -1) for one in range(2))
         latents = latent[0][orders.argsort(1)] * (2 * (signs > 0.5) - 1)
-        latents[0] = latent[0]
-        parts, w = self.begun(latents, None if condition is None else condition.expand(count, *condition.shape[1:]))
-        # From a half to a half over the columns that two windows share, and 1 where there is one alone.
-        ramp = (torch.arange(window, device=latent.device, dtype=latent.dtype) + 0.5) / max(window - step, 0.5)
-        weights = torch.minimum(ramp, ramp.flip(0)).clamp_max(1)
-        places = torch.arange(count, device=latent.device)[:, None] * step + torch.arange(window, device=latent.device)
-        places = (places % columns if loop else places).flatten()
-        size = columns if loop else int(places[-1]) + 1
+        return torch.cat([latent, latents[1:]])
 
-        def blended(values: Tensor) -> Tensor:  # (count, window, N) -> (size, N)
+    def blended(self, hidden: Tensor, w: Tensor, key: Tensor, loop: bool) -> Tensor:
+        """The smallest layer of each window ``(N, C, H, W)``, and its w ``(N, style)`` -> waves ``(1, channels, T)``.
+
+        Where two windows overlap, one fades into the other. A loop is made with its end before it and its start after
+        it, which are farther than any layer sees, and are cut off.
+        """
+        count, _, _, window = hidden.shape
+        step = window // 2
+        size = count * step if loop else (count - 1) * step + window
+        ramp = (torch.arange(window, device=w.device, dtype=w.dtype) + 0.5) / (window - step)
+        weights = torch.minimum(ramp, ramp.flip(0)).clamp_max(1)
+        places = torch.arange(count, device=w.device)[:, None] * step + torch.arange(window, device=w.device)
+        places = (places % size).flatten()
+
+        def faded(values: Tensor) -> Tensor:  # (N, window, numbers) -> (size, numbers)
             weighted = (values * weights[:, None]).flatten(0, 1)
             return weighted.new_zeros(size, values.shape[2]).index_add(0, places, weighted)
 
-        total = blended(torch.ones_like(parts[:, 0, :1].transpose(1, 2)))
-        hidden = blended(parts.flatten(1, 2).transpose(1, 2)) / total
-        styles = blended(w[:, None].expand(-1, window, -1)) / total
+        total = faded(torch.ones_like(w[:, None, :1]).expand(-1, window, -1))
+        columns = faded(hidden.flatten(1, 2).transpose(1, 2)) / total
+        styles = faded(w[:, None].expand(-1, window, -1)) / total
         if loop:
-            around = torch.arange(-window, columns + window, device=latent.device) % columns
-            hidden, styles = hidden[around], styles[around]
-        waves = self.waves(hidden.T.view(1, *self.first_shape[:2], -1), styles[None], key, columns if loop else 0)
+            around = torch.arange(-window, size + window, device=w.device) % size
+            columns, styles = columns[around], styles[around]
+        waves = self.waves(columns.T.view(1, *self.first_shape[:2], -1), styles[None], key, size if loop else 0)
         start = window * self.column if loop else 0
-        return limited(waves[..., start : start + samples])
+        return waves[..., start : start + size * self.column]
 
 
-class SpectrogramDiscriminator(ConvolutionalDiscriminator):
-    """Spectrograms ``(B, channels, bins, frames)``, condition -> ``(B,)`` logits. Arguments as in `ISTFTGenerator`."""
+class SpectrogramDiscriminator(nn.Module):
+    """What `represent` makes of sounds, condition -> ``(B,)`` logits of a head for each resolution.
+
+    One spectrogram has windows of twice the generator's and tells tones apart, the other has windows of half the
+    generator's and tells moments apart. Arguments as in `ISTFTGenerator`.
+    """
 
     def __init__(self, channels: int, length: int, bins: int, hop: int, width: int, classes: int) -> None:
-        super().__init__(channels, sides(length, bins, hop), width, classes)
-        self.bins, self.hop = bins, hop
-        self.missing = sides(length, bins, hop)[1] * hop - length
+        super().__init__()
+        self.channels, self.length = channels, length
+        self.scales = [(2 * bins, 2 * hop), (bins // 2, hop // 2)]
+        self.shapes = [sides(length, *scale) for scale in self.scales]
+        self.parts = nn.ModuleList(ConvolutionalDiscriminator(channels, shape, width, classes) for shape in self.shapes)
 
     def represent(self, samples: Tensor) -> Tensor:
-        """Sounds ``(B, channels, length)`` -> their spectrograms, with silence after those that end before a frame."""
-        return spectrogram.log_power(pad(samples, (0, self.missing)), self.bins, self.hop)
+        """Sounds ``(B, channels, length)`` -> the numbers of both spectrograms, ``(B, N)``.
+
+        After a sound that ends before a frame does there is silence.
+        """
+        pictures = []
+        for (bins, hop), (_, frames) in zip(self.scales, self.shapes, strict=True):
+            padded = pad(samples, (0, frames * hop - self.length))
+            pictures.append(spectrogram.log_power(padded, bins, hop).flatten(1))
+        return torch.cat(pictures, 1)
+
+    def forward(self, spectrograms: Tensor, condition: Tensor | None) -> DiscriminatorOutput:
+        flat = torch.split(spectrograms, [self.channels * math.prod(shape) for shape in self.shapes], 1)
+        pictures = (part.view(-1, self.channels, *shape) for part, shape in zip(flat, self.shapes, strict=True))
+        heads = (part(picture, condition) for part, picture in zip(self.parts, pictures, strict=True))
+        return DiscriminatorOutput(tuple(heads))
