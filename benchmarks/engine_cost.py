@@ -72,9 +72,13 @@ def batches(run: Run, device: str = "cpu") -> Batches:
         beside["label"] = torch.from_numpy(numpy.array(data.label)).to(device)
 
     def batch() -> tuple[Tensor, Condition]:
-        rows = random.integers(0, len(data), settings.batch_size)
-        pieces = data.read(rows, random.random(len(rows))) if whole is None else None
-        real = whole[rows] if pieces is None else torch.from_numpy(pieces).to(device)
+        if whole is None:
+            places = random.integers(0, len(data), settings.batch_size)
+            rows = torch.from_numpy(places).to(device)
+            real = torch.from_numpy(data.read(places, random.random(len(places)))).to(device)
+        else:  # on the device, so that a CUDA graph can hold it
+            rows = torch.randint(len(data), (settings.batch_size,))
+            real = whole[rows]
         numbers = torch.rand(settings.batch_size, modality.pair_numbers)
         return modality.to_pair(real, {name: values[rows] for name, values in beside.items()}, numbers)
 
@@ -89,8 +93,8 @@ def squared_slope(output: DiscriminatorOutput, samples: Tensor) -> Tensor:
 
 def mean(loss: Callable[[Tensor, Tensor], Tensor], *outputs: DiscriminatorOutput) -> Tensor:
     """The mean of an objective over the heads."""
-    pairs = list(zip(*(output.heads for output in outputs), strict=True))
-    return sum((loss(*pair) for pair in pairs), torch.tensor(0.0)) / len(pairs)
+    losses = [loss(*heads) for heads in zip(*(output.heads for output in outputs), strict=True)]
+    return sum(losses[1:], losses[0]) / len(losses)
 
 
 def generator_loss(
@@ -182,7 +186,7 @@ def four(step: Callable[[bool], object], penalized: bool) -> Callable[[], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, help="of all networks instead of 64 and, of pix2pix, 32")
+    parser.add_argument("--width", type=int, help="of all networks, instead of what each has")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", default="", help="only settings whose title has this")
     options = parser.parse_args()

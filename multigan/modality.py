@@ -358,7 +358,8 @@ class Modality(ABC):
         `multigan.networks.keyed_noise`.
 
         A generator that truncates in its own way, towards a mean style, has an attribute ``truncation: float | None``,
-        which is set before it is called to generate. One with methods ``styles`` and ``synthesize``, as
+        which is set before it is called to generate. One whose attribute ``per_sample`` is true gets one latent at a
+        time then; others get batches of one size. One with methods ``styles`` and ``synthesize``, as
         `multigan.networks.stylegan2.StyleGAN2Generator` has them, can be trained with ``path_length``.
         """
 

@@ -2,8 +2,8 @@
 
     accelerate launch recipes/audio_specgan.py
 
-DCGAN's networks generate a spectrogram, and the Griffin-Lim algorithm reconstructs the waveform (Donahue et al. 2019,
-as the comparison to WaveGAN). On the built-in drums, at 8 kHz and half a second, it learns in minutes. The loss is the
+DCGAN's networks generate a spectrogram, and the waveform is reconstructed from that (Donahue et al. 2019, as the
+comparison to WaveGAN). On the built-in drums, at 8 kHz and half a second, it learns in minutes. The loss is the
 relativistic one with both gradient penalties (Huang et al. 2024), as for pictures. The penalties have ten times the
 weight, because a spectrogram has eight times the values of a small picture.
 

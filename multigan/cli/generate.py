@@ -72,7 +72,7 @@ def generate(
     MORE are options of the modality. Image to image has --mask FILE (white where a hole is to be filled) and
     --direction BA (unpaired: of B into A). Text has --temperature (under 1 likelier sentences, over 1 more daring ones)
     and --prefix (words that every sentence begins with). Audio, of architecture istft, has --seconds (up to 60) and
-    --loop true (the end goes over into the start).
+    --loop true (a sound that can be repeated without a seam).
 
     \b
     multigan generate --modality image -n 16

@@ -35,7 +35,8 @@ from multigan.validation import nearest, typed_values
 from multigan.version import __version__
 
 # The network always runs on as many samples, the last ones thrown away if need be: what a convolution computes can
-# differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for.
+# differ in the last bit with the size of the batch, and sample i must not depend on how many were asked for. One whose
+# attribute `per_sample` is true makes each by itself anyway, and gets one at a time.
 BATCH = 32
 
 Label: TypeAlias = int | str | Sequence[int | str] | Tensor | None
@@ -95,7 +96,8 @@ class TrainedGenerator:
                 0.7, say, keeps 0.7 of the distance (Karras et al. 2019, arXiv:1812.04948).
             inputs: What a model that takes inputs makes something of: files, or objects such as PIL images and arrays
                 of pixels, uint8 ``(H, W)`` or ``(H, W, C)``. They are read one at a time. An array is a single input.
-            options: What this modality takes besides: ``temperature`` and ``prefix``, for text.
+            options: What this modality takes besides: ``temperature`` and ``prefix`` for text, ``seconds`` and ``loop``
+                for sounds.
 
         Returns:
             ``n`` objects as the modality presents them: PIL images for pictures. With inputs, ``n`` for the first of
@@ -224,16 +226,16 @@ class TrainedGenerator:
     ) -> Iterator[Tensor]:
         device = next(self.network.parameters()).device
         for start in (BATCH * block for block in blocks):
-            numbers = range(start, start + BATCH)
-            # A network that makes each sample by itself would make those that are thrown away, too.
-            rows = min(BATCH, n - start) if getattr(self.network, "separately", False) else BATCH
-            condition = None
-            if conditions_of is not None:
-                condition = each_tensor(
-                    conditions_of(numbers[: n - start]), partial(filled_up, rows=rows, device=device)
-                )
-            latents = self._latents(numbers[:rows], n, seed, truncation, walk)
-            yield self._run(latents, truncation, options, condition)[: n - start]
+            self.modality.apply_options(self.network, options)  # which decide whether it works by the sample
+            whole = range(start, start + BATCH)
+            by_sample = getattr(self.network, "per_sample", False)
+            for numbers in [range(i, i + 1) for i in whole if i < n] if by_sample else [whole]:
+                condition = None
+                if conditions_of is not None:
+                    asked = conditions_of(numbers[: n - numbers.start])
+                    condition = each_tensor(asked, partial(filled_up, rows=len(numbers), device=device))
+                latents = self._latents(numbers, n, seed, truncation, walk)
+                yield self._run(latents, truncation, options, condition)[: n - numbers.start]
 
     def _checked(self, n: int, seed: int, truncation: float | None, interpolate: bool, options: dict[str, Any]) -> Any:
         """The options of the modality, once all that is asked for is known to be possible."""

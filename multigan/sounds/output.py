@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PICTURED = 16  # sounds in a preview
 PAUSE = 0.1  # seconds between them
-MELS = 64
+MELS, FRAMES = 64, 1000  # of a spectrogram, the latter about
 LOUDEST = 0.1  # root mean square of a preview, -20 dB: the first ones of a run are noise
 
 
@@ -63,7 +63,7 @@ def preview(samples: Tensor, path: Path, rate: int, labels: Sequence[str]) -> li
     image, sound = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.wav")
     figure = picture(samples, rate, labels)
     quieter = write_in_turn(list(samples), sound, rate)
-    if quieter:
+    if quieter >= 0.5:
         figure.suptitle(f"{sound.name} is turned down by {quieter:.0f} dB", y=0.995, fontsize=7, va="top")
     figure.savefig(image)
     return [image, sound]
@@ -73,7 +73,7 @@ def write_in_turn(sounds: Sequence[Tensor], path: Path, rate: int) -> float:
     """Write sounds ``(C, T)``, of one or more lengths, one after another as a WAV, turned down if loud.
 
     Returns:
-        By how many decibels.
+        How many decibels it was turned down.
     """
     pause = sounds[0].new_zeros(len(sounds[0]), round(PAUSE * rate))
     played = torch.cat([part for one in sounds for part in (one, pause)], 1)
@@ -130,6 +130,7 @@ def decibels(samples: Tensor, rate: int) -> Tensor:
     from torchaudio.transforms import MelSpectrogram
 
     window = 2 ** round(numpy.log2(0.03 * rate))  # about 30 ms
-    transform = MelSpectrogram(rate, n_fft=4 * window, win_length=window, hop_length=window // 8, n_mels=MELS)
-    power: Tensor = transform(samples.mean(1))
+    hop = max(window // 8, samples.shape[2] // FRAMES)
+    transform = MelSpectrogram(rate, n_fft=4 * window, win_length=window, hop_length=hop, n_mels=MELS)
+    power = torch.cat([transform(sound.mean(0, keepdim=True)) for sound in samples])  # one at a time: they may be long
     return 10 * (power / power.max().clamp_min(1e-10)).clamp_min(1e-10).log10()

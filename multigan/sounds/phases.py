@@ -45,7 +45,7 @@ def continued(levels: Tensor, turns: Tensor | None = None, step: float = 0.25) -
     return torch.stack(phases, 1)
 
 
-def waves(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, length: int, rounds: int) -> Tensor:
+def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, length: int, rounds: int) -> Tensor:
     """Magnitudes and phases in turns, ``(B, frames, size / 2 + 1)`` -> waves ``(B, length)``, differentiable.
 
     Phases are those in the middle of a frame; a transform counts from its start, half a window before that.
@@ -53,7 +53,7 @@ def waves(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, length: 
     Args:
         magnitudes: Of frames whose middles are multiples of the hop, from 0.
         phases: As `continued` makes them.
-        window: Of the transform, ``(size,)``.
+        window: The transform's, ``(size,)``.
         hop: Samples from one frame to the next.
         length: Samples of a wave.
         rounds: In which frames are made to agree, and magnitudes are set to what they were.
@@ -73,7 +73,8 @@ def waves(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, length: 
 def nearest_peaks(is_peak: Tensor) -> Tensor:
     """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
     bins = is_peak.shape[-1]
-    numbers = torch.arange(bins, device=is_peak.device, dtype=torch.int16)  # four times as fast as int32
+    dtype = torch.int16 if bins < 2**14 else torch.int32  # int16 is four times as fast
+    numbers = torch.arange(bins, device=is_peak.device, dtype=dtype)
     none = numbers.new_tensor([-bins, 2 * bins])
     below = numbers.where(is_peak, none[0]).cummax(-1).values
     above = numbers.where(is_peak, none[1]).flip(-1).cummin(-1).values.flip(-1)

@@ -1,5 +1,7 @@
 """Holds sounds that are longer than those of training, and loops, to what they promise."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,10 +17,8 @@ RATE, LENGTH = 8000, 4096
 
 def generator(crop="random", length=LENGTH, **settings):
     torch.manual_seed(0)
-    config = AudioConfig(
-        sampling_rate=RATE, length=length, channels=1, crop=crop, latent_dim=8, generator_width=2, **settings
-    )
-    modality = Audio(config)
+    small = {"sampling_rate": RATE, "channels": 1, "latent_dim": 8, "generator_width": 2}
+    modality = Audio(AudioConfig(**{**small, **settings}, length=length, crop=crop))
     return TrainedGenerator("audio", modality, modality.generator().eval())
 
 
@@ -72,15 +72,42 @@ def test_windows_differ_and_are_not_the_first_one_again():
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_sounds_that_begin_with_their_attack_are_sounds_in_a_row(loop):
-    model = generator("start", conditional=True, classes=("a", "b"))
+def test_sounds_that_begin_with_their_attack_are_joined_end_to_end(loop):
+    model = generator("start", conditional=True, classes=("a", "b"), channels=2)
     (sound,) = waves(model, seconds=1.2, label="b", loop=loop)
     network = model.network
     first = model._latents(range(1), 1, 0, None, False)
     network.extent = None
-    alone = network(network.further(first, 3), torch.tensor([1, 1, 1]))
-    expected = alone.flatten(0, 1).flatten()[: sound.shape[1]]
-    torch.testing.assert_close(sound[0], expected.detach(), atol=1e-5, rtol=0)
+    alone = network(network.window_latents(first, 3), torch.tensor([1, 1, 1])).detach()
+    alone[..., -64:] *= torch.linspace(1, 0, 64)
+    expected = torch.cat(list(alone), 1)[:, : sound.shape[1]]
+    torch.testing.assert_close(sound, expected, atol=1e-5, rtol=0)
+
+
+def test_walk_moves_all_of_a_long_sound_little_by_little():
+    """Not only its first window: the latents of the others follow from the same numbers."""
+    network = generator().network
+    first, second = torch.randn(2, 1, 8)
+    near = first.lerp(second, 0.01)
+    moved = network.window_latents(near, 5) - network.window_latents(first, 5)
+    torch.testing.assert_close(moved.norm(dim=1), (near - first).norm().expand(5))
+
+
+def test_latents_of_windows_keep_the_numbers_of_the_first():
+    latent = torch.arange(1.0, 9.0)[None]
+    found = generator().network.window_latents(latent, 50)
+    assert torch.equal(found[:1], latent)
+    assert torch.equal(found.abs().sort(1).values, latent.expand(50, 8))
+    assert len({tuple(row) for row in found.tolist()}) == 50
+    assert -0.2 < (found[1:] > 0).float().mean() - 0.5 < 0.2
+
+
+def test_calls_with_and_without_options_do_not_disturb_each_other():
+    model = generator()
+    plain, long = model.batches(2), model.batches(2, seconds=1.0)
+    found = [next(plain), next(long), next(long)]
+    torch.testing.assert_close(found[0], waves(model, 2), atol=0, rtol=0)
+    torch.testing.assert_close(torch.cat(found[1:]), waves(model, 2, seconds=1.0), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("seconds", [None, 1.3])
@@ -108,6 +135,28 @@ def test_loop_goes_on_where_it_began(monkeypatch, seconds):
 def test_lengths_that_are_not_made_are_refused_with_the_range(seconds):
     with pytest.raises(UserError, match=r"expected 0\.512, the length of this model's sounds in training, to 60"):
         generator().generate(1, seconds=seconds)
+
+
+@pytest.mark.parametrize("length", [16_384, 65_536])
+@pytest.mark.parametrize("rate", [11_025, 22_050, 44_100])
+def test_length_that_a_refusal_names_is_made(rate, length):
+    model = generator(length=length, sampling_rate=rate, generator_width=1)
+    with pytest.raises(UserError) as refused:
+        model.generate(1, seconds=0.1)
+    (named,) = re.findall(r"expected ([0-9.]+),", str(refused.value))
+    assert length <= waves(model, seconds=float(named)).shape[2] <= length + rate / 500
+
+
+def test_loop_is_never_longer_than_a_minute():
+    assert waves(generator(length=65_536), seconds=60.0, loop=True).shape[2] == 14 * 32_768
+
+
+@pytest.mark.parametrize("options", [{"seconds": 2.0}, {"loop": True}])
+def test_windows_whose_carriers_do_not_go_on_are_refused(options):
+    """Sums of 80 samples are no whole number of windows of 256: in a loop, that was a jump of full scale."""
+    with pytest.raises(UserError, match="spectrogram_hop of 80"):
+        generator(spectrogram_hop=80).generate(1, **options)
+    generator("start", spectrogram_hop=80).generate(1, **options)
 
 
 @pytest.mark.parametrize("options", [{"seconds": 2.0}, {"loop": True}])

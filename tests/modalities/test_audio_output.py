@@ -191,3 +191,19 @@ def test_pictures_of_specgan_are_saved_and_presented_as_sounds(tmp_path):
     assert [one["array"].shape for one in modality.to_outputs(pictures)] == [(2, 4096)] * 2
     heard = modality.preview(pictures, tmp_path / "preview").files[1]
     assert written(heard)[0].shape == (2 * (4096 + 800), 2)
+
+
+@pytest.mark.parametrize(("loudness", "said"), [(0.5, "by 14 dB"), (0.105, None), (0.05, None)])
+def test_picture_says_by_how_much_the_preview_is_turned_down(tmp_path, monkeypatch, loudness, said):
+    # 20 log10(0.5 / 0.1) = 13.98; 0.42 dB is not worth a word.
+    from matplotlib.figure import Figure
+
+    titles = []
+    monkeypatch.setattr(Figure, "suptitle", lambda figure, text, **style: titles.append(text))
+    monkeypatch.setattr(output, "PAUSE", 0)
+    output.preview(torch.full((2, 1, 4096), loudness), tmp_path / "preview", 8000, [])
+    assert [said] == ([title.split("down ")[1] for title in titles] or [None])
+
+
+def test_spectrograms_of_long_sounds_have_about_as_many_frames_as_pixels():
+    assert output.decibels(torch.zeros(1, 2, 60 * 8000), 8000).shape == (1, 64, 1001)

@@ -8,7 +8,7 @@ import torch
 from multigan.modalities.vocoder import generator
 from multigan.modalities.vocoder.generator import VocoderGenerator
 from multigan.modalities.vocoder.mel import magnitudes, mirrored
-from multigan.sounds.phases import continued, nearest_peaks, waves
+from multigan.sounds.phases import continued, nearest_peaks, reconstructed
 
 SIZE, HOP = 256, 64
 INNER = slice(6, -6)  # frames that see nothing of the ends, where the sound is mirrored
@@ -60,7 +60,7 @@ def test_phases_go_on_from_those_before():
 @pytest.mark.parametrize("cycles", [20.0, 20.3, 41.5])
 def test_magnitudes_of_a_sine_give_a_sine(network, cycles):
     told = spectrum(sine(cycles))
-    made = waves(told, continued(told.log()), network.window, HOP, 40 * HOP, rounds=2)
+    made = reconstructed(told, continued(told.log()), network.window, HOP, 40 * HOP, rounds=2)
     assert made.shape == (1, 40 * HOP)
     again = spectrum(made)[:, INNER]
     assert (again - told[:, INNER]).abs().max() < 0.05 * told.max()
@@ -95,3 +95,16 @@ def test_parts_need_what_is_beside_them(network, monkeypatch):
     monkeypatch.setattr(generator, "CHUNK", 32)
     monkeypatch.setattr(generator, "EDGE", 2)
     assert (network(torch.zeros(1, 0), mels) - whole).abs().max() > 1e-6
+
+
+def test_one_round_more_is_made_in_generating_than_in_training(network, monkeypatch):
+    counts = []
+
+    def counted(*arguments):
+        counts.append(arguments[-1])
+        return reconstructed(*arguments)
+
+    monkeypatch.setattr(generator, "reconstructed", counted)
+    for training in (True, False):
+        network.train(training)(torch.zeros(1, 0), torch.zeros(1, 16, 20).double())
+    assert counts == [2, 3]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.errors import UserError
-from multigan.modalities.audio.config import LONGEST_GENERATED, SHORTEST, AudioConfig, AudioOptions
+from multigan.modalities.audio.config import MOST_SECONDS, SHORTEST, AudioConfig, AudioOptions
 from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
 from multigan.sounds import ENDINGS, LOWEST, to_waves
@@ -161,7 +162,7 @@ class Audio(Modality):
         return WaveDiscriminator(channels, length, width, len(self.classes), config.phase_shuffle)
 
     def apply_options(self, generator: Any, options: AudioOptions) -> None:
-        asked, rate = options.seconds is not None or options.loop, self._rate
+        asked = options.seconds is not None or options.loop
         if self.config.architecture != "istft":
             if asked:
                 raise UserError(
@@ -169,19 +170,30 @@ class Audio(Modality):
                     "and loop are for istft"
                 )
             return
+        generator.extent = self._extent(generator, options) if asked else None
+
+    def _extent(self, generator: Any, options: AudioOptions) -> Any:
+        """Samples of a longer sound, and how they are made."""
         from multigan.modalities.audio.istft import Extent
 
-        seconds = self._length / rate if options.seconds is None else options.seconds
-        if not seconds <= LONGEST_GENERATED or round(seconds * rate) < self._length:
+        length, rate = self._length, self._rate
+        seconds = length / rate if options.seconds is None else options.seconds
+        if not length / rate <= seconds <= MOST_SECONDS:
             raise UserError(
-                f"seconds is {options.seconds:g}: expected {self._length / rate:.4g}, the length of this model's "
-                f"sounds in training, to {LONGEST_GENERATED:g}"
+                f"seconds is {options.seconds:g}: expected {math.ceil(1000 * length / rate) / 1000:g}, the length of "
+                f"this model's sounds in training, to {MOST_SECONDS:g}"
             )
         overlapping = self.config.crop != "start"  # what begins with its attack is not faded in
         samples, unit = round(seconds * rate), generator.unit(overlapping)
+        bins, hop = self.config.spectrogram()
+        if overlapping and unit % (2 * bins):  # carriers would not go on from one window to the next
+            raise UserError(
+                f"this model has a spectrogram_hop of {hop}, with which windows do not fit together: longer sounds and "
+                f"loops need one that is a power of two"
+            )
         if options.loop:
-            samples = -(-samples // unit) * unit
-        generator.extent = Extent(samples, overlapping, options.loop) if asked else None
+            samples = min(-(-samples // unit), int(MOST_SECONDS * rate) // unit) * unit
+        return Extent(samples, overlapping, options.loop)
 
     def augmentation(self) -> Augmentation | None:
         from multigan.modalities.audio import augmentation, spectrogram

@@ -9,7 +9,7 @@ from multigan.modality import ClassConditionalConfig
 from multigan.sounds import HIGHEST, LOWEST
 
 SHORTEST, LONGEST = 4096, 131072  # samples
-LONGEST_GENERATED = 60.0  # seconds
+MOST_SECONDS = 60.0  # of a generated sound
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class AudioConfig(ClassConditionalConfig):
         normalization: peak scales each recording to full scale, none leaves levels unchanged.
         trim: Cut off the start and end of a recording where they are this many decibels below its peak; null keeps all.
         architecture: istft generates magnitudes and phases, turns them into the waveform by an inverse Fourier
-            transform, and is judged on the spectrogram of that; specgan generates a spectrogram, from which the
+            transform, and is judged on spectrograms of that; specgan generates a spectrogram, from which the
             waveform is reconstructed, and wavegan the waveform (both Donahue et al. 2019). istft learns the built-in
             drums in minutes, specgan in longer, wavegan in far longer.
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
@@ -136,7 +136,7 @@ class AudioOptions:
 
     Args:
         seconds: Length of a sound, from that of training to 60; null is that of training.
-        loop: Whether the end of a sound goes over into its start, so that it can be repeated without a seam.
+        loop: Whether a sound can be repeated without a seam. It is then as long as a whole number of windows' steps.
     """
 
     seconds: float | None = None

@@ -41,9 +41,10 @@ class Extent(NamedTuple):
     """How a generator makes sounds longer than those it was trained on: of windows that are as long as those.
 
     Attributes:
-        samples: Of a sound; for a loop a multiple of `ISTFTGenerator.unit`.
-        overlapping: Whether windows overlap by half, blended in the smallest layer, or are sounds in a row.
-        loop: Whether the end of the sound goes over into its start.
+        samples: Length of a sound; for a loop a multiple of `ISTFTGenerator.unit`.
+        overlapping: Whether windows overlap by half and are crossfaded in the smallest layer; if not, each is a sound
+            by itself, and they are joined end to end.
+        loop: Whether the sound can be repeated without a seam.
     """
 
     samples: int
@@ -74,7 +75,7 @@ class Layer(nn.Module):
 
 
 class ISTFTGenerator(nn.Module):
-    """``(B, latent_dim), condition -> (B, channels, length)`` in [-1, 1].
+    """``(B, latent_dim), condition -> (B, channels, length)`` in [-1, 1]; with an `extent`, as long as that says.
 
     Args:
         latent_dim: Numbers in a latent.
@@ -111,19 +112,21 @@ class ISTFTGenerator(nn.Module):
         return self.first_shape[2] // 2 * self.column if overlapping else self.length
 
     @property
-    def separately(self) -> bool:
+    def per_sample(self) -> bool:
         """Whether each sample is made by itself, so that others beside it only cost time."""
         return self.extent is not None
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.extent is None:
-            hidden, w = self.begun(latent, condition)
+            hidden, w = self.first_layer(latent, condition)
             return limited(self.waves(hidden, w[:, None], keyed_noise.keys(latent))[..., : self.length])
         rows = [slice(row, row + 1) for row in range(len(latent))]
-        told = [None if condition is None else condition[row] for row in rows]
-        return torch.cat([self.extended(latent[row], of, self.extent) for row, of in zip(rows, told, strict=True)])
+        conditions = [None if condition is None else condition[row] for row in rows]
+        return torch.cat(
+            [self.long_sound(latent[row], one, self.extent) for row, one in zip(rows, conditions, strict=True)]
+        )
 
-    def begun(self, latent: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    def first_layer(self, latent: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """The smallest layer ``(B, C, H, W)``, and w ``(B, style)``."""
         w = latent if self.embedding is None else torch.cat([latent, self.embedding(condition)], 1)
         for layer in self.mapping:
@@ -134,7 +137,7 @@ class ISTFTGenerator(nn.Module):
         """The smallest layer, w ``(B, columns, style)`` and keys of noise -> waves ``(B, channels, W * column)``.
 
         Args:
-            hidden: As `begun` makes it, of any width.
+            hidden: As `first_layer` makes it, of any width.
             w: One column for all of the width, or as many as it has.
             key: Of `keyed_noise`.
             loop: Columns after which the noise repeats itself; 0 for never.
@@ -148,30 +151,36 @@ class ISTFTGenerator(nn.Module):
         logarithm, cosine, sine = full_precision(self.last(hidden)).chunk(3, 1)
         return inverse_stft((SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp(), cosine, sine, self.hop)
 
-    def extended(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
+    def long_sound(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
         """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``."""
         samples, overlapping, loop = extent
-        reached = self.first_shape[2] * self.column if overlapping and not loop else self.unit(overlapping)
-        count = 1 + max(0, -(-(samples - reached) // self.unit(overlapping)))
-        latents = self.further(latent, count)
-        told = None if condition is None else condition.expand(count, *condition.shape[1:])
-        hidden, w = self.begun(latents, told)
+        unit = self.unit(overlapping)
+        covered = self.first_shape[2] * self.column if overlapping and not loop else unit  # by the first window
+        count = 1 + max(0, -(-(samples - covered) // unit))
+        latents = self.window_latents(latent, count)
+        conditions = None if condition is None else condition.expand(count, *condition.shape[1:])
+        hidden, w = self.first_layer(latents, conditions)
         if overlapping:
-            return limited(self.blended(hidden, w, keyed_noise.keys(latent), loop)[..., :samples])
+            return limited(self.overlapped(hidden, w, keyed_noise.keys(latent), loop)[..., :samples])
         waves = limited(self.waves(hidden, w[:, None], keyed_noise.keys(latents))[..., : self.length])
+        fade = torch.linspace(
+            1, 0, self.hop, device=w.device, dtype=w.dtype
+        )  # or the next one would begin with a click
+        waves = torch.cat([waves[..., : -self.hop], waves[..., -self.hop :] * fade], 2)
         return waves.transpose(0, 1).flatten(1)[None, :, :samples]
 
-    def further(self, latent: Tensor, count: int) -> Tensor:
-        """A latent ``(1, latent_dim)`` and others that follow from it, ``(count, latent_dim)``.
+    def window_latents(self, latent: Tensor, count: int) -> Tensor:
+        """A latent ``(1, latent_dim)``, and those of the windows after the first: ``(count, latent_dim)``.
 
-        Their numbers are its own in other orders and with other signs: as likely, and within what it was drawn from.
+        Their numbers are its own in another order and with other signs, for each window the same ones: so they are as
+        likely as it is, keep what it was drawn from, and move as it moves.
         """
-        key, size = keyed_noise.keys(latent), count * latent.shape[1]
-        orders, signs = (keyed_noise.uniform(key, len(self.layers) + one, size).view(count, -1) for one in range(2))
-        latents = latent[0][orders.argsort(1)] * (2 * (signs > 0.5) - 1)
-        return torch.cat([latent, latents[1:]])
+        key = torch.zeros(1, dtype=torch.int64, device=latent.device)
+        numbers = (keyed_noise.uniform(key, stream, count * latent.shape[1]).view(count, -1) for stream in range(2))
+        orders, signs = next(numbers).argsort(1), 2 * (next(numbers) > 0.5) - 1
+        return torch.cat([latent, (latent[0][orders] * signs)[1:]])
 
-    def blended(self, hidden: Tensor, w: Tensor, key: Tensor, loop: bool) -> Tensor:
+    def overlapped(self, hidden: Tensor, w: Tensor, key: Tensor, loop: bool) -> Tensor:
         """The smallest layer of each window ``(N, C, H, W)``, and its w ``(N, style)`` -> waves ``(1, channels, T)``.
 
         Where two windows overlap, one fades into the other. A loop is made with its end before it and its start after
@@ -185,16 +194,16 @@ class ISTFTGenerator(nn.Module):
         places = torch.arange(count, device=w.device)[:, None] * step + torch.arange(window, device=w.device)
         places = (places % size).flatten()
 
-        def faded(values: Tensor) -> Tensor:  # (N, window, numbers) -> (size, numbers)
+        def crossfaded(values: Tensor) -> Tensor:  # (N, window, numbers) -> (size, numbers)
             weighted = (values * weights[:, None]).flatten(0, 1)
             return weighted.new_zeros(size, values.shape[2]).index_add(0, places, weighted)
 
-        total = faded(torch.ones_like(w[:, None, :1]).expand(-1, window, -1))
-        columns = faded(hidden.flatten(1, 2).transpose(1, 2)) / total
-        styles = faded(w[:, None].expand(-1, window, -1)) / total
+        total = crossfaded(torch.ones_like(w[:, None, :1]).expand(-1, window, -1))
+        columns = crossfaded(hidden.flatten(1, 2).transpose(1, 2)) / total
+        styles = crossfaded(w[:, None].expand(-1, window, -1)) / total
         if loop:
-            around = torch.arange(-window, size + window, device=w.device) % size
-            columns, styles = columns[around], styles[around]
+            wrapped = torch.arange(-window, size + window, device=w.device) % size
+            columns, styles = columns[wrapped], styles[wrapped]
         waves = self.waves(columns.T.view(1, *self.first_shape[:2], -1), styles[None], key, size if loop else 0)
         start = window * self.column if loop else 0
         return waves[..., start : start + size * self.column]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from multigan.sounds.phases import continued, waves
+from multigan.sounds.phases import continued, reconstructed
 
 FLOOR = -80.0  # decibels
 ROUNDS = 4  # of Griffin-Lim
@@ -61,4 +61,4 @@ def sound(pictures: Tensor, hop: int) -> Tensor:
     magnitudes = (10 ** (decibels / 20) - quietest).clamp_min(0) * window.sum() / 2  # the lowest level is silence
     magnitudes = pad(torch.cat([magnitudes, magnitudes[:, -1:]], 1), (0, 1))  # a frame for the end, and half the rate
     found = continued((magnitudes + quietest).log(), step=hop / (2 * bins))
-    return waves(magnitudes, found, window, hop, frames * hop, ROUNDS).clamp(-1, 1).view(batch, channels, -1)
+    return reconstructed(magnitudes, found, window, hop, frames * hop, ROUNDS).clamp(-1, 1).view(batch, channels, -1)

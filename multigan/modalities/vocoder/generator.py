@@ -20,7 +20,7 @@ from torch.nn.functional import gelu
 
 from multigan.interface import full_precision
 from multigan.modalities.vocoder.mel import inverse_filters
-from multigan.sounds.phases import continued, waves
+from multigan.sounds.phases import continued, reconstructed
 
 TAPS = 7
 EXPANSION = 3  # channels inside a block, over those outside
@@ -109,7 +109,7 @@ class VocoderGenerator(nn.Module):
         with torch.autocast(mels.device.type, enabled=False):
             phases = continued(levels.detach(), turns)
             rounds, length = ROUNDS - self.training, (last - first) * self.hop
-            made = waves(levels.exp(), phases, self.window, self.hop, length, rounds)
+            made = reconstructed(levels.exp(), phases, self.window, self.hop, length, rounds)
         made = made[:, (start - first) * self.hop : (stop - first) * self.hop]
         return made, phases[:, max(stop - EDGE - first, 1) - 1] % 1
 
