@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 uv run benchmarks/audio_settings.py spoken --data FOLDER_OF_DATASETS
 
 The first space is the evaluation's own, a classifier of mel spectrograms with windows of 32 ms at 8 kHz, as the
-discriminator of architecture istft has them. The second shares no window with either: bands of windows of 128 ms and of
-8 ms, and of these the principal components.
+generator of architecture istft has them; its discriminator has windows of 64 and 16 ms. The second space shares no
+window with any of them: bands of windows of 128 ms and of 8 ms, and of these the principal components.
 
 Every run goes into the log as soon as it has ended, and what is there already is not trained again.
 """

@@ -74,14 +74,16 @@ def test_networks_agree_on_every_length(rate, length, channels, conditional):
 
 
 @pytest.mark.parametrize(
-    ("bins", "hop"), [(2048, None), (8, None), (1024, 512), (128, 1), (16, 32)], ids=lambda value: str(value)
+    ("bins", "hop"), [(2048, None), (8, None), (1024, 256), (16, 9), (128, 65)], ids=lambda value: str(value)
 )
 def test_windows_that_do_not_fit_are_refused_with_those_that_do(bins, hop):
-    with pytest.raises(UserError, match=r"for sounds of 4096 samples expected 16 to 1024 bins.*256 at most"):
+    with pytest.raises(
+        UserError, match=r"for sounds of 4096 samples expected 16 to 1024 bins.*half as many.*and of 128"
+    ):
         AudioConfig(sampling_rate=8000, length=4096, spectrogram_bins=bins, spectrogram_hop=hop)
 
 
-@pytest.mark.parametrize(("bins", "hop"), [(1024, 256), (16, 2), (16, 16), (1024, 2)])
+@pytest.mark.parametrize(("bins", "hop"), [(1024, 128), (16, 1), (16, 8), (1024, 1)])
 def test_windows_at_the_ends_of_that_range_are_judged(bins, hop):
     settings = {"spectrogram_bins": bins, "spectrogram_hop": hop, "generator_width": 1, "discriminator_width": 1}
     modality = Audio(AudioConfig(sampling_rate=8000, length=4096, channels=1, latent_dim=3, **settings))
@@ -122,11 +124,11 @@ def test_gradients_of_the_spectrogram_are_right_and_finite_at_silence():
 def test_sounds_that_end_within_a_frame_are_followed_by_silence():
     discriminator = SpectrogramDiscriminator(2, 4100, 128, 64, 1, 0)
     sound = random(3, 2, 4100)
-    # 33 frames of 128 samples, to a multiple of 8; and 129 frames of 32, to one of 16.
-    long, short = (torch.cat([sound, torch.zeros(3, 2, size - 4100)], 2) for size in (40 * 128, 144 * 32))
-    found = discriminator.represent(sound).split([2 * 256 * 40, 2 * 64 * 144], 1)
-    assert torch.equal(found[0].view(3, 2, 256, 40), log_power(long, 256, 128))
-    assert torch.equal(found[1].view(3, 2, 64, 144), log_power(short, 64, 32))
+    # 17 frames of 256 samples, to a multiple of 4; and 65 frames of 64, to one of 16.
+    long, short = (torch.cat([sound, torch.zeros(3, 2, size - 4100)], 2) for size in (20 * 256, 80 * 64))
+    found = discriminator.represent(sound).split([2 * 256 * 20, 2 * 64 * 80], 1)
+    assert torch.equal(found[0].view(3, 2, 256, 20), log_power(long, 256, 256))
+    assert torch.equal(found[1].view(3, 2, 64, 80), log_power(short, 64, 64))
 
 
 # --- what the generator makes ---

@@ -93,10 +93,10 @@ class AudioConfig(ClassConditionalConfig):
         bins, hop = self.spectrogram()
         if self.architecture == "istft":  # any length: it cuts off what is too long
             most = 2 ** int(math.log2(length / 4))  # the discriminator has windows of twice the generator's, too
-            if not (16 <= bins <= most and 2 <= hop <= min(bins, length // 16)):
+            if not (16 <= bins <= most and hop <= min(bins // 2, length // 32)):  # and hops of four times
                 raise UserError(
                     f"spectrogram_bins is {bins} and spectrogram_hop {hop}: for sounds of {length} samples expected 16 "
-                    f"to {most} bins, and a hop from 2 to as many samples as there are bins, {length // 16} at most"
+                    f"to {most} bins, and a hop of at most half as many samples as there are bins and of {length // 32}"
                 )
             return
         if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):

@@ -25,7 +25,7 @@ from multigan.networks.embedding import ClassEmbedding
 from multigan.networks.inverse_stft import capped, inverse_stft, limited
 from multigan.networks.styled import linear
 
-LOUDEST = 1.5  # cap of the generator's logarithms; with the two below, a magnitude of 0.78 of a sine of full scale
+LOUDEST = 2.2  # cap of the generator's logarithms; with the two below, a magnitude of 3.9 times a sine of full scale's
 SLOPE, OFFSET = 2.3, -3.0 - math.log(2)  # magnitude: exp(SLOPE * logarithm + OFFSET)
 NOISE_GAIN = 0.1  # at first
 
@@ -213,13 +213,14 @@ class SpectrogramDiscriminator(nn.Module):
     """What `represent` makes of sounds, condition -> ``(B,)`` logits of a head for each resolution.
 
     One spectrogram has windows of twice the generator's and tells tones apart, the other has windows of half the
-    generator's and tells moments apart. Arguments as in `ISTFTGenerator`.
+    generator's and tells moments apart. Both overlap half as much as the generator's, which costs half as much and
+    shows as much. Arguments as in `ISTFTGenerator`.
     """
 
     def __init__(self, channels: int, length: int, bins: int, hop: int, width: int, classes: int) -> None:
         super().__init__()
         self.channels, self.length = channels, length
-        self.scales = [(2 * bins, 2 * hop), (bins // 2, hop // 2)]
+        self.scales = [(2 * bins, 4 * hop), (bins // 2, hop)]
         self.shapes = [sides(length, *scale) for scale in self.scales]
         self.parts = nn.ModuleList(ConvolutionalDiscriminator(channels, shape, width, classes) for shape in self.shapes)
 
