@@ -31,16 +31,16 @@ from multigan.evaluation.reference import Reference
 from multigan.generation.generator import TrainedGenerator
 from multigan.sounds import artifacts
 
-DRUMS = {"conditional": True, "sampling_rate": 8000}
+DRUMS = {"conditional": True, "sampling_rate": 8000, "latent_dim": 60}
 SPOKEN = {**DRUMS, "length": 8192}
 # Name -> dataset, settings, settings of the model.
 GROUPS: dict[str, dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
     "drums": {
-        "istft, 1 minute": ("drums", {"steps": 400}, DRUMS),
-        "istft, 3 minutes": ("drums", {"steps": 1200}, DRUMS),
-        "istft, 20 minutes": ("drums", {"steps": 8000}, DRUMS),
+        "istft, 1 minute": ("drums", {"steps": 500}, DRUMS),
+        "istft, 3 minutes": ("drums", {"steps": 1500}, DRUMS),
+        "istft, 20 minutes": ("drums", {"steps": 10_000}, DRUMS),
     },
-    "spoken": {"istft, 40 minutes": ("fsdd", {"steps": 8000}, SPOKEN)},
+    "spoken": {"istft, 40 minutes": ("fsdd", {"steps": 10_000}, SPOKEN)},
 }
 METRICS = "precision", "recall", "coverage", "frechet_distance"
 SECONDS, BANDS, COMPONENTS = (0.128, 0.008), (40, 12), 24  # of the second space

@@ -1,4 +1,4 @@
-"""Class-conditional SpecGAN on a drum kit: the recipe of the audio starter model.
+"""Class-conditional SpecGAN on a drum kit.
 
     accelerate launch recipes/audio_specgan.py
 

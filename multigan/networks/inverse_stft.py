@@ -64,3 +64,13 @@ def capped(values: Tensor, most: float) -> Tensor:
 def limited(waves: Tensor) -> Tensor:
     """Waves ``(B, C, T)``, each sound that goes beyond full scale divided by its peak."""
     return waves / waves.abs().amax((1, 2), keepdim=True).clamp_min(1)
+
+
+def faded_in(waves: Tensor, count: int) -> Tensor:
+    """Waves ``(B, C, T)`` that rise from silence over their first samples, along a squared sine.
+
+    A click in the very first sample, where a window is centred, is a cheap attack: the spectrum of a window hardly
+    tells them apart. It took all of full scale from the drums that followed it.
+    """
+    rise = torch.linspace(0, math.pi / 2, count + 1, dtype=waves.dtype, device=waves.device)[:-1].sin().square()
+    return torch.cat([waves[..., :count] * rise, waves[..., count:]], -1)

@@ -96,7 +96,7 @@ def test_windows_at_the_ends_of_that_range_are_judged(bins, hop):
 def test_each_architecture_starts_from_settings_of_its_own():
     istft, specgan = (configure("audio", model={"architecture": name}) for name in ("istft", "specgan"))
     assert configure("audio").model.architecture == "istft"
-    assert (istft.r1, istft.penalty_every, istft.learning_rate_schedule) == (1.0, 4, "late_linear")
+    assert (istft.r1, istft.penalty_every, istft.learning_rate_schedule) == (4.0, 4, "late_linear")
     assert (specgan.r1, specgan.penalty_every, specgan.learning_rate_schedule) == (3.0, 1, "constant")
 
 
@@ -161,3 +161,13 @@ def test_class_is_heard_and_sounds_of_one_class_differ():
     with torch.no_grad():
         zero, one = (network(latent, torch.tensor([label, label])) for label in (0, 1))
     assert not torch.allclose(zero, one) and not torch.allclose(zero[0], zero[1])
+
+
+def test_sounds_begin_with_silence_and_not_with_a_click():
+    network = generator()
+    with torch.no_grad():
+        network.last.bias[:2] = 1.0  # loud, and all in phase in the middle of each window
+        network.last.weight.zero_()
+        samples = network(random(2, 16), torch.tensor([0, 1]))
+    assert (samples[..., 0] == 0).all()
+    assert samples[..., 256].abs().min() > 0.99, "there is one a window later"

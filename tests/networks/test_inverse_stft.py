@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from multigan.networks.inverse_stft import capped, inverse_stft, limited
+from multigan.networks.inverse_stft import capped, faded_in, inverse_stft, limited
 
 
 def sine(bin, amplitude, angle, bins=128, length=4096):
@@ -73,3 +73,10 @@ def test_only_sounds_beyond_full_scale_are_divided_and_both_channels_alike():
     waves = torch.tensor([[[0.5, -0.25], [0.1, 0.0]], [[1.0, -4.0], [2.0, 0.0]]])
     expected = torch.tensor([[[0.5, -0.25], [0.1, 0.0]], [[0.25, -1.0], [0.5, 0.0]]])
     assert torch.equal(limited(waves), expected)
+
+
+def test_sounds_rise_from_silence_along_a_squared_sine():
+    # sin^2 of 0, 30 and 60 degrees: 0, 1/4 and 3/4.
+    found = faded_in(torch.full((2, 1, 5), 2.0), 3)
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.5, 1.5, 2.0, 2.0]).expand(2, 1, 5))
+    assert torch.equal(faded_in(found, 0), found)

@@ -27,6 +27,9 @@ def drums() -> datasets.Dataset:
     return drums()
 
 
+# Of istft: after three minutes on the drums, smaller batches and larger penalties had more variety. The mean over two
+# heads has a quarter of the slopes' squares of one.
+ISTFT_DEFAULTS: Mapping[str, Any] = {**RELATIVISTIC, "r1": 4.0, "r2": 4.0, "batch_size": 16}
 # Of specgan, from the recipe with which it learned the drums, and of wavegan.
 GAN_DEFAULTS: Mapping[str, Any] = {
     "objective": "relativistic",
@@ -50,7 +53,7 @@ class Audio(Modality):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:  # type: ignore[override]
-        return RELATIVISTIC if self.config.architecture == "istft" else GAN_DEFAULTS
+        return ISTFT_DEFAULTS if self.config.architecture == "istft" else GAN_DEFAULTS
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
         from multigan.classes import label_note, with_classes

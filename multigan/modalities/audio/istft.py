@@ -22,12 +22,13 @@ from multigan.networks import keyed_noise
 from multigan.networks.activations import leaky_relu
 from multigan.networks.convolutional import ConvolutionalDiscriminator, channels_by_side, first_sides, levels, up
 from multigan.networks.embedding import ClassEmbedding
-from multigan.networks.inverse_stft import capped, inverse_stft, limited
+from multigan.networks.inverse_stft import capped, faded_in, inverse_stft, limited
 from multigan.networks.styled import linear
 
 LOUDEST = 2.2  # cap of the generator's logarithms; with the two below, a magnitude of 3.9 times a sine of full scale's
 SLOPE, OFFSET = 2.3, -3.0 - math.log(2)  # magnitude: exp(SLOPE * logarithm + OFFSET)
 NOISE_GAIN = 0.1  # at first
+RISE = 8  # a hop over the samples in which a sound rises from silence: one millisecond
 
 
 def sides(length: int, bins: int, hop: int) -> tuple[int, int]:
@@ -119,7 +120,7 @@ class ISTFTGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.extent is None:
             hidden, w = self.first_layer(latent, condition)
-            return limited(self.waves(hidden, w[:, None], keyed_noise.keys(latent))[..., : self.length])
+            return self.sounds(hidden, w, keyed_noise.keys(latent))
         rows = [slice(row, row + 1) for row in range(len(latent))]
         conditions = [None if condition is None else condition[row] for row in rows]
         return torch.cat(
@@ -132,6 +133,10 @@ class ISTFTGenerator(nn.Module):
         for layer in self.mapping:
             w = leaky_relu(layer(w))
         return leaky_relu(self.first(w).view(len(latent), *self.first_shape)), w
+
+    def sounds(self, hidden: Tensor, w: Tensor, key: Tensor) -> Tensor:
+        """The smallest layer, w ``(B, style)`` and keys of noise -> sounds ``(B, channels, length)``."""
+        return limited(faded_in(self.waves(hidden, w[:, None], key)[..., : self.length], self.hop // RISE))
 
     def waves(self, hidden: Tensor, w: Tensor, key: Tensor, loop: int = 0) -> Tensor:
         """The smallest layer, w ``(B, columns, style)`` and keys of noise -> waves ``(B, channels, W * column)``.
@@ -149,7 +154,8 @@ class ISTFTGenerator(nn.Module):
             places = torch.arange(width, device=noise.device) % period
             hidden = layer(hidden, w, noise[:, :, places] if loop else noise)
         logarithm, cosine, sine = full_precision(self.last(hidden)).chunk(3, 1)
-        return inverse_stft((SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp(), cosine, sine, self.hop)
+        magnitude = (SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp()
+        return inverse_stft(magnitude, cosine, sine, self.hop)
 
     def long_sound(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
         """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``."""
@@ -161,11 +167,11 @@ class ISTFTGenerator(nn.Module):
         conditions = None if condition is None else condition.expand(count, *condition.shape[1:])
         hidden, w = self.first_layer(latents, conditions)
         if overlapping:
-            return limited(self.overlapped(hidden, w, keyed_noise.keys(latent), loop)[..., :samples])
-        waves = limited(self.waves(hidden, w[:, None], keyed_noise.keys(latents))[..., : self.length])
-        fade = torch.linspace(
-            1, 0, self.hop, device=w.device, dtype=w.dtype
-        )  # or the next one would begin with a click
+            waves = self.overlapped(hidden, w, keyed_noise.keys(latent), loop)[..., :samples]
+            return limited(waves if loop else faded_in(waves, self.hop // RISE))
+        waves = self.sounds(hidden, w, keyed_noise.keys(latents))
+        # Or the next one would begin with a click.
+        fade = torch.linspace(1, 0, self.hop, device=w.device, dtype=w.dtype)
         waves = torch.cat([waves[..., : -self.hop], waves[..., -self.hop :] * fade], 2)
         return waves.transpose(0, 1).flatten(1)[None, :, :samples]
 
