@@ -8,6 +8,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,6 +53,11 @@ NAMED = 3  # inputs that the last line names, of those that cannot be used
 )
 @click.option("--interpolate", is_flag=True, help="Interpolate in n steps from sample 0 to sample 1.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder. [default: the next under generated/]")
+@click.option(
+    "--provenance/--no-provenance",
+    default=True,
+    help="State in the metadata of PNG, JPEG and WAV files that they were generated, and by what. [default: on]",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps, ...")
 @click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[MORE]")
 def generate(
@@ -64,6 +70,7 @@ def generate(
     truncation: float | None,
     interpolate: bool,
     out: Path | None,
+    provenance: bool,
     device: str,
     more: tuple[str, ...],
 ) -> None:
@@ -111,6 +118,7 @@ def generate(
         {"seed": seed, "truncation": truncation, "interpolate": interpolate, **options},
         lambda: new_folder(out, modality or generator.name),
         f"model:  {model}",
+        record_of(generator, model) if provenance else None,
     )
     made, folder, (previews, artifacts), left_out = make(asked)
     for artifact in artifacts:
@@ -135,6 +143,7 @@ class Asked(NamedTuple):
         options: Of `TrainedGenerator.batches`, and of the modality.
         new_folder: Makes the folder to write into; called once nothing can be refused any more.
         said: What is said then.
+        record: What files say of what made them; None where they say nothing.
     """
 
     generator: TrainedGenerator
@@ -144,6 +153,16 @@ class Asked(NamedTuple):
     options: dict[str, Any]
     new_folder: Callable[[], Path]
     said: str
+    record: dict[str, Any] | None = None
+
+    def mark(self, file: Path, number: int | None = None, **more: Any) -> None:
+        """State in a file what made it: sample ``number``, or several in a preview."""
+        from multigan.generation.provenance import mark
+
+        if self.record is not None:
+            chosen = {"sample": number, **self.options, **more}
+            given = {name: value for name, value in chosen.items() if value is not None and value is not False}
+            mark(file, self.record | given)
 
 
 class Made(NamedTuple):
@@ -160,6 +179,15 @@ class Made(NamedTuple):
     folder: Path
     preview: Preview
     left_out: Sequence[Path] = ()
+
+
+def record_of(generator: TrainedGenerator, model: str) -> dict[str, Any]:
+    """What all files of one call have in common. Of a folder only its name, or that of its run: paths are private."""
+    from multigan.version import __version__
+
+    folder = Path(model).expanduser().resolve()
+    name = (folder.parent if folder.name == "model" else folder).name if folder.exists() else model
+    return {"multigan": __version__, "modality": generator.name, "model": name, "weights": generator.digest}
 
 
 def from_noise(asked: Asked) -> Made:
@@ -180,6 +208,11 @@ def from_noise(asked: Asked) -> Made:
             write_metadata(files, names, bool(generator.combinations), folder)
         shown = torch.cat(first)[:PREVIEWED]
         preview = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+        walk = {"of": count} if options["interpolate"] else {}
+        for number, file in enumerate(files if len(files) == count else []):
+            asked.mark(file, number, label=names[number] if names else None, **walk)
+        for file in preview.files:
+            asked.mark(file)
     return Made(counted(count, "sample"), folder, preview)
 
 
@@ -206,6 +239,10 @@ def from_rows(asked: Asked) -> Made:
         if files[0].suffix in generator.modality.file_endings:
             write_metadata(files, [], False, folder)
         preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
+        for number, file in enumerate(files if len(files) == len(rows) else []):
+            asked.mark(file, number, inputs=rows.name)
+        for file in preview.files:
+            asked.mark(file)
     return Made(counted(len(rows), "sample"), folder, preview)
 
 
@@ -242,7 +279,8 @@ def from_inputs(asked: Asked) -> Made:
             while problems:
                 tqdm.write(f"left out: {problems.pop(0)}", sys.stderr)
             with unwritable(folder):
-                save_outputs(modality, outputs, names[place * n : (place + 1) * n], folder, shown)
+                mark = partial(asked.mark, input=file.name)
+                save_outputs(modality, outputs, names[place * n : (place + 1) * n], folder, shown, mark)
     if folder is None:
         reason = problems[0]
         raise UserError(reason if len(files) == 1 else f"none of the {len(files)} inputs can be used: {reason}")
@@ -250,6 +288,8 @@ def from_inputs(asked: Asked) -> Made:
         click.echo(f"left out: {problem}", err=True)
     with unwritable(folder):
         preview = shown.write(modality, folder / "preview")
+        for file in preview.files:
+            asked.mark(file)
     used = len(files) - len(left_out)
     return Made(f"{counted(used * n, 'sample')} of {counted(used, 'input')}", folder, preview, left_out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,20 @@ LONGEST = 200  # characters of a setting: a tokenizer has hundreds of thousands
 @click.command()
 @click.argument("model")
 def info(model: str) -> None:
-    """Show what a run or a model is: its data, settings, progress and last metrics.
+    """Show what a run or a model is: its data, settings, progress and last metrics; or what made a picture or a sound.
 
-    MODEL is a run folder, also of a run in progress, a model folder or a hub id.
+    MODEL is a run folder, also of a run in progress, a model folder, a hub id, or a file that was generated.
     """
     from multigan.config import CONFIG_FILE
     from multigan.generation.model_folder import CONFIG, WEIGHTS, find, read_config
+    from multigan.generation.provenance import read
     from multigan.training.run_folder import read_metrics
 
     path = Path(model).expanduser()
+    if path.is_file():
+        for key, value in read(path).items():
+            click.echo(f"{key:16} {show(value)}")
+        return
     metrics = read_metrics(path)
     if (path / CONFIG_FILE).is_file():
         show_run(path, metrics)
@@ -31,7 +37,10 @@ def info(model: str) -> None:
         folder = find(model)
         values = read_config(folder)
         size = (folder / WEIGHTS).stat().st_size / 1e6 if (folder / WEIGHTS).is_file() else 0
-        rows = {"modality": values["modality"], "model": f"{folder} ({size:.1f} MB)", **values["training"]}
+        rows = {"modality": values["modality"], "model": f"{folder} ({size:.1f} MB)"}
+        if size:
+            rows["weights"] = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+        rows |= values["training"]
         if "steps" in rows:
             rows["steps"] = f"{rows['steps']}, pretraining included"
         rows["made with"] = f"multigan {values['multigan']}"

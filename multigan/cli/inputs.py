@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,17 +74,32 @@ def output_names(inputs: Sequence[Path], n: int) -> list[str]:
 
 
 def save_outputs(
-    modality: Modality, outputs: Iterable[tuple[Condition, Tensor]], names: Sequence[str], folder: Path, shown: Shown
+    modality: Modality,
+    outputs: Iterable[tuple[Condition, Tensor]],
+    names: Sequence[str],
+    folder: Path,
+    shown: Shown,
+    mark: Callable[[Path, int], object],
 ) -> None:
-    """Write outputs under these names, as the modality saves samples, and keep the first for the preview."""
+    """Write outputs under these names, as the modality saves samples, and keep the first for the preview.
+
+    Args:
+        modality: Of the model.
+        outputs: What the model was told, and what it made of that.
+        names: Of the files, without an ending.
+        folder: Where to.
+        shown: What is kept.
+        mark: Called with each file and the number of its output.
+    """
     from multigan.data.listing import ending_of
     from multigan.files import ASIDE
 
-    for name, (condition, output) in zip(names, outputs, strict=True):
+    for number, (name, (condition, output)) in enumerate(zip(names, outputs, strict=True)):
         with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
             files = modality.save(iter([output]), Path(aside))
             for file in files:
                 more = f"-{file.stem}" if len(files) > 1 else ""
+                mark(file, number)
                 file.replace(folder / f"{name}{more}{ending_of(file)}")
         shown.add(condition, output)
 

@@ -8,6 +8,7 @@ them (``tokenizer.json``, for text) is for other libraries.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from multigan import registry
@@ -68,6 +69,11 @@ class TrainedGenerator:
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty for an unconditional generator."""
         return self.modality.classes
+
+    @property
+    def digest(self) -> str:
+        """What tells these weights from others: the first 16 digits of the SHA-256 of the file they are saved in."""
+        return hashlib.sha256(save(network_tensors(self.network))).hexdigest()[:16]
 
     @property
     def combinations(self) -> tuple[str, ...]:

@@ -100,8 +100,8 @@ def test_what_was_generated_is_a_dataset(generate, tmp_path):
 
 
 def test_walk_goes_from_sample_0_to_sample_1_of_one_class(generate):
-    ends = generate("-n", 2, "--label", 5, "--seed", 2, out="ends")
-    walk = generate("-n", 7, "--label", 5, "--seed", 2, "--interpolate", out="walk")
+    ends = generate("--no-provenance", "-n", 2, "--label", 5, "--seed", 2, out="ends")
+    walk = generate("--no-provenance", "-n", 7, "--label", 5, "--seed", 2, "--interpolate", out="walk")
     assert walk["000000.png"] == ends["000000.png"] and walk["000006.png"] == ends["000001.png"]
     assert len({walk[f"{number:06d}.png"] for number in range(7)}) > 2
 
@@ -196,3 +196,45 @@ def test_neither_model_nor_modality_is_refused(command):
 def test_modality_that_there_is_not_is_refused(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "'pictures'" in command("generate", "--modality", "pictures").error
+
+
+# --- what files say of themselves ---
+
+
+def test_any_file_can_be_made_again_from_what_it_says(command, trained, tmp_path):
+    from multigan import load
+    from multigan.generation.provenance import read
+
+    flags = ["-n", 5, "--seed", 3, "--label", 7, "--label", 2, "--truncation", 0.5]
+    assert command("generate", "--model", trained, *flags, "--out", tmp_path / "out").code == 0
+    generator = load(trained)
+    for number in range(5):
+        file = tmp_path / "out" / f"{number:06d}.png"
+        record = read(file)
+        assert record["weights"] == generator.digest
+        assert (record["sample"], record["seed"], record["label"]) == (number, 3, "27"[number % 2 == 0])
+        again = generator.generate(number + 1, record["seed"], record["label"], record["truncation"])[number]
+        with Image.open(file) as picture:
+            assert numpy.array_equal(numpy.asarray(picture), numpy.asarray(again))
+    assert "sample" not in read(tmp_path / "out" / "preview.png")
+
+
+def test_walks_options_and_private_paths(command, trained, tmp_path):
+    from multigan.generation.provenance import read
+
+    flags = ["-n", 3, "--interpolate", "--label", 4, "--out", tmp_path / "out"]
+    assert command("generate", "--model", trained, *flags).code == 0
+    record = read(tmp_path / "out" / "000001.png")
+    assert (record["interpolate"], record["of"], record["sample"], record["seed"]) == (True, 3, 1, 0)
+    assert record["model"] == trained.name and str(trained.parent) not in str(record)
+
+
+def test_info_tells_what_made_a_file_and_that_another_says_nothing(command, trained, tmp_path):
+    assert command("generate", "--model", trained, "-n", 1, "--label", 4, "--out", tmp_path / "out").code == 0
+    file = tmp_path / "out" / "000000.png"
+    said, model = command("info", file), command("info", trained)
+    (digest,) = (line.split()[1] for line in said.out.splitlines() if line.startswith("weights"))
+    assert f"weights          {digest}" in model.out
+    assert "sample           0" in said.out and "label            4" in said.out
+    assert command("generate", "--model", trained, "-n", 1, "--no-provenance", "--out", tmp_path / "bare").code == 0
+    assert "does not say how it was made" in command("info", tmp_path / "bare" / "000000.png").error

@@ -1,0 +1,115 @@
+"""What generated files say of themselves: that they were generated, and by what, so that each can be made again.
+
+Pictures and sounds carry an XMP packet (ISO 16684-1) with IPTC's digital source type, which other programs read, and a
+record of what made the file, as JSON. A WAV has the record as its comment too.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+from multigan.errors import UserError
+from multigan.version import __version__
+
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+SPACE = "urn:multigan"
+START, END = b"<x:xmpmeta", b"</x:xmpmeta>"
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+HEADER = 25  # bytes of a PNG's first chunk, after which others may stand
+Record = dict[str, Any]
+
+
+def mark(file: Path, record: Mapping[str, Any]) -> bool:
+    """Write a record into the metadata of a PNG, JPEG or WAV file.
+
+    Args:
+        file: The file, which is written anew.
+        record: Plain values: what made it.
+
+    Returns:
+        Whether the format has metadata; other files are left as they are.
+    """
+    change = MARKS.get(file.suffix.lower())
+    if change is not None:
+        file.write_bytes(change(file.read_bytes(), dict(record)))
+    return change is not None
+
+
+def read(file: Path) -> Record:
+    """The record of a file that was generated.
+
+    Raises:
+        UserError: It cannot be read, or has none.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    start = content.find(START)
+    end = content.find(END, start)
+    try:
+        tree = ElementTree.fromstring(content[start : end + len(END)] if 0 <= start < end else b"")
+        (text,) = (found for one in tree.iter() if (found := one.get(f"{{{SPACE}}}sample")))
+        record = json.loads(text)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UserError(
+            f"{file} does not say how it was made: expected a picture or a sound that multigan generated"
+        ) from error
+    return dict(record)
+
+
+def packet(record: Record) -> bytes:
+    """The XMP packet of a record."""
+    text = quoteattr(json.dumps(record, ensure_ascii=False))
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        f'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:multigan="{SPACE}" '
+        f'xmp:CreatorTool="multigan {__version__}" Iptc4xmpExt:DigitalSourceType="{SOURCE}" multigan:sample={text}/>'
+        "</rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def marked_png(content: bytes, record: Record) -> bytes:
+    """A PNG with the packet in a text chunk after its header."""
+    kind, body = b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(record)
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    place = len(PNG) + HEADER
+    return content[:place] + chunk + content[place:] if content.startswith(PNG) else content
+
+
+def marked_jpeg(content: bytes, record: Record) -> bytes:
+    """A JPEG with the packet in an application segment at its start."""
+    body = b"http://ns.adobe.com/xap/1.0/\0" + packet(record)
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    return JPEG + segment + content[len(JPEG) :] if content.startswith(JPEG) else content
+
+
+def marked_wav(content: bytes, record: Record) -> bytes:
+    """A WAV with the packet, and the record as a comment, in chunks at its end."""
+    if content[:4] != b"RIFF":
+        return content
+    comment = json.dumps(record, ensure_ascii=False).encode()
+    names = chunk(b"ISFT", f"multigan {__version__}\0".encode()) + chunk(b"ICMT", comment + b"\0")
+    content += chunk(b"LIST", b"INFO" + names) + chunk(b"_PMX", packet(record))
+    return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a RIFF file, of an even number of bytes."""
+    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+MARKS: dict[str, Callable[[bytes, Record], bytes]] = {
+    ".png": marked_png,
+    ".jpg": marked_jpeg,
+    ".jpeg": marked_jpeg,
+    ".wav": marked_wav,
+}
