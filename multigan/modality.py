@@ -165,6 +165,9 @@ class Modality(ABC):
     """Options of generating, a frozen dataclass with defaults, for `apply_options`. Its fields become flags of
     `multigan generate`."""
 
+    pipeline_tag: ClassVar[str | None] = None
+    """What the Hub calls the task of its models, such as ``unconditional-image-generation``: for their cards."""
+
     latent_space: ClassVar[bool] = True
     """Whether nearby latents give similar samples. If not, interpolation and truncation are refused."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import tempfile
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from multigan import registry
 from multigan.config import plain, typed_fields
 from multigan.errors import UserError, first_line
 from multigan.files import network_tensors, write_text, written_whole
+from multigan.generation.hub import push
 from multigan.generation.latents import latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
 from multigan.generation.tiles import tiled
@@ -357,19 +359,27 @@ class TrainedGenerator:
             "training": self.training,
         }
         write_text(folder / CONFIG, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-        write_text(folder / CARD, card(values, self.network, self.modality.takes_inputs))
+        modality = self.modality
+        write_text(folder / CARD, card(values, self.network, modality.takes_inputs, modality.pipeline_tag))
 
-    def push_to_hub(self, repository: str, private: bool = False) -> str:
-        """Upload the model to the Hugging Face hub as ``owner/name``; returns its address."""
-        import tempfile
+    def push_to_hub(
+        self,
+        repository: str,
+        private: bool = False,
+        branch: str | None = None,
+        create_pr: bool = False,
+        message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Upload the model to the Hugging Face Hub as ``owner/name``; returns its address.
 
-        from huggingface_hub import HfApi
+        Arguments as in `multigan.generation.hub.push`.
 
-        api = HfApi()
-        address = api.create_repo(repository, private=private, exist_ok=True)
+        Raises:
+            UserError: It cannot be pushed, and why.
+        """
         with tempfile.TemporaryDirectory() as room:
-            api.upload_folder(repo_id=repository, folder_path=self.save(Path(room) / "model"))
-        return str(address)
+            return push(self.save(Path(room) / "model"), repository, private, branch, create_pr, message, token)
 
 
 def in_turn(conditions: Tensor, numbers: range) -> Tensor:
@@ -407,17 +417,29 @@ def class_number(label: int | str, classes: tuple[str, ...]) -> int:
     raise UserError(f"no class {label!r}{nearest(str(label), classes, known)}")
 
 
-def load(model: str | Path, modality: str | None = None) -> TrainedGenerator:
+def load(
+    model: str | Path,
+    modality: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> TrainedGenerator:
     """Load a trained generator.
 
     Args:
         model: A run folder, a model folder, a hub id (``owner/name``), or ``starter/image``.
         modality: The modality, where the model is of one that is not installed: ``package.module:Class``.
+        revision: Of a model on the Hub: a branch, tag or commit; None is the main branch.
+        token: Of an account that may read it; None is that of ``HF_TOKEN``, or of ``hf auth login``.
+        cache_dir: Where it is kept; None is the cache of huggingface_hub.
+        local_files_only: Whether nothing may be fetched.
 
     Raises:
-        UserError: There is no model there, or it is damaged, incomplete or of another kind.
+        UserError: There is no model there, it cannot be fetched, or it is damaged, incomplete or of another kind.
     """
-    folder = find(model)
+    hub = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+    folder = find(model, **hub)
     values = read_config(folder)
     name = values["modality"]
     if modality is None and ":" in name:

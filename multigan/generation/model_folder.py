@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from multigan import legacy
-from multigan.errors import UserError, first_line
+from multigan.errors import UserError
+from multigan.generation.hub import fetch
 from multigan.validation import nearest
 
 if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
     from torch import nn
 
 FORMAT = 1
@@ -24,8 +26,8 @@ RUNS = Path("runs")
 STARTERS = Path(__file__).parents[1] / "starters"
 
 
-def find(model: str | Path) -> Path:
-    """The model folder of a run, a model or a hub id; from the hub it is fetched.
+def find(model: str | Path, **hub: Any) -> Path:
+    """The model folder of a run, a model or a hub id; from the hub it is fetched, with arguments of `hub.fetch`.
 
     Raises:
         UserError: There is none.
@@ -46,15 +48,7 @@ def find(model: str | Path) -> Path:
     if near or path.parent == RUNS or name.count("/") != 1 or name.startswith((".", "/", "~")):
         expected = ": expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
         raise UserError(f"no run or model {name!r}{near or expected}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise UserError(
-            f"no run or model {name!r}: not a folder here, and not found on the Hub ({first_line(error)})"
-        ) from error
+    return fetch(name, [CONFIG, WEIGHTS, CARD], **hub)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -103,15 +97,22 @@ def newest(modality: str) -> Path:
     )
 
 
-def card(values: dict[str, Any], network: nn.Module, takes_inputs: bool = False) -> str:
-    """The model card: what it is, how it was made, how to use it."""
+def card(
+    values: dict[str, Any], network: nn.Module, takes_inputs: bool = False, pipeline_tag: str | None = None
+) -> str:
+    """The model card: what it is, how it was made, how to use it, and how good it is beside real data."""
     from huggingface_hub import ModelCardData
 
     training = values["training"]
+    dataset = str(training.get("dataset", ""))
     data = ModelCardData(
         library_name="multigan",
+        pipeline_tag=pipeline_tag,
+        license=training.get("license"),
+        datasets=[dataset] if dataset.count("/") == 1 and not Path(dataset).exists() else None,
         tags=["gan", values["modality"]],
         model_name=training.get("name", "generator"),
+        eval_results=measured(training, pipeline_tag) or None,
     )
     count = sum(weight.numel() for weight in network.parameters())
     asked = "--input FILE" if takes_inputs else "-n 16"
@@ -135,6 +136,30 @@ def card(values: dict[str, Any], network: nn.Module, takes_inputs: bool = False)
         "",
     ]
     return "\n".join(lines)
+
+
+def measured(training: dict[str, Any], pipeline_tag: str | None) -> list[EvalResult]:
+    """What the evaluation found, for the card's model-index: each metric of generated samples, and of real ones."""
+    from huggingface_hub import EvalResult
+
+    dataset = str(training.get("dataset", "unknown"))
+    results = []
+    for key, kind in (("generated", ""), ("real", "_of_real")):
+        for part in str(training.get(key, "")).split(", "):
+            name, _, value = part.rpartition(" ")
+            if name:
+                results.append(
+                    EvalResult(
+                        task_type=pipeline_tag or "other",
+                        dataset_type=dataset,
+                        dataset_name=dataset,
+                        dataset_split=training.get("split"),
+                        metric_type=name.replace(" ", "_") + kind,
+                        metric_name=name + (", real data (baseline)" if kind else ""),
+                        metric_value=float(value.replace(",", "")),
+                    )
+                )
+    return results
 
 
 def label_lines(values: dict[str, Any]) -> list[str]:

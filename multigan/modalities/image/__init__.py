@@ -36,6 +36,7 @@ class Image(Modality):
     Config = ImageConfig
     config: ImageConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"digits": digits}
+    pipeline_tag = "unconditional-image-generation"
     file_endings = ENDINGS
     size_settings = ("resolution", "generator_width", "discriminator_width")
     training_defaults = RELATIVISTIC

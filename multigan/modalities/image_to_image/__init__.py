@@ -80,6 +80,7 @@ class ImageToImage(Modality):
     config: ImageToImageConfig
     Options = ImageToImageOptions
     takes_inputs = True
+    pipeline_tag = "image-to-image"
     file_endings = ENDINGS
     size_settings = ("resolution", "generator_width", "discriminator_width")
     latent_space = False

@@ -42,6 +42,7 @@ class Text(Modality):
         "generator_learning_rate": 3e-4,
         "discriminator_learning_rate": 3e-4,
     }
+    pipeline_tag = "text-generation"
     latent_space = False
     size_settings = ("length", "vocabulary_size", "generator_width", "discriminator_width")
 

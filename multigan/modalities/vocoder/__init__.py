@@ -35,6 +35,7 @@ class Vocoder(Modality):
     Config = VocoderConfig
     config: VocoderConfig
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
+    pipeline_tag = "audio-to-audio"
     file_endings = ENDINGS
     takes_inputs = True
     latent_space = False

@@ -1,0 +1,120 @@
+"""Models on the Hugging Face Hub: fetched and pushed, with errors of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from multigan.errors import UserError, first_line
+
+
+def fetch(
+    name: str,
+    files: Sequence[str],
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """The folder of a model of the Hub, from the cache if it is there and as new.
+
+    Args:
+        name: ``owner/name``.
+        files: What of it is fetched.
+        revision: A branch, tag or commit; None is the main branch.
+        token: Of an account that may read it; None is that of ``HF_TOKEN``, or of ``hf auth login``.
+        cache_dir: Where it is kept; None is the cache of huggingface_hub.
+        local_files_only: Whether nothing may be fetched.
+
+    Raises:
+        UserError: It cannot be had, and why.
+    """
+    from huggingface_hub import snapshot_download
+
+    with said_in_one_line(name, revision):
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+                allow_patterns=list(files),
+            )
+        )
+
+
+def push(
+    folder: Path,
+    name: str,
+    private: bool = False,
+    branch: str | None = None,
+    create_pr: bool = False,
+    message: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Upload a model folder; the repository is created if there is none.
+
+    Args:
+        folder: Of the model.
+        name: ``owner/name``.
+        private: Whether a new repository can be seen by its owner alone.
+        branch: Created if there is none; None is the main branch.
+        create_pr: Whether a pull request is opened instead.
+        message: Of the commit.
+        token: Of an account that may write it; None is that of ``HF_TOKEN``, or of ``hf auth login``.
+
+    Returns:
+        The address of the repository, the branch or the pull request.
+
+    Raises:
+        UserError: It cannot be pushed, and why.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    with said_in_one_line(name, branch):
+        address = str(api.create_repo(name, private=private, exist_ok=True))
+        if branch is not None:
+            api.create_branch(name, branch=branch, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            revision=branch,
+            create_pr=create_pr,
+            commit_message=message or "Upload a generator",
+        )
+    return done.pr_url or (address if branch is None else f"{address}/tree/{branch}")
+
+
+@contextmanager
+def said_in_one_line(name: str, revision: str | None) -> Iterator[None]:
+    """Errors of the Hub's library as UserError."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.RevisionNotFoundError as error:
+        raise UserError(f"{name} on the Hub has no revision {revision!r}: expected a branch, tag or commit") from error
+    except errors.GatedRepoError as error:
+        raise UserError(f"{name} on the Hub is gated: accept its terms there, and give a token (HF_TOKEN)") from error
+    except errors.RepositoryNotFoundError as error:
+        raise UserError(
+            f"no run or model {name!r}: not a folder here, and not found on the Hub, where a private one needs a token "
+            "(HF_TOKEN)"
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise UserError(
+            f"no run or model {name!r}: not a folder here, not in the cache, and the Hub cannot be reached"
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        if status in (401, 403):
+            raise UserError(
+                f"the Hub refuses access to {name} ({status}): give a token with that permission (HF_TOKEN, or "
+                "`hf auth login`)"
+            ) from error
+        raise UserError(f"{name} on the Hub: {first_line(error)}") from error
+    except (errors.HFValidationError, OSError, ValueError) as error:
+        raise UserError(f"{name} on the Hub: {first_line(error)}") from error
