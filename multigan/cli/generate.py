@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
+TIMEOUT = 3600  # seconds that processes wait for each other: for the shards that one has more
 GENERATED = Path("generated")  # where folders are made, unless another is named
 NAMED = 3  # inputs that the last line names, of those that cannot be used
 
@@ -54,6 +54,13 @@ NAMED = 3  # inputs that the last line names, of those that cannot be used
 @click.option("--interpolate", is_flag=True, help="Interpolate in n steps from sample 0 to sample 1.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder. [default: the next under generated/]")
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "webdataset", "imagefolder"]),
+    help="Write a dataset in shards into --out: accelerate launch -m multigan generate ... shares them among "
+    "processes, and the same command goes on after a stop.",
+)
+@click.option(
     "--provenance/--no-provenance",
     default=True,
     help="State in the metadata of PNG, JPEG and WAV files that they were generated, and by what. [default: on]",
@@ -70,6 +77,7 @@ def generate(
     truncation: float | None,
     interpolate: bool,
     out: Path | None,
+    form: str | None,
     provenance: bool,
     device: str,
     more: tuple[str, ...],
@@ -86,6 +94,7 @@ def generate(
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
     multigan generate --modality text --temperature 0.7 --prefix "the old"
     multigan generate --model runs/sharpen --input photo.png --input old_photos
+    multigan generate --model runs/digits -n 1000000 --format parquet --out many_digits
     """
     from multigan import registry
     from multigan.errors import UserError
@@ -109,6 +118,14 @@ def generate(
         flags = ", ".join(f"--{name}" for name in options)
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     check_outside(out or GENERATED, inputs)
+    if form is not None:
+        record = record_of(generator, model) if provenance else None
+        refused = {"--input": bool(inputs), "--interpolate": interpolate}
+        chosen = {"seed": seed, "truncation": truncation, **options}
+        as_dataset(generator, form, count, labels, out, record, refused, chosen)
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     asked = Asked(
         generator,
@@ -190,9 +207,52 @@ def record_of(generator: TrainedGenerator, model: str) -> dict[str, Any]:
     return {"multigan": __version__, "modality": generator.name, "model": name, "weights": generator.digest}
 
 
+def as_dataset(
+    generator: TrainedGenerator,
+    form: str,
+    count: int | None,
+    labels: tuple[str, ...],
+    out: Path | None,
+    record: dict[str, Any] | None,
+    refused: dict[str, bool],
+    options: dict[str, Any],
+) -> None:
+    """Write a dataset in shards, with the other processes if there are any."""
+    from accelerate import PartialState
+    from tqdm import tqdm
+
+    from multigan.engine.launch import check_launch
+    from multigan.errors import UserError
+    from multigan.generation.shards import Request, prepare, write
+
+    if problems := [flag for flag, given in refused.items() if given]:
+        raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")
+    if generator.modality.takes_inputs:
+        raise UserError("--format is for samples from noise, and this model makes something of inputs")
+    if out is None:
+        raise UserError("--format needs --out FOLDER, where it goes on if it is stopped")
+    check_launch(TIMEOUT)
+    state = PartialState()
+    request = Request(generator, SAMPLES if count is None else count, labels or None, options, record)
+    with unwritable(out):
+        with state.main_process_first():
+            shards = prepare(request, out, form)
+        mine = range(len(shards))[state.process_index :: state.num_processes]
+        quiet = None if state.is_main_process else True
+        with tqdm(total=sum(len(shards[shard]) for shard in mine), unit=" samples", disable=quiet) as bar:
+            for shard in mine:
+                write(request, out, form, shard, shards)
+                bar.update(len(shards[shard]))
+    state.wait_for_everyone()
+    if state.is_main_process:
+        click.echo(f"wrote:  {counted(request.count, 'sample')} in {counted(len(shards), 'shard')} into {out}")
+
+
 def from_noise(asked: Asked) -> Made:
     """Samples of a model that takes no inputs."""
     import torch
+
+    from multigan.generation.shards import write_metadata
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
     batches = generator.batches(count, label=labels or None, **options)
@@ -222,6 +282,7 @@ def from_rows(asked: Asked) -> Made:
 
     from multigan.cli.inputs import HeldOut
     from multigan.errors import UserError
+    from multigan.generation.shards import write_metadata
 
     generator = asked.generator
     if asked.options["interpolate"]:
@@ -329,25 +390,6 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
         given = value if equals else words.pop(0)
         options[name] = given if known[name] is str else yaml.safe_load(given)
     return options
-
-
-def write_metadata(files: list[Path], labels: list[str], several: bool, folder: Path) -> None:
-    """Write the class of each file, or its ``several`` classes, which makes the folder a dataset to train on."""
-    from multigan.modality import JOINED
-
-    if several:
-        rows = [
-            {"file_name": file.name, "label": [name for name in label.split(JOINED) if name]}
-            for file, label in zip(files, labels, strict=True)
-        ]
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (folder / "metadata.jsonl").write_text(lines, encoding="utf-8")
-        return
-    with (folder / "metadata.csv").open("w", newline="") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(["file_name", "label"] if labels else ["file_name"])
-        for number, file in enumerate(files):
-            writer.writerow([file.name, *labels[number : number + 1]])
 
 
 def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """What generated files say of themselves: that they were generated, and by what, so that each can be made again.
 
 Pictures and sounds carry an XMP packet (ISO 16684-1) with IPTC's digital source type, which other programs read, and a
-record of what made the file, as JSON. A WAV has the record as its comment too.
+record of what made the file, as JSON. A WAV has the record as its comment too, and a Parquet file both in its schema.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Record = dict[str, Any]
 
 
 def mark(file: Path, record: Mapping[str, Any]) -> bool:
-    """Write a record into the metadata of a PNG, JPEG or WAV file.
+    """Write a record into the metadata of a PNG, JPEG, WAV or Parquet file.
 
     Args:
         file: The file, which is written anew.
@@ -36,6 +36,9 @@ def mark(file: Path, record: Mapping[str, Any]) -> bool:
     Returns:
         Whether the format has metadata; other files are left as they are.
     """
+    if file.suffix.lower() == ".parquet":
+        mark_parquet(file, dict(record))
+        return True
     change = MARKS.get(file.suffix.lower())
     if change is not None:
         file.write_bytes(change(file.read_bytes(), dict(record)))
@@ -49,7 +52,7 @@ def read(file: Path) -> Record:
         UserError: It cannot be read, or has none.
     """
     try:
-        content = file.read_bytes()
+        content = xmp_of_parquet(file) if file.suffix.lower() == ".parquet" else file.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
     start = content.find(START)
@@ -65,6 +68,18 @@ def read(file: Path) -> Record:
     return dict(record)
 
 
+def xmp_of_parquet(file: Path) -> bytes:
+    """The packet in the schema of a table; nothing where there is none."""
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    try:
+        metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
+    except pyarrow.ArrowInvalid:
+        return b""
+    return metadata.get(b"xmp", b"")
+
+
 def packet(record: Record) -> bytes:
     """The XMP packet of a record."""
     text = quoteattr(json.dumps(record, ensure_ascii=False))
@@ -75,6 +90,15 @@ def packet(record: Record) -> bytes:
         f'xmp:CreatorTool="multigan {__version__}" Iptc4xmpExt:DigitalSourceType="{SOURCE}" multigan:sample={text}/>'
         "</rdf:RDF></x:xmpmeta>"
     ).encode()
+
+
+def mark_parquet(file: Path, record: Record) -> None:
+    """Write the packet and the record into the schema of a table."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file)
+    metadata = {**(table.schema.metadata or {}), b"multigan": json.dumps(record).encode(), b"xmp": packet(record)}
+    pq.write_table(table.replace_schema_metadata(metadata), file)
 
 
 def marked_png(content: bytes, record: Record) -> bytes:

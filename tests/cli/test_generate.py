@@ -238,3 +238,39 @@ def test_info_tells_what_made_a_file_and_that_another_says_nothing(command, trai
     assert "sample           0" in said.out and "label            4" in said.out
     assert command("generate", "--model", trained, "-n", 1, "--no-provenance", "--out", tmp_path / "bare").code == 0
     assert "does not say how it was made" in command("info", tmp_path / "bare" / "000000.png").error
+
+
+# --- datasets ---
+
+
+def test_dataset_is_written_and_goes_on(command, trained, tmp_path):
+    flags = ["--model", trained, "-n", 40, "--label", 3, "--format", "parquet", "--out", tmp_path / "out"]
+    found = command("generate", *flags)
+    assert found.code == 0 and "40 samples in 1 shard" in found.out, found.err
+    (file,) = (tmp_path / "out").glob("*.parquet")
+    before = file.stat()
+    assert command("generate", *flags).code == 0
+    assert file.stat() == before, "what is there is not made again"
+    assert "samples          40" in command("info", file).out
+    flags[3] = 41
+    assert "in another way" in command("generate", *flags).error
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--format", "parquet"], "needs --out"),
+        (["--format", "parquet", "--out", "out", "--interpolate"], "leave out --interpolate"),
+        (["--format", "parquet", "--out", "out", "--input", "photo.png"], "leave out --input"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_dataset_that_cannot_be_is_one_line(command, trained, tmp_path, monkeypatch, flags, words):
+    monkeypatch.chdir(tmp_path)
+    assert words in command("generate", "--model", trained, *flags).error
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_without_a_format_are_refused(command, trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "give --format" in command("generate", "--model", trained, "--out", tmp_path / "out").error
