@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multigan.generation.generator import TrainedGenerator
+    from multigan.generation.shards import Request
     from multigan.modality import Preview
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
-TIMEOUT = 3600  # seconds that processes wait for each other: for the shards that one has more
+TIMEOUT = 7 * 24 * 3600  # seconds that processes wait for each other: one may have more to do, or be slower
 GENERATED = Path("generated")  # where folders are made, unless another is named
 NAMED = 3  # inputs that the last line names, of those that cannot be used
 
@@ -100,6 +101,7 @@ def generate(
     from multigan.errors import UserError
     from multigan.generation.generator import load
     from multigan.generation.model_folder import newest
+    from multigan.generation.shards import Request
 
     if model is None:
         if modality is None:
@@ -108,9 +110,16 @@ def generate(
             )
         registry.load(modality)  # a name that is not installed is the first thing to say
         model = str(newest(modality))
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if several and form is None:
+        raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     generator = load(model, modality)
+    if several:
+        from multigan.engine.launch import check_launch
+
+        check_launch(TIMEOUT)
     try:
-        generator.network.to(device)
+        generator.network.to(own_device(device) if several else device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
@@ -119,13 +128,18 @@ def generate(
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     check_outside(out or GENERATED, inputs)
     if form is not None:
-        record = record_of(generator, model) if provenance else None
         refused = {"--input": bool(inputs), "--interpolate": interpolate}
+        if problems := [flag for flag, given in refused.items() if given]:
+            raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")
+        if generator.modality.takes_inputs:
+            raise UserError("--format is for samples from noise, and this model makes something of inputs")
+        if out is None:
+            raise UserError("--format needs --out FOLDER, where it goes on if it is stopped")
         chosen = {"seed": seed, "truncation": truncation, **options}
-        as_dataset(generator, form, count, labels, out, record, refused, chosen)
+        amount = SAMPLES if count is None else count
+        request = Request(generator, amount, labels or None, chosen, record_of(generator, model), provenance)
+        as_dataset(request, form, out)
         return
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     asked = Asked(
         generator,
@@ -178,7 +192,7 @@ class Asked(NamedTuple):
 
         if self.record is not None:
             chosen = {"sample": number, **self.options, **more}
-            given = {name: value for name, value in chosen.items() if value is not None and value is not False}
+            given = {name: public(value) for name, value in chosen.items() if value is not None and value is not False}
             mark(file, self.record | given)
 
 
@@ -200,49 +214,64 @@ class Made(NamedTuple):
 
 def record_of(generator: TrainedGenerator, model: str) -> dict[str, Any]:
     """What all files of one call have in common. Of a folder only its name, or that of its run: paths are private."""
+    from multigan.config import CONFIG_FILE
+    from multigan.generation.model_folder import STARTERS
     from multigan.version import __version__
 
     folder = Path(model).expanduser().resolve()
-    name = (folder.parent if folder.name == "model" else folder).name if folder.exists() else model
-    return {"multigan": __version__, "modality": generator.name, "model": name, "weights": generator.digest}
+    if folder.parent == STARTERS:
+        model = f"starter/{folder.name}"
+    elif folder.exists():
+        model = (folder.parent if (folder.parent / CONFIG_FILE).is_file() else folder).name
+    return {"multigan": __version__, "modality": generator.name, "model": model, "weights": generator.digest}
 
 
-def as_dataset(
-    generator: TrainedGenerator,
-    form: str,
-    count: int | None,
-    labels: tuple[str, ...],
-    out: Path | None,
-    record: dict[str, Any] | None,
-    refused: dict[str, bool],
-    options: dict[str, Any],
-) -> None:
+def public(value: Any) -> Any:
+    """A value as files may tell it: of a path, the name alone."""
+    return Path(value).name if isinstance(value, str) and value and Path(value).exists() else value
+
+
+def own_device(device: str) -> Any:
+    """The device of this process among several: its own GPU."""
+    from accelerate import PartialState
+
+    return PartialState().device if device == "cuda" else device
+
+
+def as_dataset(request: Request, form: str, out: Path) -> None:
     """Write a dataset in shards, with the other processes if there are any."""
     from accelerate import PartialState
     from tqdm import tqdm
 
-    from multigan.engine.launch import check_launch
-    from multigan.errors import UserError
-    from multigan.generation.shards import Request, prepare, write
+    from multigan.engine.distributed import raise_on_all
+    from multigan.errors import LostProcessError, UserError
+    from multigan.generation.shards import place, prepare, write
 
-    if problems := [flag for flag, given in refused.items() if given]:
-        raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")
-    if generator.modality.takes_inputs:
-        raise UserError("--format is for samples from noise, and this model makes something of inputs")
-    if out is None:
-        raise UserError("--format needs --out FOLDER, where it goes on if it is stopped")
-    check_launch(TIMEOUT)
     state = PartialState()
-    request = Request(generator, SAMPLES if count is None else count, labels or None, options, record)
+    problem = None
+    try:
+        if state.is_main_process:
+            with unwritable(out):
+                prepare(request, out, form)
+    except UserError as error:
+        problem = error
+    raise_on_all(problem)
     with unwritable(out):
-        with state.main_process_first():
-            shards = prepare(request, out, form)
-        mine = range(len(shards))[state.process_index :: state.num_processes]
-        quiet = None if state.is_main_process else True
-        with tqdm(total=sum(len(shards[shard]) for shard in mine), unit=" samples", disable=quiet) as bar:
-            for shard in mine:
-                write(request, out, form, shard, shards)
-                bar.update(len(shards[shard]))
+        shards = prepare(request, out, form)
+    missing = [shard for shard in range(len(shards)) if not place(out, form, shard, shards).exists()]
+    state.wait_for_everyone()  # all have looked before any writes
+    mine = missing[state.process_index :: state.num_processes]
+    quiet = None if state.is_main_process else True
+    with tqdm(total=sum(len(shards[shard]) for shard in mine), unit=" samples", disable=quiet) as bar:
+        for shard in mine:
+            try:
+                with unwritable(out):
+                    write(request, out, form, shard, shards)
+            except UserError as error:
+                if state.num_processes == 1:
+                    raise
+                raise LostProcessError(f"{error} (in process {state.process_index})") from error
+            bar.update(len(shards[shard]))
     state.wait_for_everyone()
     if state.is_main_process:
         click.echo(f"wrote:  {counted(request.count, 'sample')} in {counted(len(shards), 'shard')} into {out}")
@@ -301,7 +330,7 @@ def from_rows(asked: Asked) -> Made:
             write_metadata(files, [], False, folder)
         preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
         for number, file in enumerate(files if len(files) == len(rows) else []):
-            asked.mark(file, number, inputs=rows.name)
+            asked.mark(file, number, inputs="held-out rows")
         for file in preview.files:
             asked.mark(file)
     return Made(counted(len(rows), "sample"), folder, preview)
@@ -340,7 +369,7 @@ def from_inputs(asked: Asked) -> Made:
             while problems:
                 tqdm.write(f"left out: {problems.pop(0)}", sys.stderr)
             with unwritable(folder):
-                mark = partial(asked.mark, input=file.name)
+                mark = partial(asked.mark, input=file.name, of=n if asked.options["interpolate"] else None)
                 save_outputs(modality, outputs, names[place * n : (place + 1) * n], folder, shown, mark)
     if folder is None:
         reason = problems[0]

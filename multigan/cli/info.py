@@ -28,7 +28,7 @@ def info(model: str) -> None:
     path = Path(model).expanduser()
     if path.is_file():
         for key, value in read(path).items():
-            click.echo(f"{key:16} {show(value)}")
+            click.echo(f"{key:16} {value}")
         return
     metrics = read_metrics(path)
     if (path / CONFIG_FILE).is_file():

@@ -8,6 +8,7 @@ import click
 @click.command()
 @click.argument("model")
 @click.argument("repository")
+@click.option("--modality", help="For a model of a modality that is not installed: package.module:Class.")
 @click.option("--private", is_flag=True, help="A new repository can be seen by its owner alone.")
 @click.option("--branch", help="Push to this branch, which is created if there is none.")
 @click.option("--create-pr", is_flag=True, help="Open a pull request instead.")
@@ -16,6 +17,7 @@ import click
 def push(
     model: str,
     repository: str,
+    modality: str | None,
     private: bool,
     branch: str | None,
     create_pr: bool,
@@ -30,11 +32,13 @@ def push(
     \b
     multigan push runs/digits me/digits --license mit
     multigan generate --model me/digits -n 16
-    """  # fmt: skip
+    """
     from multigan.generation.generator import load
 
-    generator = load(model)
+    generator = load(model, modality)
     if license_name is not None:
         generator.training = {**generator.training, "license": license_name}
     address = generator.push_to_hub(repository, private, branch, create_pr, commit_message)
-    click.echo(f"pushed: {address}\nuse it: multigan generate --model {repository}")
+    click.echo(f"pushed: {address}")
+    if branch is None and not create_pr:
+        click.echo(f"use it: multigan generate --model {repository}")

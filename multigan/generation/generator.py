@@ -373,13 +373,24 @@ class TrainedGenerator:
     ) -> str:
         """Upload the model to the Hugging Face Hub as ``owner/name``; returns its address.
 
-        Arguments as in `multigan.generation.hub.push`.
+        Arguments as in `multigan.generation.hub.push`. Of a dataset that is a folder or a file only the name is told,
+        and nothing of the command that trained.
 
         Raises:
             UserError: It cannot be pushed, and why.
         """
-        with tempfile.TemporaryDirectory() as room:
-            return push(self.save(Path(room) / "model"), repository, private, branch, create_pr, message, token)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = dataclasses.replace(self, training=without_paths(self.training)).save(Path(scratch) / "model")
+            return push(folder, repository, private, branch, create_pr, message, token)
+
+
+def without_paths(training: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a training, without paths of this machine."""
+    known = {key: value for key, value in training.items() if key != "command"}
+    dataset = str(known.get("dataset", ""))
+    if Path(dataset).exists() or Path(dataset).is_absolute() or dataset.startswith((".", "~")):
+        known["dataset"] = Path(dataset).name
+    return known
 
 
 def in_turn(conditions: Tensor, numbers: range) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from multigan.errors import UserError, first_line
+from multigan.errors import UserError
 
 
 def fetch(
@@ -28,11 +28,11 @@ def fetch(
         local_files_only: Whether nothing may be fetched.
 
     Raises:
-        UserError: It cannot be had, and why.
+        UserError: It cannot be fetched.
     """
     from huggingface_hub import snapshot_download
 
-    with said_in_one_line(name, revision):
+    with hub_errors(name, revision, f"no run or model {name!r}: not a folder here, and not found on the Hub"):
         return Path(
             snapshot_download(
                 name,
@@ -57,24 +57,24 @@ def push(
     """Upload a model folder; the repository is created if there is none.
 
     Args:
-        folder: Of the model.
+        folder: The model.
         name: ``owner/name``.
         private: Whether a new repository can be seen by its owner alone.
         branch: Created if there is none; None is the main branch.
         create_pr: Whether a pull request is opened instead.
-        message: Of the commit.
+        message: What the commit says.
         token: Of an account that may write it; None is that of ``HF_TOKEN``, or of ``hf auth login``.
 
     Returns:
         The address of the repository, the branch or the pull request.
 
     Raises:
-        UserError: It cannot be pushed, and why.
+        UserError: It cannot be pushed.
     """
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)
-    with said_in_one_line(name, branch):
+    with hub_errors(name, branch, f"the Hub has no repository {name}"):
         address = str(api.create_repo(name, private=private, exist_ok=True))
         if branch is not None:
             api.create_branch(name, branch=branch, exist_ok=True)
@@ -89,8 +89,9 @@ def push(
 
 
 @contextmanager
-def said_in_one_line(name: str, revision: str | None) -> Iterator[None]:
-    """Errors of the Hub's library as UserError."""
+def hub_errors(name: str, revision: str | None, not_found: str) -> Iterator[None]:
+    """Errors of the Hub's library as UserError, in one line."""
+    import httpx
     from huggingface_hub import errors
 
     try:
@@ -100,21 +101,17 @@ def said_in_one_line(name: str, revision: str | None) -> Iterator[None]:
     except errors.GatedRepoError as error:
         raise UserError(f"{name} on the Hub is gated: accept its terms there, and give a token (HF_TOKEN)") from error
     except errors.RepositoryNotFoundError as error:
-        raise UserError(
-            f"no run or model {name!r}: not a folder here, and not found on the Hub, where a private one needs a token "
-            "(HF_TOKEN)"
-        ) from error
+        raise UserError(f"{not_found}, where a private one needs a token (HF_TOKEN)") from error
     except errors.LocalEntryNotFoundError as error:
-        raise UserError(
-            f"no run or model {name!r}: not a folder here, not in the cache, and the Hub cannot be reached"
-        ) from error
+        raise UserError(f"{not_found}: it is not in the cache, and the Hub cannot be reached") from error
     except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
-        if status in (401, 403):
+        if error.response.status_code in (401, 403):
             raise UserError(
-                f"the Hub refuses access to {name} ({status}): give a token with that permission (HF_TOKEN, or "
-                "`hf auth login`)"
+                f"the Hub refuses access to {name} ({error.response.status_code}): give a token with that permission "
+                "(HF_TOKEN, or `hf auth login`)"
             ) from error
-        raise UserError(f"{name} on the Hub: {first_line(error)}") from error
+        raise UserError(f"{name} on the Hub: {' '.join((error.server_message or str(error)).split())}") from error
+    except httpx.HTTPError as error:
+        raise UserError(f"{name}: the Hub cannot be reached ({' '.join(str(error).split())})") from error
     except (errors.HFValidationError, OSError, ValueError) as error:
-        raise UserError(f"{name} on the Hub: {first_line(error)}") from error
+        raise UserError(f"{name} on the Hub: {' '.join(str(error).split())}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ def measured(training: dict[str, Any], pipeline_tag: str | None) -> list[EvalRes
     for key, kind in (("generated", ""), ("real", "_of_real")):
         for part in str(training.get(key, "")).split(", "):
             name, _, value = part.rpartition(" ")
-            if name:
+            if name and re.fullmatch(r"-?[0-9.,e+-]+", value):
                 results.append(
                     EvalResult(
                         task_type=pipeline_tag or "other",

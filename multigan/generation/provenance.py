@@ -22,6 +22,7 @@ SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia
 SPACE = "urn:multigan"
 START, END = b"<x:xmpmeta", b"</x:xmpmeta>"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+LARGEST_SEGMENT, LARGEST_WAV = 2**16 - 3, 2**32 - 2**20  # bytes: larger ones are left as they are
 HEADER = 25  # bytes of a PNG's first chunk, after which others may stand
 Record = dict[str, Any]
 
@@ -60,12 +61,12 @@ def read(file: Path) -> Record:
     try:
         tree = ElementTree.fromstring(content[start : end + len(END)] if 0 <= start < end else b"")
         (text,) = (found for one in tree.iter() if (found := one.get(f"{{{SPACE}}}sample")))
-        record = json.loads(text)
-    except (ElementTree.ParseError, ValueError) as error:
+        record = dict(json.loads(text).items())
+    except (ElementTree.ParseError, ValueError, AttributeError) as error:
         raise UserError(
             f"{file} does not say how it was made: expected a picture or a sound that multigan generated"
         ) from error
-    return dict(record)
+    return record
 
 
 def xmp_of_parquet(file: Path) -> bytes:
@@ -82,7 +83,7 @@ def xmp_of_parquet(file: Path) -> bytes:
 
 def packet(record: Record) -> bytes:
     """The XMP packet of a record."""
-    text = quoteattr(json.dumps(record, ensure_ascii=False))
+    text = quoteattr(json.dumps(record))
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
@@ -112,17 +113,18 @@ def marked_png(content: bytes, record: Record) -> bytes:
 def marked_jpeg(content: bytes, record: Record) -> bytes:
     """A JPEG with the packet in an application segment at its start."""
     body = b"http://ns.adobe.com/xap/1.0/\0" + packet(record)
-    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-    return JPEG + segment + content[len(JPEG) :] if content.startswith(JPEG) else content
+    if not content.startswith(JPEG) or len(body) > LARGEST_SEGMENT:
+        return content
+    return JPEG + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + content[len(JPEG) :]
 
 
 def marked_wav(content: bytes, record: Record) -> bytes:
     """A WAV with the packet, and the record as a comment, in chunks at its end."""
-    if content[:4] != b"RIFF":
+    if content[:4] != b"RIFF" or len(content) > LARGEST_WAV:
         return content
-    comment = json.dumps(record, ensure_ascii=False).encode()
-    names = chunk(b"ISFT", f"multigan {__version__}\0".encode()) + chunk(b"ICMT", comment + b"\0")
-    content += chunk(b"LIST", b"INFO" + names) + chunk(b"_PMX", packet(record))
+    names = chunk(b"ISFT", f"multigan {__version__}\0".encode()) + chunk(b"ICMT", json.dumps(record).encode() + b"\0")
+    content += b"\0" * (len(content) % 2)  # which some programs leave out
+    content += chunk(b"_PMX", packet(record)) + chunk(b"LIST", b"INFO" + names)
     return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
 
 

@@ -39,9 +39,21 @@ def save(
 
     def write(batch: Tensor, names: list[Path]) -> None:
         for sound, name in zip(to_int16(to_sound(batch).numpy()), names, strict=True):
-            soundfile.write(name, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one frame of T channels
+            write_wav(name, sound, rate)
 
     return write_numbered(batches, folder, ".wav", write)
+
+
+def write_wav(file: Path, sound: NDArray[numpy.int16], rate: int) -> None:
+    """Write a sound ``(C, T)``.
+
+    Raises:
+        OSError: It cannot be written: the disk is full, say.
+    """
+    try:
+        soundfile.write(file, sound.T, rate, "PCM_16")  # soundfile would take (1, T) for one frame of T channels
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"cannot write {file}: {error}") from error
 
 
 def to_int16(samples: numpy.ndarray) -> NDArray[numpy.int16]:
@@ -78,7 +90,7 @@ def write_in_turn(sounds: Sequence[Tensor], path: Path, rate: int) -> float:
     pause = sounds[0].new_zeros(len(sounds[0]), round(PAUSE * rate))
     played = torch.cat([part for one in sounds for part in (one, pause)], 1)
     scale = (played.square().mean().sqrt() / LOUDEST).clamp_min(1)
-    soundfile.write(path, to_int16((played / scale).numpy()).T, rate)
+    write_wav(path, to_int16((played / scale).numpy()), rate)
     return 20 * float(scale.log10())
 
 

@@ -99,5 +99,7 @@ def test_what_the_hub_refuses_is_one_line(hub, multigan):
     for name, token in (("me/none", "hf_writer"), ("me/secret", "hf_reader"), ("me/secret", None)):
         line = refused(multigan("generate", "--model", name, token=token))
         assert f"'{name}'" in line and "a private one needs a token" in line
+    unreachable = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    assert "cannot be reached" in refused(multigan("push", "starter/text", "me/digits", **unreachable))
     line = refused(multigan("generate", "--model", "me/none", HF_HUB_OFFLINE="1"))
     assert "not in the cache" in line

@@ -16,7 +16,13 @@ from PIL import Image
 from multigan.errors import UserError
 from multigan.generation.provenance import SOURCE, chunk, mark, read
 
-RECORD = {"multigan": "0.2.0", "model": "digits", "seed": 0, "sample": 3, "label": "<a & \"b'> ä"}
+RECORD = {
+    "multigan": "0.2.0",
+    "model": "digits",
+    "seed": 0,
+    "sample": 3,
+    "label": "<a & \"b'> ä \ufffe \udce9 <x:xmpmeta",
+}
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 
 
@@ -85,7 +91,15 @@ def test_what_is_not_what_its_name_says_is_left_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0" * 100, b"<x:xmpmeta></x:xmpmeta>", b"<x:xmpmeta", b"</x:xmpmeta><x:xmpmeta", None]
+    "content",
+    [
+        b"",
+        b'<x:xmpmeta xmlns:m="urn:multigan" m:sample="5"></x:xmpmeta>',
+        b"<x:xmpmeta></x:xmpmeta>",
+        b"<x:xmpmeta",
+        b"</x:xmpmeta><x:xmpmeta",
+        None,
+    ],
 )
 def test_file_that_says_nothing_is_one_line(tmp_path, content):
     file = tmp_path / "picture.png"

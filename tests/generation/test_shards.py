@@ -18,9 +18,10 @@ from PIL import Image
 
 from multigan import load
 from multigan.errors import UserError
+from multigan.files import ASIDE
 from multigan.generation import provenance, shards
 from multigan.generation.generator import TrainedGenerator
-from multigan.generation.shards import Request, prepare, write
+from multigan.generation.shards import Request, place, prepare, write
 from multigan.modalities.image import Image as Images
 from multigan.modalities.image import ImageConfig
 
@@ -42,8 +43,12 @@ def pictures():
 
 
 def made(request, folder, form):
+    """Write what is missing; the numbers of these shards."""
     parts = prepare(request, folder, form)
-    return [write(request, folder, form, shard, parts) for shard in range(len(parts))]
+    missing = [shard for shard in range(len(parts)) if not place(folder, form, shard, parts).exists()]
+    for shard in missing:
+        write(request, folder, form, shard, parts)
+    return missing
 
 
 def contents(folder):
@@ -57,7 +62,7 @@ def contents(folder):
 @pytest.mark.parametrize("count", [1, 32, 33, 70])
 def test_table_has_the_samples_and_their_classes(pictures, tmp_path, count):
     request = Request(pictures, count, ["c", "a"], {"seed": 5}, RECORD)
-    assert made(request, tmp_path / "out", "parquet") == [True] * -(-count // 32)
+    assert made(request, tmp_path / "out", "parquet") == list(range(-(-count // 32)))
     table = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert table.features["label"].names == ["a", "b", "c"] and len(table) == count
     for number, (row, expected) in enumerate(zip(table, pictures.generate(count, 5, ["c", "a"]), strict=True)):
@@ -72,9 +77,9 @@ def test_tar_has_a_picture_and_a_class_for_each_number(pictures, tmp_path):
     made(Request(pictures, 40, None, {"seed": 0}, RECORD), tmp_path, "webdataset")
     with tarfile.open(tmp_path / "train-00001-of-00002.tar") as tar:
         names = tar.getnames()
-        assert names == [f"{number:09d}{end}" for number in range(32, 40) for end in (".png", ".json")]
+        assert names == [f"{number:09d}{end}" for number in range(32, 40) for end in (".png", ".label.json")]
         picture = tar.extractfile(names[0]).read()
-        assert tar.extractfile(names[1]).read() == b'{"label": "c"}'
+        assert tar.extractfile(names[1]).read() == b'"c"'
     expected = pictures.generate(33)[32]
     assert numpy.array_equal(numpy.asarray(Image.open(io.BytesIO(picture))), numpy.asarray(expected))
 
@@ -85,7 +90,9 @@ def test_folder_has_files_that_say_what_made_them(pictures, tmp_path):
     with (folder / "metadata.csv").open() as opened:
         assert [row["label"] for row in csv.DictReader(opened)] == ["b"] * 8
     assert provenance.read(folder / "000003.png") == {**RECORD, "seed": 2, "sample": 35, "label": "b"}
-    made(Request(pictures, 40, ["b"], {"seed": 2, "truncation": None}), tmp_path / "silent", "imagefolder")
+    made(
+        Request(pictures, 40, ["b"], {"seed": 2, "truncation": None}, RECORD, False), tmp_path / "silent", "imagefolder"
+    )
     with pytest.raises(UserError, match="does not say"):
         provenance.read(tmp_path / "silent" / "train" / "00001" / "000003.png")
 
@@ -96,42 +103,54 @@ def test_goes_on_where_it_was_stopped_with_the_same_bytes(pictures, tmp_path, fo
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     made(request, whole, form)
     parts = prepare(request, broken, form)
-    assert write(request, broken, form, 2, parts)
-    assert made(request, broken, form) == [True, True, False, True]
+    write(request, broken, form, 2, parts)
+    (broken / f"{ASIDE}stopped").mkdir()  # as a process that was killed leaves it
+    assert made(request, broken, form) == [0, 1, 3]
     assert contents(broken) == contents(whole)
     assert not list(broken.glob(".*")), "nothing is left over"
 
 
 def test_another_request_in_the_folder_is_refused(pictures, tmp_path):
-    prepare(Request(pictures, 40, None, {"seed": 0}), tmp_path / "out", "parquet")
+    prepare(Request(pictures, 40, None, {"seed": 0}, RECORD), tmp_path / "out", "parquet")
     for other in (
-        Request(pictures, 41, None, {"seed": 0}),
-        Request(pictures, 40, None, {"seed": 1}),
-        Request(pictures, 40, ["a"], {"seed": 0}),
+        Request(pictures, 41, None, {"seed": 0}, RECORD),
+        Request(pictures, 40, None, {"seed": 1}, RECORD),
+        Request(pictures, 40, ["a"], {"seed": 0}, RECORD),
+        Request(pictures, 40, None, {"seed": 0}, {**RECORD, "weights": "1"}),
+        Request(pictures, 40, None, {"seed": 0}, RECORD, marked=False),
     ):
         with pytest.raises(UserError, match="in another way"):
             prepare(other, tmp_path / "out", "parquet")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").touch()
     with pytest.raises(UserError, match="not empty"):
-        prepare(Request(pictures, 40, None, {"seed": 0}), tmp_path / "full", "parquet")
+        prepare(Request(pictures, 40, None, {"seed": 0}, RECORD), tmp_path / "full", "parquet")
 
 
 def test_large_samples_make_small_shards(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "MOST", 4096)
     monkeypatch.setattr(shards, "VALUES", 16 * 16 * 100)  # of 16 x 16 pixels: 100 samples, so 96
-    parts = prepare(Request(pictures, 200, None, {"seed": 0}), tmp_path, "parquet")
+    parts = prepare(Request(pictures, 200, None, {"seed": 0}, RECORD), tmp_path, "parquet")
     assert [len(part) for part in parts] == [96, 96, 8]
 
 
 def test_sentences_are_rows_of_text(tmp_path):
     generator = load("starter/text")
-    made(Request(generator, 40, None, {"seed": 3}, RECORD), tmp_path / "table", "parquet")
+    made(Request(generator, 33, None, {"seed": 3}, RECORD), tmp_path / "table", "parquet")  # one in the last shard
     files = sorted((tmp_path / "table").glob("*.parquet"))
     found = [text for file in files for text in pyarrow.parquet.read_table(file)["text"].to_pylist()]
-    assert found == generator.generate(40, 3)
-    with pytest.raises(UserError, match="neither pictures nor sounds"):
-        made(Request(generator, 40, None, {"seed": 3}, RECORD), tmp_path / "folder", "imagefolder")
+    assert found == generator.generate(33, 3)
+    with pytest.raises(UserError, match="for pictures and sounds"):
+        made(Request(generator, 33, None, {"seed": 3}, RECORD), tmp_path / "folder", "imagefolder")
+    assert not (tmp_path / "folder").exists(), "so that the right format can go there"
+
+
+def test_sentences_keep_their_line_breaks(tmp_path, monkeypatch):
+    generator = load("starter/text")
+    monkeypatch.setattr(generator.modality, "to_outputs", lambda batch: ["one\n\u2028two"] * len(batch))
+    made(Request(generator, 2, None, {"seed": 3}, RECORD), tmp_path, "parquet")
+    (file,) = tmp_path.glob("*.parquet")
+    assert pyarrow.parquet.read_table(file)["text"].to_pylist() == ["one\n\u2028two"] * 2
 
 
 def test_sounds_are_read_again(tmp_path):
@@ -159,3 +178,5 @@ def test_two_processes_write_the_files_of_one(tmp_path):
     )
     assert len(contents(tmp_path / "one")) == 4
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    failed = subprocess.run([*two, tmp_path], check=False, capture_output=True, text=True, env=environment)
+    assert failed.returncode and "is not empty" in failed.stderr and "multigan: error" in failed.stderr

@@ -192,7 +192,7 @@ class Audio(Modality):
         if overlapping and unit % (2 * bins):  # carriers would not go on from one window to the next
             raise UserError(
                 f"this model has a spectrogram_hop of {hop}, with which windows do not fit together: longer sounds and "
-                f"loops need one that is a power of two"
+                "loops need one that is a power of two, a quarter of a window, say"
             )
         if options.loop:
             samples = min(-(-samples // unit), int(MOST_SECONDS * rate) // unit) * unit

@@ -28,7 +28,7 @@ from multigan.networks.styled import linear
 LOUDEST = 2.2  # cap of the generator's logarithms; with the two below, a magnitude of 3.9 times a sine of full scale's
 SLOPE, OFFSET = 2.3, -3.0 - math.log(2)  # magnitude: exp(SLOPE * logarithm + OFFSET)
 NOISE_GAIN = 0.1  # at first
-RISE = 8  # a hop over the samples in which a sound rises from silence: one millisecond
+RISE = 8  # a sound rises from silence in an eighth of a hop, about a millisecond
 
 
 def sides(length: int, bins: int, hop: int) -> tuple[int, int]:
