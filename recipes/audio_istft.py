@@ -4,7 +4,7 @@
 
 The generator ends in an inverse short-time Fourier transform, as vocoders do (Kaneko et al. 2022), and the
 discriminator judges two spectrograms of the wave. Both know the drum. The loss is the relativistic one with both
-gradient penalties (Huang et al. 2024), computed at the spectrograms. Takes about 20 minutes on one core: a classifier
+gradient penalties (Huang et al. 2024), computed at the spectrograms. Takes about 23 minutes on one core: a classifier
 tells the drums apart after the first. It is the recipe of the audio starter model.
 
     accelerate launch recipes/audio_istft.py --dataset FOLDER_OF_SOUNDS --model.length 8192
