@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multigan.generation.generator import TrainedGenerator
-    from multigan.generation.shards import Request
     from multigan.modality import Preview
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
 PREVIEWED = 100  # samples in the picture of what was made
-TIMEOUT = 7 * 24 * 3600  # seconds that processes wait for each other: one may have more to do, or be slower
 GENERATED = Path("generated")  # where folders are made, unless another is named
 NAMED = 3  # inputs that the last line names, of those that cannot be used
 
@@ -98,9 +96,11 @@ def generate(
     multigan generate --model runs/digits -n 1000000 --format parquet --out many_digits
     """
     from multigan import registry
+    from multigan.cli.dataset import as_dataset, join
     from multigan.errors import UserError
     from multigan.generation.generator import load
     from multigan.generation.model_folder import newest
+    from multigan.generation.provenance import record_of
     from multigan.generation.shards import Request
 
     if model is None:
@@ -110,16 +110,11 @@ def generate(
             )
         registry.load(modality)  # a name that is not installed is the first thing to say
         model = str(newest(modality))
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if several and form is None:
+    if form is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     generator = load(model, modality)
-    if several:
-        from multigan.engine.launch import check_launch
-
-        check_launch(TIMEOUT)
     try:
-        generator.network.to(own_device(device) if several else device)
+        generator.network.to(join(device))
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
@@ -188,7 +183,7 @@ class Asked(NamedTuple):
 
     def mark(self, file: Path, number: int | None = None, **more: Any) -> None:
         """State in a file what made it: sample ``number``, or several in a preview."""
-        from multigan.generation.provenance import mark
+        from multigan.generation.provenance import mark, public
 
         if self.record is not None:
             chosen = {"sample": number, **self.options, **more}
@@ -210,71 +205,6 @@ class Made(NamedTuple):
     folder: Path
     preview: Preview
     left_out: Sequence[Path] = ()
-
-
-def record_of(generator: TrainedGenerator, model: str) -> dict[str, Any]:
-    """What all files of one call have in common. Of a folder only its name, or that of its run: paths are private."""
-    from multigan.config import CONFIG_FILE
-    from multigan.generation.model_folder import STARTERS
-    from multigan.version import __version__
-
-    folder = Path(model).expanduser().resolve()
-    if folder.parent == STARTERS:
-        model = f"starter/{folder.name}"
-    elif folder.exists():
-        model = (folder.parent if (folder.parent / CONFIG_FILE).is_file() else folder).name
-    return {"multigan": __version__, "modality": generator.name, "model": model, "weights": generator.digest}
-
-
-def public(value: Any) -> Any:
-    """A value as files may tell it: of a path, the name alone."""
-    return Path(value).name if isinstance(value, str) and value and Path(value).exists() else value
-
-
-def own_device(device: str) -> Any:
-    """The device of this process among several: its own GPU."""
-    from accelerate import PartialState
-
-    return PartialState().device if device == "cuda" else device
-
-
-def as_dataset(request: Request, form: str, out: Path) -> None:
-    """Write a dataset in shards, with the other processes if there are any."""
-    from accelerate import PartialState
-    from tqdm import tqdm
-
-    from multigan.engine.distributed import raise_on_all
-    from multigan.errors import LostProcessError, UserError
-    from multigan.generation.shards import place, prepare, write
-
-    state = PartialState()
-    problem = None
-    try:
-        if state.is_main_process:
-            with unwritable(out):
-                prepare(request, out, form)
-    except UserError as error:
-        problem = error
-    raise_on_all(problem)
-    with unwritable(out):
-        shards = prepare(request, out, form)
-    missing = [shard for shard in range(len(shards)) if not place(out, form, shard, shards).exists()]
-    state.wait_for_everyone()  # all have looked before any writes
-    mine = missing[state.process_index :: state.num_processes]
-    quiet = None if state.is_main_process else True
-    with tqdm(total=sum(len(shards[shard]) for shard in mine), unit=" samples", disable=quiet) as bar:
-        for shard in mine:
-            try:
-                with unwritable(out):
-                    write(request, out, form, shard, shards)
-            except UserError as error:
-                if state.num_processes == 1:
-                    raise
-                raise LostProcessError(f"{error} (in process {state.process_index})") from error
-            bar.update(len(shards[shard]))
-    state.wait_for_everyone()
-    if state.is_main_process:
-        click.echo(f"wrote:  {counted(request.count, 'sample')} in {counted(len(shards), 'shard')} into {out}")
 
 
 def from_noise(asked: Asked) -> Made:

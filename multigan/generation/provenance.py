@@ -11,12 +11,15 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from multigan.errors import UserError
 from multigan.version import __version__
+
+if TYPE_CHECKING:
+    from multigan.generation.generator import TrainedGenerator
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 SPACE = "urn:multigan"
@@ -25,6 +28,24 @@ PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 LARGEST_SEGMENT, LARGEST_WAV = 2**16 - 3, 2**32 - 2**20  # bytes: larger ones are left as they are
 HEADER = 25  # bytes of a PNG's first chunk, after which others may stand
 Record = dict[str, Any]
+
+
+def record_of(generator: TrainedGenerator, model: str) -> Record:
+    """What made the files of one call. Of a folder only its name is told, or that of its run: paths are private."""
+    from multigan.config import CONFIG_FILE
+    from multigan.generation.model_folder import STARTERS
+
+    folder = Path(model).expanduser().resolve()
+    if folder.parent == STARTERS:
+        model = f"starter/{folder.name}"
+    elif folder.exists():
+        model = (folder.parent if (folder.parent / CONFIG_FILE).is_file() else folder).name
+    return {"multigan": __version__, "modality": generator.name, "model": model, "weights": generator.digest}
+
+
+def public(value: Any) -> Any:
+    """A value as files may tell it: of a path, the name alone."""
+    return Path(value).name if isinstance(value, str) and value and Path(value).exists() else value
 
 
 def mark(file: Path, record: Mapping[str, Any]) -> bool:

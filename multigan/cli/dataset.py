@@ -1,0 +1,66 @@
+"""What `multigan generate --format` does: a dataset of samples, shared among processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from multigan.generation.shards import Request
+
+TIMEOUT = 7 * 24 * 3600  # seconds that processes wait for each other: one may have more to do, or be slower
+
+
+def join(device: str) -> Any:
+    """Meet the other processes, if there are any; the device of this one, its own GPU among several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return device
+    from accelerate import PartialState
+
+    from multigan.engine.launch import check_launch
+
+    check_launch(TIMEOUT)
+    return PartialState().device if device == "cuda" else device
+
+
+def as_dataset(request: Request, form: str, out: Path) -> None:
+    """Write a dataset in shards, with the other processes if there are any."""
+    from accelerate import PartialState
+    from tqdm import tqdm
+
+    from multigan.cli.generate import counted, unwritable
+    from multigan.engine.distributed import raise_on_all
+    from multigan.errors import LostProcessError, UserError
+    from multigan.generation.shards import place, prepare, write
+
+    state = PartialState()
+    problem = None
+    try:
+        if state.is_main_process:
+            with unwritable(out):
+                prepare(request, out, form)
+    except UserError as error:
+        problem = error
+    raise_on_all(problem)
+    with unwritable(out):
+        shards = prepare(request, out, form)
+    missing = [shard for shard in range(len(shards)) if not place(out, form, shard, shards).exists()]
+    state.wait_for_everyone()  # all have looked before any writes
+    mine = missing[state.process_index :: state.num_processes]
+    quiet = None if state.is_main_process else True
+    with tqdm(total=sum(len(shards[shard]) for shard in mine), unit=" samples", disable=quiet) as bar:
+        for shard in mine:
+            try:
+                with unwritable(out):
+                    write(request, out, form, shard, shards)
+            except UserError as error:
+                if state.num_processes == 1:
+                    raise
+                raise LostProcessError(f"{error} (in process {state.process_index})") from error
+            bar.update(len(shards[shard]))
+    state.wait_for_everyone()
+    if state.is_main_process:
+        click.echo(f"wrote:  {counted(request.count, 'sample')} in {counted(len(shards), 'shard')} into {out}")
