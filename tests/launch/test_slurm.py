@@ -179,8 +179,8 @@ def test_two_nodes_train_stop_and_go_on(cluster):
     flags = ("-m", "multigan", "train", "image", *TINY, "--log_every", 5, "--checkpoint_every", 1000)
     process = job(cluster, *flags, "--steps", 2000, number=number)
     folder = cluster / "runs" / f"slurm-{number}"
-    seconds_until((folder / "metrics.jsonl").exists, 60)
-    seconds_until(lambda: (folder / "metrics.jsonl").read_text().count("\n") >= 2, 60)
+    seconds_until((folder / "metrics.jsonl").exists, 180)
+    seconds_until(lambda: (folder / "metrics.jsonl").read_text().count("\n") >= 2, 180)
     process.send_signal(signal.SIGTERM)
     assert finished(process) != 0
     assert f"requeue {number}" in asked(cluster)
