@@ -37,16 +37,15 @@ def as_dataset(request: Request, form: str, out: Path) -> None:
     from multigan.generation.shards import place, prepare, write
 
     state = PartialState()
-    problem = None
+    shards, problem = list[range](), None
     try:
         if state.is_main_process:
             with unwritable(out):
-                prepare(request, out, form)
+                shards = prepare(request, out, form)
     except UserError as error:
         problem = error
     raise_on_all(problem)
-    with unwritable(out):
-        shards = prepare(request, out, form)
+    shards = shards or prepare(request, out, form)
     missing = [shard for shard in range(len(shards)) if not place(out, form, shard, shards).exists()]
     state.wait_for_everyone()  # all have looked before any writes
     mine = missing[state.process_index :: state.num_processes]

@@ -101,7 +101,6 @@ def generate(
     from multigan.generation.generator import load
     from multigan.generation.model_folder import newest
     from multigan.generation.provenance import record_of
-    from multigan.generation.shards import Request
 
     if model is None:
         if modality is None:
@@ -123,6 +122,8 @@ def generate(
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     check_outside(out or GENERATED, inputs)
     if form is not None:
+        from multigan.generation.shards import Request
+
         refused = {"--input": bool(inputs), "--interpolate": interpolate}
         if problems := [flag for flag, given in refused.items() if given]:
             raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")

@@ -49,7 +49,7 @@ def public(value: Any) -> Any:
 
 
 def mark(file: Path, record: Mapping[str, Any]) -> bool:
-    """Write a record into the metadata of a PNG, JPEG, WAV or Parquet file.
+    """Write a record into the metadata of a PNG, JPEG or WAV file.
 
     Args:
         file: The file, which is written anew.
@@ -58,9 +58,6 @@ def mark(file: Path, record: Mapping[str, Any]) -> bool:
     Returns:
         Whether the format has metadata; other files are left as they are.
     """
-    if file.suffix.lower() == ".parquet":
-        mark_parquet(file, dict(record))
-        return True
     change = MARKS.get(file.suffix.lower())
     if change is not None:
         file.write_bytes(change(file.read_bytes(), dict(record)))
@@ -114,13 +111,9 @@ def packet(record: Record) -> bytes:
     ).encode()
 
 
-def mark_parquet(file: Path, record: Record) -> None:
-    """Write the packet and the record into the schema of a table."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file)
-    metadata = {**(table.schema.metadata or {}), b"multigan": json.dumps(record).encode(), b"xmp": packet(record)}
-    pq.write_table(table.replace_schema_metadata(metadata), file)
+def of_table(record: Record) -> dict[bytes, bytes]:
+    """The record and its packet, for the schema of a Parquet file."""
+    return {b"multigan": json.dumps(record).encode(), b"xmp": packet(record)}
 
 
 def marked_png(content: bytes, record: Record) -> bytes:

@@ -128,13 +128,11 @@ def write(request: Request, folder: Path, form: str, shard: int, shards: Sequenc
     with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as scratch:
         blocks = range(numbers.start // BATCH, -(-numbers.stop // BATCH))
         content = contents(request, request.batches(blocks), numbers, Path(scratch))
-        if request.marked and form != "parquet":
+        if request.marked and form != "parquet":  # which says it once, instead of in each cell
             for at, (number, file) in enumerate(zip(numbers, content.files, strict=False)):
                 label = {"label": content.labels[at]} if content.labels else {}
                 provenance.mark(file, {**request.said(), "sample": number, **label})
         made = FORMS[form][0](content, request, Path(scratch))
-        if request.marked and form == "parquet":  # once, instead of in each cell
-            provenance.mark(made, {**request.said(), "sample": numbers.start, "samples": len(numbers)})
         for file in (*(made.iterdir() if made.is_dir() else ()), made):
             sync(file)
         made.replace(target)
@@ -184,7 +182,11 @@ def parquet(content: Content, request: Request, scratch: Path) -> Path:
         features["label"] = datasets.ClassLabel(names=list(generator.classes))
     file = scratch / "shard.parquet"
     table = datasets.Dataset.from_dict(columns, features=datasets.Features(features)).with_format("arrow")[:]
-    pq.write_table(table.cast(datasets.Features(features).arrow_schema), file)
+    schema, numbers = datasets.Features(features).arrow_schema, content.numbers
+    if request.marked:
+        record = {**request.said(), "sample": numbers.start, "samples": len(numbers)}
+        schema = schema.with_metadata({**(schema.metadata or {}), **provenance.of_table(record)})
+    pq.write_table(table.cast(schema), file)
     return file
 
 
