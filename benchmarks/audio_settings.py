@@ -119,8 +119,9 @@ def figures(
 def open_both(generator: TrainedGenerator, dataset: str) -> tuple[Evaluator, Reference]:
     """The evaluator of a dataset, and its real samples in the space of other windows."""
     evaluator = Evaluator.open(generator.modality, dataset)
-    known, view = evaluator.pair.known, evaluator.view
-    blocks = (view.to_sample(known.encoded(start, min(start + 256, len(known)))) for start in range(0, len(known), 256))
+    known = evaluator.pair.known
+    starts, cpu = range(0, len(known), 256), torch.device("cpu")
+    blocks = (known.samples(generator.modality, start, min(start + 256, len(known)), cpu) for start in starts)
     space = other_windows(blocks, generator.modality.config.sampling_rate or 0)
     arguments = evaluator.extractor, space, evaluator.modality, evaluator.pair, evaluator.count, 0
     return evaluator, open_reference(*arguments)
@@ -157,7 +158,7 @@ def other_windows(blocks: Iterator[Tensor], rate: int) -> spaces.Space:
 def sounds(evaluator: Evaluator, generator: TrainedGenerator) -> Tensor:
     """The generated sounds that were measured."""
     batches = generator.batches(evaluator.count, evaluator.seed, evaluator.asked_classes(generator))
-    return torch.cat([evaluator.view.from_generated(batch) for batch in batches])
+    return torch.cat(list(batches))
 
 
 def table(group: str, found: list[dict[str, Any]]) -> None:

@@ -118,25 +118,6 @@ class PairMetrics(NamedTuple):
     notes: Sequence[str] = ()
 
 
-class EvaluationView(NamedTuple):
-    """The form in which samples are evaluated, where people meet another one than the networks: a wave, not its
-    spectrogram.
-
-    Attributes:
-        to_sample: Encoded rows ``(B, ...)``, on the device -> samples in this form.
-        from_generated: Samples ``(B, *S)`` of the generator -> samples in this form.
-        to_outputs: Samples in this form -> the objects of `Modality.to_outputs`.
-        preview: As `Modality.preview`, for samples in this form.
-        classifier: As `Modality.classifier`, for samples in this form.
-    """
-
-    to_sample: Callable[[Tensor], Tensor]
-    from_generated: Callable[[Tensor], Tensor]
-    to_outputs: Callable[[Tensor], list[Any]]
-    preview: Callable[[Tensor, Path, Sequence[str]], Preview]
-    classifier: Callable[[], nn.Module | None]
-
-
 class Modality(ABC):
     """What multigan needs to know about one kind of data. Subclass it and declare the subclass as an entry point.
 
@@ -420,6 +401,25 @@ class Modality(ABC):
 
     # --- what people see ---
 
+    @property
+    def finish(self) -> Callable[[Tensor], Tensor] | None:
+        """Turns samples of the generator into those that people get: spectrograms into waves. Default: none.
+
+        ``(B, *S)`` -> ``(B, *F)``, each sample by itself, on the device of the generator, in a thread beside it. What
+        was generated is finished before anything else gets it: `save`, `preview`, `to_outputs`, `classifier` and all
+        metrics have finished samples; only the two networks and the augmentation know the others. Not for a modality
+        that takes inputs.
+        """
+        return None
+
+    def to_finished(self, real: Tensor) -> Tensor:
+        """Encoded ``(B, ...)``, on the device -> real samples ``(B, *F)``, to compare finished ones with.
+
+        Default: `to_sample`, finished. The wave that a spectrogram was made of is better than one made from it.
+        """
+        samples = self.to_sample(real)
+        return samples if self.finish is None else self.finish(samples)
+
     def apply_options(self, generator: nn.Module, options: Any) -> None:
         """Set a trained generator up for ``options``, an instance of `Options`, until the next call.
 
@@ -435,8 +435,8 @@ class Modality(ABC):
         """Write samples into a folder in the form users want, and return the files.
 
         Args:
-            batches: Samples ``(B, *S)`` on the CPU, one batch at a time; all together may exceed the memory, so keep no
-                more than one or two.
+            batches: Finished samples ``(B, *F)`` on the CPU, one batch at a time; all together may exceed the memory,
+                so keep no more than one or two.
             folder: Exists and is empty.
             labels: The class name of each sample, or empty. Where each sample has a file of its own, with an ending of
                 `file_endings`, metadata.csv holds the labels already.
@@ -444,31 +444,27 @@ class Modality(ABC):
 
     @abstractmethod
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
-        """Show a few samples ``(N, *S)`` to a person, in files named ``path`` plus an ending.
+        """Show a few samples to a person, in files named ``path`` plus an ending.
 
         Args:
-            samples: On the CPU.
+            samples: Finished, ``(N, *F)``, on the CPU.
             path: Without an ending.
             labels: The class name of each sample, or empty.
         """
 
     def to_outputs(self, samples: Tensor) -> list[Any]:
-        """Samples ``(N, *S)`` on the CPU -> N objects as a Python user wants them. Default: arrays."""
+        """Finished samples ``(N, *F)`` on the CPU -> N objects as a Python user wants them. Default: arrays."""
         return list(samples.numpy())
 
     # --- how good it is ---
 
     def classifier(self) -> nn.Module | None:
-        """A small network for the metrics: samples ``(B, *S)`` -> features ``(B, F)``. Default: none.
+        """A small network for the metrics: finished samples ``(B, *F)`` -> features ``(B, N)``. Default: none.
 
         For datasets with labels, a linear layer on top is trained with it; see `multigan.evaluation.classifier`.
         Without one, samples are compared as they are.
         """
         return None
-
-    def evaluation_view(self) -> EvaluationView:
-        """The form in which samples are evaluated. Default: as the networks have them."""
-        return EvaluationView(self.to_sample, lambda samples: samples, self.to_outputs, self.preview, self.classifier)
 
     def pair_metrics(self, training: Callable[[], Iterator[tuple[Tensor, Condition]]]) -> PairMetrics | None:
         """Metrics that compare each output with its truth, where `takes_inputs` is true. Default: none.

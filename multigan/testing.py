@@ -237,6 +237,12 @@ class ModalityConformance:
     def test_files_are_written_batch_by_batch(self, prepared: Any, tmp_path: Path) -> None:
         modality, data = prepared
         real, _, _, _ = self.samples(modality, data)
+        assert modality.finish is None or not modality.takes_inputs, "what takes inputs is not finished"
+        if modality.finish is not None:
+            finished = modality.finish(real)
+            torch.testing.assert_close(modality.finish(real[:2]), finished[:2])
+            real = modality.to_finished(torch.from_numpy(data.read(numpy.arange(len(real)), numpy.zeros(len(real)))))
+            assert real.shape == finished.shape, "they are compared with each other"
         files = modality.save(iter([real[:3], real[3:5]]), tmp_path)
         assert files and all(file.stat().st_size for file in files)
         previews, artifacts = modality.preview(real, tmp_path / "preview")

@@ -181,7 +181,7 @@ def write(
     plots.evaluation(evaluation, evaluator.reference.real.features, found.features, folder / "evaluation.png")
     pairs = evaluator.nearest_training(generator, found, min(PAIRS, len(found.features)))
     labels = ["generated", "training"] * (len(pairs) // 2)
-    return [figures, folder / "evaluation.png", *evaluator.view.preview(pairs, folder / "closest", labels).files]
+    return [figures, folder / "evaluation.png", *evaluator.modality.preview(pairs, folder / "closest", labels).files]
 
 
 def write_card(generator: TrainedGenerator, evaluation: Evaluation, folder: Path) -> None:

@@ -65,7 +65,7 @@ class Evaluator:
         asked: int,
         inputs: Inputs | None = None,
     ) -> None:
-        self.modality, self.extractor, self.view = modality, extractor, extractor.view
+        self.modality, self.extractor = modality, extractor
         self.pair, self.reference = pair, reference
         self.seed, self.protocol, self.asked = seed, protocol, asked
         self.count = len(pair.train)
@@ -303,19 +303,18 @@ class Evaluator:
         shown: list[Any] = []
         for start in range(0, count, BATCH):
             samples = rows.samples(self.modality, start, min(start + BATCH, count), torch.device("cpu"))
-            shown += self.view.to_outputs(samples)
+            shown += self.modality.to_outputs(samples)
         return shown
 
     def classification_accuracy_score(self, model: TrainedGenerator) -> float:
         """Accuracy on real samples of a classifier trained on generated ones. Ravuri and Vinyals 2019, 1905.10887."""
         asked, held_out = self.pair.known.labels, self.pair.held_out
         assert asked is not None and held_out.labels is not None
-        home, device = self.extractor.home, self.extractor.device
-        first = self.view.from_generated(next(model.batches(1, self.seed)))
+        first = next(model.batches(1, self.seed))
         count = min(len(asked), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
         samples, labels = [], []
         for number, batch in enumerate(model.batches(count, self.seed, asked[:count])):
-            finite, good = finite_ones(self.view.from_generated(batch.to(home)).cpu())
+            finite, good = finite_ones(batch)
             samples.append(finite)
             labels.append(asked[number * BATCH : number * BATCH + len(good)][good])
         classifier = feature_spaces.train(
@@ -324,24 +323,24 @@ class Evaluator:
             torch.cat(labels),
             lambda batch: batch,
             self.seed,
-            device,
+            self.extractor.device,
             self.extractor.quiet,
         )
         logits = [
-            classifier(self.view.to_sample(held_out.encoded(start, start + BATCH).to(device))).detach().cpu()
+            classifier(held_out.samples(self.modality, start, start + BATCH, self.extractor.device)).detach().cpu()
             for start in range(0, len(held_out), BATCH)
         ]
         return accuracy(torch.cat(logits), held_out.labels)
 
     def nearest_training(self, model: TrainedGenerator, samples: FeatureSet, count: int) -> Tensor:
-        """The generated samples nearest to a training sample, each followed by that one: ``(2 count, *S)``."""
+        """The generated samples nearest to a training sample, each followed by that one: ``(2 count, *F)``."""
         distances, places = nearest(samples.features, self.reference.searched.features)
         pairs = []
         for number in distances.argsort()[:count].tolist():
             block, row = divmod(int(samples.numbers[number]), BATCH)
             batch = next(self.batches(model, self.count, blocks=[block]))
             place = int(self.reference.searched.numbers[int(places[number])])
-            pairs.append(self.view.from_generated(batch.to(self.extractor.home))[row].cpu())
+            pairs.append(batch[row])
             pairs.append(self.pair.every.samples(self.modality, place, place + 1, torch.device("cpu"))[0])
         return torch.stack(pairs)
 

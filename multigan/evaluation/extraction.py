@@ -95,14 +95,13 @@ class Extractor:
         quiet: Whether no progress bar is shown; None shows one on a terminal.
 
     Attributes:
-        view: The modality's view of samples for evaluation.
         device: Where features are extracted.
-        home: Where they are compared. Distances are in double precision and sounds are made of complex numbers, which
-            not every device supports: CUDA, or the CPU.
+        home: Where they are compared: distances are in double precision, which not every device supports. CUDA, or the
+            CPU.
     """
 
     def __init__(self, modality: Modality, quiet: bool | None) -> None:
-        self.modality, self.view = modality, modality.evaluation_view()
+        self.modality = modality
         self.device = PartialState().device
         self.home = self.device if self.device.type == "cuda" else torch.device("cpu")
         self.quiet = quiet if PartialState().is_main_process else True
@@ -149,12 +148,12 @@ class Extractor:
         inputs: Inputs | None,
         name: str,
     ) -> FeatureSet:
-        """Features of samples ``(B, *S)`` as a generator makes them, in this process's blocks, and metrics of pairs."""
+        """Features of samples ``(B, *F)`` as a generator makes them, in this process's blocks, and metrics of pairs."""
 
         def block(number: int, batch: Tensor) -> Block:
             numbers = range(number * BATCH, number * BATCH + len(batch))
             values = {} if inputs is None else inputs.compared(batch, numbers)
-            return self.view.from_generated(batch.to(self.home)), values
+            return batch, values
 
         return self.extract(space, ahead(map(block, own_blocks(count), batches)), count, labels, name)
 

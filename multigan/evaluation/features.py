@@ -18,7 +18,7 @@ from multigan.evaluation import spaces
 from multigan.evaluation.classifier import Classifier, train_classifier
 from multigan.evaluation.held_out import Rows
 from multigan.files import network_tensors
-from multigan.modality import ClassConditionalConfig, EvaluationView, Modality
+from multigan.modality import ClassConditionalConfig, Modality
 from multigan.validation import nearest
 from multigan.version import __version__
 
@@ -45,9 +45,8 @@ def find(
     Raises:
         UserError: It is not available, or the modality or the data does not support it.
     """
-    view = modality.evaluation_view()
     with torch.random.fork_rng(devices=[]):
-        has_network = view.classifier() is not None
+        has_network = modality.classifier() is not None
     if name == "auto":
         classified = known.labels is not None and len(class_names(modality)) >= 2
         name = "samples" if not has_network else "classifier" if classified else "random"
@@ -60,18 +59,18 @@ def find(
     if name in ("classifier", "random") and not has_network:
         raise UserError(f"modality {type(modality).__name__} has no feature network: use --features samples")
     if name == "random":
-        return spaces.untrained(network_of(view), device)
+        return spaces.untrained(network_of(modality), device)
     if name == "classifier":
         return classifier(modality, known, seed, device, quiet)
     misspelt = nearest(name, NAMES, "")
     if misspelt and name not in NAMES and not Path(name).exists():
         raise UserError(f"no features {name!r}{misspelt}")
-    example = view.to_outputs(known.samples(modality, 0, 1, torch.device("cpu")))[0]
+    example = modality.to_outputs(known.samples(modality, 0, 1, torch.device("cpu")))[0]
     if name == "inception":
         if not hasattr(example, "convert"):
             raise UserError(f"inception is for pictures, not for modality {type(modality).__name__}")
-        return spaces.inception(view.to_outputs, device)
-    return spaces.encoder(name, example, view.to_outputs, device)
+        return spaces.inception(modality.to_outputs, device)
+    return spaces.encoder(name, example, modality.to_outputs, device)
 
 
 def class_names(modality: Modality) -> tuple[str, ...]:
@@ -79,11 +78,11 @@ def class_names(modality: Modality) -> tuple[str, ...]:
     return modality.config.classes if isinstance(modality.config, ClassConditionalConfig) else ()
 
 
-def network_of(view: EvaluationView) -> Callable[[], nn.Module]:
+def network_of(modality: Modality) -> Callable[[], nn.Module]:
     """A function that builds the modality's feature network, which it must have."""
 
     def build() -> nn.Module:
-        network = view.classifier()
+        network = modality.classifier()
         assert network is not None
         return network
 
@@ -108,7 +107,7 @@ def classifier(modality: Modality, known: Rows, seed: int, device: torch.device,
         trained = read_cached(file, modality, known)
         if trained is None:
             samples = known.encoded(0, len(known))
-            trained = train(modality, samples, labels, modality.evaluation_view().to_sample, seed, device, quiet)
+            trained = train(modality, samples, labels, modality.to_finished, seed, device, quiet)
             with contextlib.suppress(OSError, SafetensorError):  # the disk is full: it is trained again the next time
                 aside = file.with_suffix(".writing")
                 save_file(network_tensors(trained), aside)
@@ -122,10 +121,9 @@ def read_cached(file: Path, modality: Modality, known: Rows) -> Classifier | Non
     """The trained classifier in a file; None if there is none or it is damaged."""
     with torch.random.fork_rng(devices=[]), contextlib.suppress(OSError, SafetensorError, RuntimeError):
         weights = load_file(file)
-        view = modality.evaluation_view()
-        trained = Classifier(network_of(view)(), len(class_names(modality)))
+        trained = Classifier(network_of(modality)(), len(class_names(modality)))
         with torch.no_grad():
-            trained(view.to_sample(known.encoded(0, 2)))  # initializes the last layer
+            trained(modality.to_finished(known.encoded(0, 2)))  # initializes the last layer
         trained.load_state_dict(weights)
         return trained
     return None
@@ -143,7 +141,7 @@ def train(
     """Train a classifier on encoded samples, which ``prepare`` turns into ``(B, *S)``, and their labels ``(N,)``."""
     passes = min(MAX_PASSES, max(1, CLASSIFIER_SAMPLES // len(samples)))
     return train_classifier(
-        network_of(modality.evaluation_view()),
+        network_of(modality),
         samples,
         labels,
         len(class_names(modality)),

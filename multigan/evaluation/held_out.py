@@ -67,14 +67,13 @@ class Rows(NamedTuple):
         )
 
     def samples(self, modality: Modality, start: int, stop: int, device: torch.device) -> Tensor:
-        """Samples of rows ``start`` to ``stop`` in the form in which they are evaluated, on the device.
+        """Finished samples of rows ``start`` to ``stop``, on the device.
 
         Where a model takes inputs, these are the samples of `pair`: the truth of what it is told.
         """
-        view = modality.evaluation_view()
         if modality.takes_inputs:
-            return view.from_generated(self.pair(modality, start, stop, device)[0])
-        return view.to_sample(self.encoded(start, stop).to(device))
+            return self.pair(modality, start, stop, device)[0]
+        return modality.to_finished(self.encoded(start, stop).to(device))
 
     @property
     def labels(self) -> Tensor | None:

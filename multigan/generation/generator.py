@@ -13,6 +13,7 @@ import json
 import tempfile
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -175,8 +176,11 @@ class TrainedGenerator:
             told = each_tensor(condition, lambda values: values.cpu())
             for number in range(n):
                 latents = self._latents(range(number, number + 1), n, seed, truncation, walk)
-                output = tiled(partial(self._run, latents, truncation, options), condition, self.modality.tiling)
-                yield told, output
+
+                def make(part: Condition, latents: Tensor = latents) -> Tensor:
+                    return on_cpu(self._run(latents, truncation, options, part))
+
+                yield told, tiled(make, condition, self.modality.tiling)
         if place < 0:
             raise UserError("there are no inputs: give at least one")
 
@@ -220,7 +224,9 @@ class TrainedGenerator:
         if conditions is not None:
             conditions_of = partial(in_turn, conditions)
         every = range(-(-n // BATCH)) if blocks is None else blocks
-        return self._batches(n, seed, conditions_of, truncation, interpolate, chosen, every)
+        made = self._batches(n, seed, conditions_of, truncation, interpolate, chosen, every)
+        finish = self.modality.finish
+        return map(on_cpu, made if finish is None else finished(made, finish))
 
     def _batches(
         self,
@@ -278,7 +284,7 @@ class TrainedGenerator:
         return torch.from_numpy(numpy.stack(rows))
 
     def _run(self, latents: Tensor, truncation: float | None, options: Any, condition: Condition) -> Tensor:
-        """What the network makes of latents and a condition on its device; on the CPU."""
+        """What the network makes of latents and a condition on its device."""
         network: Any = self.network
         own = hasattr(network, "truncation")
         self.modality.apply_options(network, options)  # another call may have had others since
@@ -288,7 +294,7 @@ class TrainedGenerator:
             samples: Tensor = network(latents.to(next(network.parameters())), condition)
         if own:
             network.truncation = None
-        return samples.float().cpu()
+        return samples
 
     def conditions(self, label: Label = None) -> Tensor | None:
         """Labels as the network takes them, in the order in which samples take turns.
@@ -391,6 +397,26 @@ def without_paths(training: dict[str, Any]) -> dict[str, Any]:
     if Path(dataset).exists() or Path(dataset).is_absolute() or dataset.startswith((".", "~")):
         known["dataset"] = Path(dataset).name
     return known
+
+
+def on_cpu(samples: Tensor) -> Tensor:
+    return samples.float().cpu()
+
+
+def finished(batches: Iterator[Tensor], finish: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+    """Finish batches of samples, each in a thread while the network makes the next one.
+
+    The network stays in the thread of its user, who may have several iterators with options of their own.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        before: Future[Tensor] | None = None
+        for samples in batches:
+            now = pool.submit(finish, samples)
+            if before is not None:
+                yield before.result()
+            before = now
+        if before is not None:
+            yield before.result()
 
 
 def in_turn(conditions: Tensor, numbers: range) -> Tensor:

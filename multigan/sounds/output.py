@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +25,11 @@ MELS, FRAMES = 64, 1000  # of a spectrogram, the latter about
 LOUDEST = 0.1  # root mean square of a preview, -20 dB: the first ones of a run are noise
 
 
-def save(
-    batches: Iterable[Tensor], folder: Path, rate: int, to_sound: Callable[[Tensor], Tensor] = lambda sounds: sounds
-) -> list[Path]:
-    """Write one 16-bit WAV per sound: see `write_numbered`.
-
-    Args:
-        batches: Samples ``(B, *S)``.
-        folder: Where to.
-        rate: Samples a second.
-        to_sound: Samples -> sounds ``(B, C, T)``, done beside the network, because for a spectrogram it takes longer.
-    """
+def save(batches: Iterable[Tensor], folder: Path, rate: int) -> list[Path]:
+    """Write one 16-bit WAV per sound ``(C, T)``, of so many samples a second: see `write_numbered`."""
 
     def write(batch: Tensor, names: list[Path]) -> None:
-        for sound, name in zip(to_int16(to_sound(batch).numpy()), names, strict=True):
+        for sound, name in zip(to_int16(batch.numpy()), names, strict=True):
             write_wav(name, sound, rate)
 
     return write_numbered(batches, folder, ".wav", write)

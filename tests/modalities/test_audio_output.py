@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from multigan.generation.generator import TrainedGenerator
+from multigan.generation.latents import latent
 from multigan.modalities.audio import Audio, AudioConfig
 from multigan.sounds import output
 
@@ -185,12 +187,16 @@ def test_classifier_hears_every_rate(rate):
 
 def test_pictures_of_specgan_are_saved_and_presented_as_sounds(tmp_path):
     modality = Audio(AudioConfig(sampling_rate=RATE, length=4096, channels=2, architecture="specgan"))
-    pictures = torch.zeros(2, 2, 128, 64)
-    files = modality.save([pictures], tmp_path)
-    assert [written(file)[0].shape for file in files] == [(4096, 2)] * 2
-    assert [one["array"].shape for one in modality.to_outputs(pictures)] == [(2, 4096)] * 2
-    heard = modality.preview(pictures, tmp_path / "preview").files[1]
-    assert written(heard)[0].shape == (2 * (4096 + 800), 2)
+    model = TrainedGenerator("audio", modality, modality.generator().eval())
+    batches = list(model.batches(40))
+    assert [batch.shape for batch in batches] == [(32, 2, 4096), (8, 2, 4096)]
+    with torch.no_grad():
+        pictures = model.network(
+            torch.from_numpy(numpy.stack([latent(0, i, modality.config.latent_dim, None) for i in range(32, 64)])), None
+        )
+    torch.testing.assert_close(modality.finish(pictures[:8]), batches[1])
+    files = modality.save([batches[1]], tmp_path)
+    assert [written(file)[0].shape for file in files] == [(4096, 2)] * 8
 
 
 @pytest.mark.parametrize(("loudness", "said"), [(0.5, "by 14 dB"), (0.105, None), (0.05, None)])

@@ -115,6 +115,6 @@ def test_modality_goes_to_pictures_and_back():
     samples = modality.to_sample(encoded)
     # Half of full scale is 6.02 dB below it: 1 - 2 * 6.02 / 80.
     assert samples.shape == (1, 1, 128, 64) and samples[0, 0, 40, INNER] == pytest.approx(0.8495, abs=1e-3)
-    assert modality.to_sound(samples).shape == (1, 1, LENGTH)
+    assert modality.finish(samples).shape == (1, 1, LENGTH)
     wavegan = Audio(AudioConfig(length=LENGTH, sampling_rate=8000, channels=1, architecture="wavegan"))
     assert torch.equal(wavegan.to_sample(encoded) * 32768, encoded.transpose(1, 2).float())

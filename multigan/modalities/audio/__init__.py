@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.errors import UserError
 from multigan.modalities.audio.config import MOST_SECONDS, SHORTEST, AudioConfig, AudioOptions
 from multigan.modalities.defaults import RELATIVISTIC
-from multigan.modality import Augmentation, Crop, EvaluationView, Modality, Preview
+from multigan.modality import Augmentation, Crop, Modality, Preview
 from multigan.sounds import ENDINGS, LOWEST, to_waves
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
@@ -112,11 +113,14 @@ class Audio(Modality):
         waves = to_waves(real)
         return spectrogram.picture(waves, *self.config.spectrogram()) if self._spectrograms else waves
 
-    def to_sound(self, samples: Tensor) -> Tensor:
-        """Samples -> waveforms ``(B, channels, length)`` in [-1, 1]."""
+    @property
+    def finish(self) -> Callable[[Tensor], Tensor] | None:
         from multigan.modalities.audio import spectrogram
 
-        return spectrogram.sound(samples, self.config.spectrogram()[1]) if self._spectrograms else samples
+        return partial(spectrogram.sound, hop=self.config.spectrogram()[1]) if self._spectrograms else None
+
+    def to_finished(self, real: Tensor) -> Tensor:
+        return to_waves(real)
 
     @property
     def _spectrograms(self) -> bool:
@@ -219,35 +223,20 @@ class Audio(Modality):
     def save(self, batches: Iterable[Tensor], folder: Path, labels: Sequence[str] = ()) -> list[Path]:
         from multigan.sounds import output
 
-        return output.save(batches, folder, self._rate, self.to_sound)
+        return output.save(batches, folder, self._rate)
 
     def preview(self, samples: Tensor, path: Path, labels: Sequence[str] = ()) -> Preview:
-        from multigan.sounds import output
-
-        return self._preview_waves(self.to_sound(samples[: output.PICTURED]), path, labels)
-
-    def _preview_waves(self, waves: Tensor, path: Path, labels: Sequence[str]) -> Preview:
         from multigan.sounds import artifacts, output
 
-        waves = waves[: output.PICTURED]
+        waves = samples[: output.PICTURED]
         return Preview(output.preview(waves, path, self._rate, labels), artifacts.warnings(waves))
 
     def to_outputs(self, samples: Tensor) -> list[dict[str, Any]]:
-        return self._wave_outputs(self.to_sound(samples))
-
-    def _wave_outputs(self, waves: Tensor) -> list[dict[str, Any]]:
         from multigan.sounds import output
 
-        return output.to_outputs(waves, self._rate)
+        return output.to_outputs(samples, self._rate)
 
     def classifier(self) -> nn.Module:
-        return self._sound_features(self.to_sound)
-
-    def _sound_features(self, to_sound: Callable[[Tensor], Tensor] = lambda waves: waves) -> nn.Module:
         from multigan.sounds.features import SoundFeatures
 
-        return SoundFeatures(to_sound, self._channels, self._length, self._rate)
-
-    def evaluation_view(self) -> EvaluationView:
-        """Sounds are compared as waveforms, whatever the networks generate."""
-        return EvaluationView(to_waves, self.to_sound, self._wave_outputs, self._preview_waves, self._sound_features)
+        return SoundFeatures(self._channels, self._length, self._rate)

@@ -179,7 +179,7 @@ class Vocoder(Modality):
     def classifier(self) -> nn.Module:
         from multigan.sounds.features import SoundFeatures
 
-        return SoundFeatures(lambda waves: waves, 1, self.config.length, self.config.rate)
+        return SoundFeatures(1, self.config.length, self.config.rate)
 
     def pair_metrics(self, training: Callable[[], Iterator[tuple[Tensor, Condition]]]) -> PairMetrics:
         from multigan.modalities.vocoder import metrics
