@@ -43,7 +43,7 @@ class TrainingConfig:
         micro_batches: Parts that each process splits its share of a batch into, to save memory.
         seed: Determines everything random. The same configuration and seed give the same run.
         log_every: Steps between lines of metrics.
-        sample_every: Steps between previews.
+        sample_every: Steps between previews; there is one after step 100 in any case.
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between evaluations as by `multigan evaluate`, which keep the best generator; 0 for none.
         evaluate_samples: Samples in an evaluation, generated and real.

@@ -67,10 +67,12 @@ class Periodic:
     Attributes:
         steps: How many.
         do: Called with the number of steps done so far.
+        early: Once after so many steps, too; 0 for not.
     """
 
     steps: int
     do: Callable[[int], None]
+    early: int = 0
 
 
 def run(play: Callable[[int], Metrics], start: int, total: int, meter: Meter, hooks: list[Periodic]) -> Iterator[int]:
@@ -82,6 +84,6 @@ def run(play: Callable[[int], Metrics], start: int, total: int, meter: Meter, ho
         meter.add(play(number))
         done = number + 1
         for hook in hooks:
-            if done % hook.steps == 0 or done == total:
+            if done % hook.steps == 0 or done in (hook.early, total):
                 hook.do(done)
         yield done

@@ -32,6 +32,7 @@ from multigan.training.progress import Progress, speed_advice
 from multigan.training.results import Results
 
 PROBE_SAMPLES = 64  # samples whose diversity is watched, at most
+EARLY_PREVIEW = 100  # steps, after which even slow trainings show something within a minute or two
 ROLLBACK_OFFSET = 2**40  # after a rollback, steps take the random numbers of steps this far on
 
 
@@ -182,7 +183,7 @@ class Run:
         progress = Progress(phases, self.state.step, advice, self.accelerator.is_local_main_process)
         hooks = [
             loop.Periodic(training.log_every, lambda step: self.log(step, progress)),
-            loop.Periodic(training.sample_every, lambda step: self.results.preview()),
+            loop.Periodic(training.sample_every, lambda step: self.results.preview(), EARLY_PREVIEW),
             loop.Periodic(training.checkpoint_every, lambda step: self.checkpoint()),
         ]
         if training.evaluate_every:  # before the checkpoint of the same step, which remembers the best

@@ -79,11 +79,13 @@ def test_hooks_run_each_so_many_steps_and_after_the_last_in_their_order(accelera
     hooks = [
         Periodic(3, lambda step: done.append(("three", step))),
         Periodic(2, lambda step: done.append(("two", step))),
+        Periodic(100, lambda step: done.append(("early", step)), early=1),
     ]
     meter = Meter()
     assert list(run(play, 0, 7, meter, hooks)) == [1, 2, 3, 4, 5, 6, 7]
     assert played == [0, 1, 2, 3, 4, 5, 6]
-    assert done == [("two", 2), ("three", 3), ("two", 4), ("three", 6), ("two", 6), ("three", 7), ("two", 7)]
+    even = [("two", 2), ("three", 3), ("two", 4), ("three", 6), ("two", 6), ("three", 7), ("two", 7)]
+    assert done == [("early", 1), *even, ("early", 7)]
     assert meter.read(accelerate()) == {"loss": (0 + 1 + 2 + 3 + 4 + 5 + 6) / 7}
 
 
