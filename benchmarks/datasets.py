@@ -108,7 +108,9 @@ def main() -> None:
                 ]
                 shutil.rmtree(out)
     print(f"{options.count:,} samples of {options.model} to parquet; rates against that of one process, by round\n")
-    print("| processes | samples a second | rate | rate without the start | MB of each process |\n|---|---|---|---|---|")
+    print(
+        "| processes | samples a second | rate | rate without the start | MB of each process |\n|---|---|---|---|---|"
+    )
     base = options.ways[0]
     for name in options.ways:
         rate = options.count / sorted(whole[name])[len(whole[name]) // 2]
