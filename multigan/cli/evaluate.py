@@ -85,8 +85,9 @@ def evaluate(
     A model that takes inputs is given those of the held-out samples; its outputs also stand beside what one could show
     without a network, and are compared with the truth.
 
-    MODEL is a run folder, a model folder, a hub id (owner/name), or starter/image. evaluation.json, evaluation.png and
-    a picture of the samples that are closest to training samples go into the run folder, and the metrics onto its card.
+    MODEL is a run folder, a model folder, a hub id (owner/name[@revision]), or starter/image. evaluation.json,
+    evaluation.png and a picture of the samples that are closest to training samples go into the run folder, and the
+    metrics onto its card.
 
     \b
     multigan evaluate runs/digits

@@ -14,6 +14,8 @@ from PIL import Image
 from sharpen import Gain, Sharpen, SharpenConfig
 
 from multigan import load
+from multigan.evaluation import augmentation
+from multigan.evaluation.evaluator import Evaluator
 from multigan.generation.generator import TrainedGenerator
 
 FILES = {"evaluation.json", "evaluation.png", "closest.png"}
@@ -90,6 +92,30 @@ def test_same_again_and_another_seed_is_another_measurement(evaluate, mine):
     assert figures(mine) == first
     evaluate(mine, "--seed", 1)
     assert figures(mine)["generated"] != first["generated"]
+
+
+def test_augmentation_has_a_table_a_picture_and_a_line_on_the_card(command, evaluate, mine, monkeypatch):
+    monkeypatch.setattr(augmentation, "STEPS", 2)
+    found = command("evaluate", mine, "-n", 40, "--augmentation")
+    assert found.code == 0, found.err
+    assert "augmentation: 27 classifiers, about 0" in found.err
+    added = figures(mine)["augmentation"]
+    assert list(added["accuracy"]) == ["5", "20", "100", "all"] and added["protocol"]["seeds"] == [0, 1, 2]
+    assert augmentation.table(added) in found.out and augmentation.SHARED in found.out
+    assert all(f"verdict: {words}" in found.out for words in augmentation.verdict(added))
+    assert f"note: {augmentation.SEEN}" in found.out, "half of the training data is held out"
+    with Image.open(mine / "augmentation.png") as picture:
+        assert picture.convert("L").getextrema()[0] < 255
+    assert load(mine).training["augmentation"] == augmentation.line(added)
+    evaluate(mine)
+    assert "augmentation" not in load(mine).training and figures(mine)["augmentation"] == {}
+
+
+def test_augmentation_that_cannot_be_is_one_line_before_the_work(command, monkeypatch, tmp_path):
+    monkeypatch.setattr(Evaluator, "open", None)
+    arguments = ("starter/text", "--augmentation", "--out", tmp_path / "out")
+    assert "needs samples of known classes" in command("evaluate", *arguments).error
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_takes_the_results(evaluate, mine, trained, tmp_path):
@@ -265,6 +291,14 @@ def test_two_processes_measure_outputs_of_inputs_as_one_does(evaluate, sharpen):
         assert both[part] == pytest.approx(found[part], abs=1e-6)
     for name, values in found["references"].items():
         assert both["references"][name] == pytest.approx(values, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_measure_augmentation_as_one_does(evaluate, mine, trained, tmp_path):
+    two = shutil.copytree(trained, tmp_path / "two")
+    evaluate(mine, "--augmentation", n=64)
+    launched(two, "-n", "64", "--augmentation")
+    assert figures(two)["augmentation"] == figures(mine)["augmentation"]
 
 
 @pytest.mark.slow
