@@ -270,9 +270,9 @@ def test_models_without_inputs_can_have_a_reference_too(evaluate, mine, trained)
     assert found["references"]["reference model"] == found["generated"]
 
 
-def launched(folder, *arguments):
+def launched(folder, *arguments, program=("-m", "multigan")):
     """Evaluates in two processes."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "multigan"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *program]
     path = os.pathsep.join(sys.path)
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     command = [*launch, "evaluate", folder, *arguments]
@@ -294,10 +294,15 @@ def test_two_processes_measure_outputs_of_inputs_as_one_does(evaluate, sharpen):
 
 
 @pytest.mark.slow
-def test_two_processes_measure_augmentation_as_one_does(evaluate, mine, trained, tmp_path):
+def test_two_processes_measure_augmentation_as_one_does(evaluate, mine, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(augmentation, "STEPS", 3)
     two = shutil.copytree(trained, tmp_path / "two")
     evaluate(mine, "--augmentation", n=64)
-    launched(two, "-n", "64", "--augmentation")
+    few_steps = tmp_path / "few_steps.py"
+    few_steps.write_text(
+        "from multigan import cli\nfrom multigan.evaluation import augmentation\naugmentation.STEPS = 3\ncli.main()\n"
+    )
+    launched(two, "-n", "64", "--augmentation", program=(few_steps,))
     assert figures(two)["augmentation"] == figures(mine)["augmentation"]
 
 
