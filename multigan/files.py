@@ -118,24 +118,29 @@ def cpu_copy(value: Tensor) -> Tensor:
 def write_numbered(
     batches: Iterable[Tensor], folder: Path, ending: str, write: Callable[[Tensor, list[Path]], None]
 ) -> list[Path]:
-    """One file a sample, numbered from 000000; a batch is written while the next one is made.
+    """One file a sample, numbered from 000000; a batch is written while the next one is made, where cores are free.
 
     Args:
         batches: Samples ``(B, *S)``.
         folder: Where to.
         ending: Of the files, with the dot.
-        write: ``(samples, files)``, as many of one as of the other: called in threads, for a few at a time.
+        write: ``(samples, files)``, as many of one as of the other: called in threads, for a few at a time, or here.
     """
     files: list[Path] = []
     writing: list[Future[None]] = []
-    # One core is left to the network; more writers would only take turns with it.
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1)) as pool:
+    # The processes of this host share its cores, and each leaves one to the network: more writers would only take turns
+    # with it.
+    writers = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1
+    with ThreadPoolExecutor(writers) if writers > 0 else contextlib.nullcontext() as pool:
         for batch in batches:
             for future in writing:
                 future.result()
             names = [folder / f"{number:06d}{ending}" for number in range(len(files), len(files) + len(batch))]
-            writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
             files += names
+            if pool is None:
+                write(batch, names)
+            else:
+                writing = [pool.submit(write, batch[i : i + 8], names[i : i + 8]) for i in range(0, len(batch), 8)]
         for future in writing:
             future.result()
     return files

@@ -79,9 +79,11 @@ def run_group() -> None:
     """The commands; click would end an interrupt in a word of its own, so its errors are shown here."""
     try:
         group(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        raise UserError(error.format_message().rstrip(".")) from error
     except click.Abort as error:
         raise KeyboardInterrupt(error.__cause__ or "") from error
 

@@ -27,7 +27,7 @@ NAMED = 3  # inputs that the last line names, of those that cannot be used
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--modality", help="What to generate: takes the newest run of it under runs/, else its starter model.")
-@click.option("--model", help="A run folder, a model folder, a hub id (owner/name), or starter/image.")
+@click.option("--model", help="A run folder, a model folder, a hub id (owner/name[@revision]), or starter/image.")
 @click.option(
     "--input",
     "inputs",

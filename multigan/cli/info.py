@@ -18,7 +18,8 @@ LONGEST = 200  # characters of a setting: a tokenizer has hundreds of thousands
 def info(model: str) -> None:
     """Show what a run or a model is: its data, settings, progress and last metrics; or what made a picture or a sound.
 
-    MODEL is a run folder, also of a run in progress, a model folder, a hub id, or a file that was generated.
+    MODEL is a run folder, also of a run in progress, a model folder, a hub id (owner/name[@revision]), or a file
+    that was generated.
     """
     from multigan.config import CONFIG_FILE
     from multigan.generation.model_folder import CONFIG, WEIGHTS, find, read_config

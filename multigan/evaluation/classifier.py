@@ -1,6 +1,6 @@
 """A small classifier trained on a dataset's labels; its features are a feature space."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -59,20 +59,29 @@ def train_classifier(
         torch.manual_seed(seed)
         network = Classifier(features(), classes).to(device)
         network(prepare(samples[:2].to(device)))  # initializes the last layer
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-        steps = passes * -(-len(samples) // batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in tqdm(range(passes), "training a classifier", unit=" passes", disable=quiet, leave=False):
-            for rows in torch.split(torch.randperm(len(samples)), batch_size):
-                logits, target = network(prepare(samples[rows].to(device))), labels[rows].to(device)
-                if target.dim() == 1:
-                    loss = cross_entropy(logits, target)
-                else:
-                    loss = binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            for _ in tqdm(range(passes), "training a classifier", unit=" passes", disable=quiet, leave=False):
+                for rows in torch.split(torch.randperm(len(samples)), batch_size):
+                    yield prepare(samples[rows].to(device)), labels[rows].to(device)
+
+        return fit(network, batches(), passes * -(-len(samples) // batch_size))
+
+
+def fit(network: Classifier, batches: Iterable[tuple[Tensor, Tensor]], steps: int) -> Classifier:
+    """Train a classifier on ``steps`` batches: samples ``(b, *S)``, and labels as `train_classifier` takes them."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for samples, target in batches:
+        logits = network(samples)
+        if target.dim() == 1:
+            loss = cross_entropy(logits, target)
+        else:
+            loss = binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
     return network.eval()
 
 

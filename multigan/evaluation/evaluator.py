@@ -11,8 +11,7 @@ from torch import Tensor
 from multigan.engine import distributed
 from multigan.errors import UserError
 from multigan.evaluation import features as feature_spaces
-from multigan.evaluation.classifier import accuracy
-from multigan.evaluation.extraction import Extractor, FeatureSet, Inputs, finite_ones, own_blocks
+from multigan.evaluation.extraction import Extractor, FeatureSet, Inputs, own_blocks
 from multigan.evaluation.held_out import Pair, Rows, has_truth, open_pair
 from multigan.evaluation.metrics.neighbours import K, nearest
 from multigan.evaluation.reference import Reference
@@ -28,7 +27,6 @@ EXTRA_METRICS_SAMPLES = 1000  # samples for a modality's own metrics
 MAX_SEARCHED = 100_000  # training samples among which copies are sought
 SECOND_METRICS = ("frechet_distance", "precision", "recall", "density", "coverage")
 MAX_FEATURES = 4096  # the covariance of more takes minutes
-MAX_KEPT_BYTES = 2**31  # of generated samples kept to train a classifier on
 VERSION = 3  # of the definitions of the metrics: figures of different versions are not comparable
 
 
@@ -308,29 +306,11 @@ class Evaluator:
 
     def classification_accuracy_score(self, model: TrainedGenerator) -> float:
         """Accuracy on real samples of a classifier trained on generated ones. Ravuri and Vinyals 2019, 1905.10887."""
-        asked, held_out = self.pair.known.labels, self.pair.held_out
-        assert asked is not None and held_out.labels is not None
-        first = next(model.batches(1, self.seed))
-        count = min(len(asked), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
-        samples, labels = [], []
-        for number, batch in enumerate(model.batches(count, self.seed, asked[:count])):
-            finite, good = finite_ones(batch)
-            samples.append(finite)
-            labels.append(asked[number * BATCH : number * BATCH + len(good)][good])
-        classifier = feature_spaces.train(
-            self.modality,
-            torch.cat(samples),
-            torch.cat(labels),
-            lambda batch: batch,
-            self.seed,
-            self.extractor.device,
-            self.extractor.quiet,
-        )
-        logits = [
-            classifier(held_out.samples(self.modality, start, start + BATCH, self.extractor.device)).detach().cpu()
-            for start in range(0, len(held_out), BATCH)
-        ]
-        return accuracy(torch.cat(logits), held_out.labels)
+        asked, device, quiet = self.pair.known.labels, self.extractor.device, self.extractor.quiet
+        assert asked is not None
+        samples, labels = feature_spaces.labelled(model, asked, self.seed)
+        classifier = feature_spaces.train(self.modality, samples, labels, lambda batch: batch, self.seed, device, quiet)
+        return feature_spaces.held_out_accuracy(classifier, self.modality, self.pair.held_out, device)
 
     def nearest_training(self, model: TrainedGenerator, samples: FeatureSet, count: int) -> Tensor:
         """The generated samples nearest to a training sample, each followed by that one: ``(2 count, *F)``."""

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from multigan.data.cache import cache_home, hashed
 from multigan.errors import UserError
 from multigan.evaluation import spaces
-from multigan.evaluation.classifier import Classifier, train_classifier
+from multigan.evaluation.classifier import Classifier, accuracy, train_classifier
+from multigan.evaluation.extraction import finite_ones
 from multigan.evaluation.held_out import Rows
 from multigan.files import network_tensors
+from multigan.generation.generator import TrainedGenerator
 from multigan.modality import ClassConditionalConfig, Modality
 from multigan.validation import nearest
 from multigan.version import __version__
@@ -27,6 +29,7 @@ PCA_SAMPLES, BATCH = 10_000, 256  # real samples that components are fitted on, 
 VERSION = 2  # of the cached classifiers
 CLASSIFIER_SAMPLES = 40_000  # that a classifier sees in training, the same ones repeatedly
 MAX_PASSES = 100
+MAX_KEPT_BYTES = 2**31  # of generated samples kept to train a classifier on
 
 
 def find(
@@ -151,3 +154,25 @@ def train(
         device=device,
         quiet=quiet,
     )
+
+
+def labelled(model: TrainedGenerator, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Generated samples of these classes ``(N,)``, ``(M, *F)``, and the classes of each.
+
+    Those that are not finite are left out, and the last ones where all take more than ``MAX_KEPT_BYTES``.
+    """
+    first = next(model.batches(1, seed))
+    count = min(len(labels), max(2, MAX_KEPT_BYTES // (first.numel() * first.element_size())))
+    samples, finite = zip(*map(finite_ones, model.batches(count, seed, labels[:count])), strict=True)
+    return torch.cat(samples), labels[:count][torch.cat(finite)]
+
+
+def held_out_accuracy(classifier: Classifier, modality: Modality, rows: Rows, device: torch.device) -> float:
+    """The accuracy of a classifier on real samples, which must have labels."""
+    assert rows.labels is not None
+    with torch.no_grad():
+        logits = [
+            classifier(rows.samples(modality, start, start + BATCH, device)).cpu()
+            for start in range(0, len(rows), BATCH)
+        ]
+    return accuracy(torch.cat(logits), rows.labels)

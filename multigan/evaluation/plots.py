@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from multigan.evaluation.augmentation import BOTH, GENERATED, REAL
 from multigan.evaluation.metrics.frechet import moments
 from multigan.evaluation.report import REFERENCE_MODEL, REQUIRED_METRICS, TRIVIAL, Evaluation, number, words
 
@@ -42,12 +45,31 @@ def evaluation(found: Evaluation, real: Tensor, fake: Tensor, file: Path) -> Non
     figure.legend(fontsize=8, loc="outside lower center", ncols=len(found.columns))
     distances = [f"{title} {number(values['frechet_distance'])}" for title, values in found.columns.items()]
     left.set_title(f"Frechet distance {', '.join(distances).removeprefix('generated ')}", fontsize=10)
-    mean, covariance = moments(real)
+    centre, covariance = moments(real)
     axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
     axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))  # a single feature has one axis
     for cloud, color in ((fake, COLORS["generated"]), (real, COLORS["real"])):
-        right.scatter(*((cloud[:SHOWN].double() - mean) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
+        right.scatter(*((cloud[:SHOWN].double() - centre) @ axes).T.cpu(), s=4, alpha=0.5, color=color)
     right.set_title(f"features ({found.protocol['features']}), their two main axes", fontsize=10)
+    figure.savefig(file)
+
+
+def augmentation(found: dict[str, Any], file: Path) -> None:
+    """Plot the accuracy of classifiers by how many real samples they are given.
+
+    Args:
+        found: What `multigan.evaluation.augmentation.measure` returned.
+        file: The PNG to write.
+    """
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    sizes = list(found["accuracy"])
+    for arm, color in ((REAL, COLORS["real"]), (BOTH, "C2"), (GENERATED, COLORS["generated"])):
+        values = [found["accuracy"][size][arm] for size in sizes]
+        means, deviations = map(mean, values), map(stdev, values)
+        axes.errorbar(sizes, list(means), list(deviations), color=color, label=arm, marker="o", capsize=4)
+    axes.set(xlabel="real samples of each class", ylabel="accuracy on held-out real samples")
+    axes.legend(fontsize=8)
     figure.savefig(file)
 
 

@@ -44,6 +44,7 @@ class Evaluation:
         references: The same metrics, or some of them, of what generated samples stand beside, by its name: ``trivial``,
             what one could show without a network, and ``reference model``.
         reference_model: Where the reference model is, as it was named; None without one.
+        augmentation: What `multigan.evaluation.augmentation.measure` returned; empty where it was not asked for.
     """
 
     protocol: dict[str, Any]
@@ -58,6 +59,7 @@ class Evaluation:
     second: dict[str, dict[str, Any]] = field(default_factory=dict)
     references: dict[str, dict[str, float]] = field(default_factory=dict)
     reference_model: str | None = None
+    augmentation: dict[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, dict[str, float]]:

@@ -465,7 +465,7 @@ def load(
     """Load a trained generator.
 
     Args:
-        model: A run folder, a model folder, a hub id (``owner/name``), or ``starter/image``.
+        model: A run folder, a model folder, a hub id (``owner/name`` or ``owner/name@revision``), or ``starter/image``.
         modality: The modality, where the model is of one that is not installed: ``package.module:Class``.
         revision: Of a model on the Hub: a branch, tag or commit; None is the main branch.
         token: Of an account that may read it; None is that of ``HF_TOKEN``, or of ``hf auth login``.

@@ -30,8 +30,10 @@ STARTERS = Path(__file__).parents[1] / "starters"
 def find(model: str | Path, **hub: Any) -> Path:
     """The model folder of a run, a model or a hub id; from the hub it is fetched, with arguments of `hub.fetch`.
 
+    A hub id may name a revision, as the paths of huggingface_hub do: ``owner/name@revision``.
+
     Raises:
-        UserError: There is none.
+        UserError: There is none, or a revision is named twice.
     """
     path = Path(model).expanduser()
     starter = STARTERS / path.name if path.parent == Path("starter") else path
@@ -46,10 +48,17 @@ def find(model: str | Path, **hub: Any) -> Path:
         others = f": there are {', '.join(starters)}"
         raise UserError(f"no starter model {name!r}{nearest(name, starters, others)}")
     near = nearest(name, map(str, path.parent.iterdir()), "") if path.parent.is_dir() else ""
-    if near or path.parent == RUNS or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        expected = ": expected a run or model folder, a hub id (owner/name) or starter/MODALITY"
+    repository, at, revision = name.partition("@")
+    if near or path.parent == RUNS or repository.count("/") != 1 or name.startswith((".", "/", "~")):
+        expected = ": expected a run or model folder, a hub id (owner/name or owner/name@revision) or starter/MODALITY"
         raise UserError(f"no run or model {name!r}{near or expected}")
-    return fetch(name, [CONFIG, WEIGHTS, CARD], **hub)
+    if at:
+        if hub.get("revision") not in (None, revision):
+            raise UserError(f"{name} names another revision than {hub['revision']!r}: expected one of the two")
+        if not revision:
+            raise UserError(f"{name} names no revision: expected a branch, tag or commit after the @")
+        hub["revision"] = revision
+    return fetch(repository, [CONFIG, WEIGHTS, CARD], **hub)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -58,6 +58,12 @@ def test_modality_that_fails_is_listed_and_does_not_stop_the_command(command, tm
     assert "cannot be used" not in lines["image"]
 
 
+def test_what_a_command_does_not_take_is_one_line(command):
+    assert command("info").error == "Missing argument 'MODEL'"
+    assert "'--often'" in command("evaluate", "starter/image", "--often").error
+    assert "'many' is not a valid integer" in command("evaluate", "starter/image", "-n", "many").error
+
+
 def test_help_names_every_command(command):
     found = command("--help")
     assert found.code == 0

@@ -14,6 +14,8 @@ from PIL import Image
 from sharpen import Gain, Sharpen, SharpenConfig
 
 from multigan import load
+from multigan.evaluation import augmentation
+from multigan.evaluation.evaluator import Evaluator
 from multigan.generation.generator import TrainedGenerator
 
 FILES = {"evaluation.json", "evaluation.png", "closest.png"}
@@ -90,6 +92,30 @@ def test_same_again_and_another_seed_is_another_measurement(evaluate, mine):
     assert figures(mine) == first
     evaluate(mine, "--seed", 1)
     assert figures(mine)["generated"] != first["generated"]
+
+
+def test_augmentation_has_a_table_a_picture_and_a_line_on_the_card(command, evaluate, mine, monkeypatch):
+    monkeypatch.setattr(augmentation, "STEPS", 2)
+    found = command("evaluate", mine, "-n", 40, "--augmentation")
+    assert found.code == 0, found.err
+    assert "augmentation: 27 classifiers, about 0" in found.err
+    added = figures(mine)["augmentation"]
+    assert list(added["accuracy"]) == ["5", "20", "100", "all"] and added["protocol"]["seeds"] == [0, 1, 2]
+    assert augmentation.table(added) in found.out and augmentation.SHARED in found.out
+    assert all(f"verdict: {words}" in found.out for words in augmentation.verdict(added))
+    assert f"note: {augmentation.SEEN}" in found.out, "half of the training data is held out"
+    with Image.open(mine / "augmentation.png") as picture:
+        assert picture.convert("L").getextrema()[0] < 255
+    assert load(mine).training["augmentation"] == augmentation.line(added)
+    evaluate(mine)
+    assert "augmentation" not in load(mine).training and figures(mine)["augmentation"] == {}
+
+
+def test_augmentation_that_cannot_be_is_one_line_before_the_work(command, monkeypatch, tmp_path):
+    monkeypatch.setattr(Evaluator, "open", None)
+    arguments = ("starter/text", "--augmentation", "--out", tmp_path / "out")
+    assert "needs samples of known classes" in command("evaluate", *arguments).error
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_takes_the_results(evaluate, mine, trained, tmp_path):
@@ -244,9 +270,9 @@ def test_models_without_inputs_can_have_a_reference_too(evaluate, mine, trained)
     assert found["references"]["reference model"] == found["generated"]
 
 
-def launched(folder, *arguments):
+def launched(folder, *arguments, program=("-m", "multigan")):
     """Evaluates in two processes."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "multigan"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *program]
     path = os.pathsep.join(sys.path)
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     command = [*launch, "evaluate", folder, *arguments]
@@ -265,6 +291,19 @@ def test_two_processes_measure_outputs_of_inputs_as_one_does(evaluate, sharpen):
         assert both[part] == pytest.approx(found[part], abs=1e-6)
     for name, values in found["references"].items():
         assert both["references"][name] == pytest.approx(values, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_measure_augmentation_as_one_does(evaluate, mine, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(augmentation, "STEPS", 3)
+    two = shutil.copytree(trained, tmp_path / "two")
+    evaluate(mine, "--augmentation", n=64)
+    few_steps = tmp_path / "few_steps.py"
+    few_steps.write_text(
+        "from multigan import cli\nfrom multigan.evaluation import augmentation\naugmentation.STEPS = 3\ncli.main()\n"
+    )
+    launched(two, "-n", "64", "--augmentation", program=(few_steps,))
+    assert figures(two)["augmentation"] == figures(mine)["augmentation"]
 
 
 @pytest.mark.slow

@@ -259,6 +259,7 @@ def test_dataset_is_written_and_goes_on(command, trained, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        (["--format", "xml"], "'xml' is not one of 'parquet', 'webdataset', 'imagefolder'"),
         (["--format", "parquet"], "needs --out"),
         (["--format", "parquet", "--out", "out", "--interpolate"], "leave out --interpolate"),
         (["--format", "parquet", "--out", "out", "--input", "photo.png"], "leave out --input"),

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from multigan.evaluation import plots
+from multigan.evaluation.augmentation import ARMS
 from multigan.evaluation.report import Evaluation
 
 FIGURES = {"frechet_distance": 3.0, "precision": 0.5, "recall": 0.25, "density": 1.5, "coverage": 0.75}
@@ -47,6 +48,16 @@ def test_references_have_bars_of_their_own(tmp_path):
     plots.evaluation(found, cloud(100), cloud(100, seed=1), tmp_path / "two.png")
     grey = [(abs(pixels(tmp_path / name) - 0.7 * 255) < 1).all(2).sum() for name in ("none.png", "two.png")]
     assert grey[1] > grey[0] + 1000
+
+
+def test_augmentation_shows_a_line_and_deviations_for_each_arm(tmp_path):
+    def accuracy(size, spread):
+        return {arm: [0.5 + 0.1 * size + spread * at for at in (-1, 0, 1)] for arm in ARMS}
+
+    for spread in (0.0, 0.1):
+        found = {"accuracy": {name: accuracy(size, spread) for size, name in enumerate(("5", "20", "all"))}}
+        plots.augmentation(found, tmp_path / f"{spread}.png")
+    assert 0.01 < ink(tmp_path / "0.0.png") < ink(tmp_path / "0.1.png")
 
 
 @pytest.mark.parametrize("dimensions", [2, 40])

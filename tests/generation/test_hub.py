@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
-from hub_server import Hub
+from hub_server import Hub, commit
+
+from multigan.errors import UserError
+from multigan.generation.model_folder import find
 
 
 @pytest.fixture
@@ -68,6 +72,37 @@ def test_what_was_pushed_is_generated_from_with_its_card(hub, multigan, tmp_path
     assert (tmp_path / "again" / "000001.png").read_bytes() == (tmp_path / "out" / "000001.png").read_bytes()
 
 
+def test_revision_is_named_after_the_model(hub, multigan, tmp_path):
+    files = {file.name: file.read_bytes() for file in find("starter/text").iterdir()}
+    hub.repositories["me/words"] = {"main": {}, "v2": files}
+    for revision in ("v2", commit(files)):
+        shown = multigan("info", f"me/words@{revision}")
+        assert shown.returncode == 0 and "modality         text" in shown.stdout, shown.stderr
+    assert "has no revision 'v3'" in refused(multigan("info", "me/words@v3"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hub", "words"),
+    [
+        ("me/words@", {}, "names no revision"),
+        ("me/words@v2", {"revision": "v3"}, "another revision than 'v3'"),
+        ("words@v2", {}, "no run or model 'words@v2'"),
+        ("me/your/words@v2", {}, "no run or model 'me/your/words@v2'"),
+    ],
+)
+def test_revision_that_says_nothing_is_one_line(name, hub, words):
+    with pytest.raises(UserError, match=words) as caught:
+        find(name, **hub)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_folder_with_the_sign_of_a_revision_in_its_name_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me" / "words@v2").symlink_to(find("starter/text"))
+    assert find("me/words@v2") == Path("me/words@v2")
+
+
 @pytest.mark.slow
 def test_branches_pull_requests_and_private_repositories(hub, multigan, run):
     for flags, words in (
@@ -81,6 +116,8 @@ def test_branches_pull_requests_and_private_repositories(hub, multigan, run):
     assert len(hub.pull_requests) == 1 and hub.private == {"me/secret"}
     load = "from multigan import load; print(load('me/digits', revision='trial', cache_dir='here').name)"
     assert run("-c", load).stdout == "text\n"
+    made = multigan("generate", "--model", "me/digits@trial", "-n", 2, "--out", "out")
+    assert made.returncode == 0, made.stderr
     assert "no revision 'none'" in run("-c", load.replace("trial", "none")).stderr
     offline = load.replace("cache_dir='here'", "local_files_only=True, cache_dir='here'")
     assert run("-c", offline).stdout == "text\n"

@@ -1,5 +1,7 @@
 """Holds what comes out as pictures: values, numbered files written as they come, and the size of the grid."""
 
+from concurrent.futures import ThreadPoolExecutor as Threads
+
 import numpy
 import pytest
 import torch
@@ -41,7 +43,12 @@ def test_pixels_come_back_as_they_were(channels, height, width, count):
         assert numpy.array_equal(array, expected.permute(1, 2, 0).numpy())
 
 
-def test_files_are_numbered_across_batches_and_written_as_the_batches_come(tmp_path):
+@pytest.mark.parametrize("processes", ["1", "1000"])
+def test_files_are_numbered_across_batches_and_written_as_the_batches_come(tmp_path, monkeypatch, processes):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)  # that share the cores
+    pools = []
+    monkeypatch.setattr("multigan.files.ThreadPoolExecutor", lambda threads: pools.append(threads) or Threads(threads))
     levels = torch.linspace(-1, 1, 5).view(5, 1, 1, 1).expand(5, 1, 4, 4)
 
     def batches():
@@ -54,6 +61,7 @@ def test_files_are_numbered_across_batches_and_written_as_the_batches_come(tmp_p
     files = output.save(batches(), tmp_path)
     assert files == [tmp_path / f"{number:06d}.png" for number in range(5)]
     assert [opened(file).getpixel((0, 0)) for file in files] == [0, 64, 128, 191, 255]
+    assert pools == ([3] if processes == "1" else []), "threads, where there are cores for them"
 
 
 @pytest.mark.parametrize(
