@@ -64,10 +64,13 @@ def augmentation(found: dict[str, Any], file: Path) -> None:
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.subplots()
     sizes = list(found["accuracy"])
-    for arm, color in ((REAL, COLORS["real"]), (BOTH, "C2"), (GENERATED, COLORS["generated"])):
+    arms = {REAL: COLORS["real"], BOTH: "C2", GENERATED: COLORS["generated"]}
+    for at, (arm, color) in enumerate(arms.items()):
         values = [found["accuracy"][size][arm] for size in sizes]
-        means, deviations = map(mean, values), map(stdev, values)
-        axes.errorbar(sizes, list(means), list(deviations), color=color, label=arm, marker="o", capsize=4)
+        places = [place + 0.06 * (at - 1) for place in range(len(sizes))]  # side by side, so that none hides another
+        means, deviations = list(map(mean, values)), list(map(stdev, values))
+        axes.errorbar(places, means, deviations, color=color, label=arm, marker="o", capsize=4)
+    axes.set_xticks(range(len(sizes)), sizes)
     axes.set(xlabel="real samples of each class", ylabel="accuracy on held-out real samples")
     axes.legend(fontsize=8)
     figure.savefig(file)
