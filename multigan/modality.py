@@ -18,11 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from multigan.errors import UserError
+
 if TYPE_CHECKING:
     import datasets
     import numpy
     from torch import Tensor, nn
 
+    from multigan.exportable import Exportable
     from multigan.interface import Condition, GeneratorOutput
 
 PretrainingLoss: TypeAlias = "Callable[[nn.Module, Tensor, Any], Tensor]"
@@ -455,6 +458,21 @@ class Modality(ABC):
     def to_outputs(self, samples: Tensor) -> list[Any]:
         """Finished samples ``(N, *F)`` on the CPU -> N objects as a Python user wants them. Default: arrays."""
         return list(samples.numpy())
+
+    def exportable(self, generator: nn.Module) -> Exportable:
+        """The generator as a function of tensors, for `multigan export`. Default: of latents and classes.
+
+        Args:
+            generator: In evaluation mode, after `apply_options`.
+
+        Raises:
+            UserError: It cannot be exported, and why.
+        """
+        from multigan.exportable import from_latents
+
+        if self.takes_inputs:
+            raise UserError("its modality does not say what inputs an exported model would take")
+        return from_latents(self, generator, self.finish)
 
     # --- how good it is ---
 

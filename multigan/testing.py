@@ -32,6 +32,8 @@ from multigan.config import plain, read
 from multigan.data.cache import Cached, cached
 from multigan.data.load import load as load_dataset
 from multigan.engine.shell import as_output, represented
+from multigan.errors import UserError
+from multigan.export.check import draw
 from multigan.generation.generator import TrainedGenerator
 from multigan.interface import Condition, DiscriminatorOutput, GeneratorOutput, each_tensor, tensors_of
 from multigan.modality import Modality
@@ -271,6 +273,26 @@ class ModalityConformance:
         saved = load(generator.save(tmp_path / "copy"), self.modality)
         assert torch.equal(self.generated(saved, data, 5, seed=3), few)
         assert isinstance(saved, TrainedGenerator) and saved.training == generator.training
+
+    def test_the_generator_is_a_function_of_tensors(self, prepared: Any) -> None:
+        """For `multigan export`, which traces it; that takes seconds and libraries, and is left to the command."""
+        modality, _ = prepared
+        generator = modality.generator().eval().requires_grad_(False)
+        modality.apply_options(generator, modality.Options())
+        try:
+            what = modality.exportable(generator)
+        except UserError:
+            return  # it says why not
+        inputs = draw(what, 3, seed=0)
+        with torch.no_grad():
+            made = what.module.eval()(*inputs)
+            alone = what.module(*(one[:1] for one in inputs))
+        for got, axis in zip(made.shape[1:], what.output.shape, strict=True):
+            assert got == axis or isinstance(axis, str), "outputs are shaped as described"
+        assert made.dtype == getattr(torch, what.output.type)
+        low, high = what.output.low, what.output.high
+        assert (low is None or made.min() >= low) and (high is None or made.max() <= high), "outputs are in their range"
+        assert alone.shape[1:] == made.shape[1:] and len(alone) == 1 and len(made) == 3, "the first axis is the batch"
 
     def test_samples_are_of_the_default_type(self, prepared: Any) -> None:
         modality, data = prepared

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "compare": "Put evaluated runs side by side.",
+    "export": "Export a model: ONNX, torch.export, or a page.",
     "evaluate": "Measure how good a run or a model is.",
     "generate": "Generate with a trained model, or with the starter model.",
     "info": "Say what a run or a model is.",

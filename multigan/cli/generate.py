@@ -326,8 +326,10 @@ def unwritable(folder: Path) -> Iterator[None]:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
-def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict[str, Any]:
-    """The modality's own flags with their values: ``--name value`` or ``--name=value``.
+def further(
+    more: tuple[str, ...], modality: str, known: dict[str, Any], command: click.Command | None = None
+) -> dict[str, Any]:
+    """The modality's own flags with their values: ``--name value`` or ``--name=value``; of a command, or of `generate`.
 
     Raises:
         UserError: An unknown flag, or one without a value.
@@ -339,12 +341,13 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any]) -> dict
 
     options: dict[str, Any] = {}
     words = list(more)
+    command = command or generate
     while words:
         flag, equals, value = words.pop(0).partition("=")
         name = flag.removeprefix("--").replace("-", "_")
         if name not in known or not flag.startswith("--"):
-            flags = [f"--{name}" for name in known] + [flag for option in generate.params for flag in option.opts]
-            raise UserError(f"generate takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
+            flags = [f"--{name}" for name in known] + [flag for option in command.params for flag in option.opts]
+            raise UserError(f"{command.name} takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
         if not equals and not words:
             raise UserError(f"{flag} has no value")
         given = value if equals else words.pop(0)

@@ -66,7 +66,7 @@ class ConvolutionalGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.embedding is not None:
             latent = torch.cat([latent, self.embedding(condition)], 1)
-        hidden = self.first(latent).view(len(latent), *self.first_shape)
+        hidden = self.first(latent).view(latent.shape[0], *self.first_shape)
         samples: Tensor = self.layers(self.first_norm(hidden).relu())
         return samples.tanh()
 

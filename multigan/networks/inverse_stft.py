@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 from multigan.interface import full_precision
+from multigan.networks import fourier
 
 FLAT = 1e-4  # added to the squared length of a phase, so that its slope is finite at 0
 
@@ -35,6 +36,9 @@ def inverse_stft(magnitude: Tensor, cosine: Tensor, sine: Tensor, hop: int) -> T
         magnitude, cosine, sine = (full_precision(values) for values in (magnitude, cosine, sine))
         window = torch.hann_window(size, dtype=magnitude.dtype, device=magnitude.device)
         scale = magnitude * (window.sum() / 2) / (cosine.square() + sine.square() + FLAT).sqrt()
+        if torch.compiler.is_exporting():  # ONNX has no complex numbers
+            waves = real_inverse(scale * cosine, scale * sine, window, hop)
+            return waves.view(*batch, frames * hop)
         angles = torch.complex(scale * cosine, scale * sine)
         spectrum = torch.cat([angles, angles[..., -1:]], -1) * carriers(bins, frames + 1, hop, magnitude)
         spectrum = pad(spectrum, (0, 0, 0, 1)).flatten(0, -3)
@@ -47,10 +51,25 @@ def carriers(bins: int, frames: int, hop: int, like: Tensor) -> Tensor:
 
     A transform counts phases from the start of a window, half a window, ``bins`` samples, before that.
     """
+    angle = carrier_angles(bins, frames, hop, like)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def carrier_angles(bins: int, frames: int, hop: int, like: Tensor) -> Tensor:
+    """The angles of `carriers`, in radians."""
     middles = torch.arange(frames, device=like.device) * hop + bins
     turns = torch.arange(bins, device=like.device)[:, None] * middles
-    angle = (turns % (2 * bins)).to(like.dtype) * (math.pi / bins)  # whole turns go first: long sounds lose no digits
-    return torch.polar(torch.ones_like(angle), angle)
+    return (turns % (2 * bins)).to(like.dtype) * (math.pi / bins)  # whole turns go first: long sounds lose no digits
+
+
+def real_inverse(cosine: Tensor, sine: Tensor, window: Tensor, hop: int) -> Tensor:
+    """What `inverse_stft` does at the end, of the magnitude times cosine and sine, in real numbers: ``(N, T)``."""
+    bins, frames = cosine.shape[-2:]
+    cosine, sine = (torch.cat([part, part[..., -1:]], -1) for part in (cosine, sine))
+    angle = carrier_angles(bins, frames + 1, hop, cosine)
+    turned = cosine * angle.cos() - sine * angle.sin(), cosine * angle.sin() + sine * angle.cos()
+    real, imaginary = (pad(part, (0, 0, 0, 1)).flatten(0, -3) for part in turned)
+    return fourier.istft(real, imaginary, window, hop, frames * hop)
 
 
 def capped(values: Tensor, most: float) -> Tensor:

@@ -1,5 +1,6 @@
 """Pictures of any size for networks that halve and double the sides."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -11,6 +12,8 @@ def pad_to_multiple(pictures: Tensor, multiple: int, least: int = 1) -> Tensor:
     caller crops the result: ``[..., :H, :W]``.
     """
     height, width = pictures.shape[2:]
+    if torch.compiler.is_exporting():  # without a decision, which would fix what sides are possible
+        return pad(pictures, (0, -width % multiple, 0, -height % multiple), mode="replicate")
     below, right = (max(-side % multiple, least * multiple - side) for side in (height, width))
     if not (below or right):
         return pictures

@@ -71,7 +71,7 @@ class SPADEGenerator(nn.Module):
         if not self.from_latent:
             hidden: Tensor = self.first(classes)
             return hidden
-        hidden = self.first(latent).view(len(latent), *self.first_shape)
+        hidden = self.first(latent).view(latent.shape[0], *self.first_shape)
         if hidden.shape[2:] == classes.shape[2:]:
             return hidden
         return interpolate(hidden, classes.shape[2:], mode="bilinear")  # at another size than that of training

@@ -88,7 +88,7 @@ class StyledGenerator(nn.Module):
         if self.truncation is not None:
             w = self.truncated(w, condition, self.truncation)
         first, *styles = self.styles
-        hidden = first(self.first(w).view(len(w), *self.first_shape), w)
+        hidden = first(self.first(w).view(w.shape[0], *self.first_shape), w)
         for layer, style in zip(self.layers, styles, strict=True):
             hidden = style(layer(hidden), w)
         samples: Tensor = self.last(hidden)

@@ -226,7 +226,7 @@ class StyleGAN2Generator(nn.Module):
     def synthesize(self, styles: Tensor, latent: Tensor) -> Tensor:
         """Styles ``(B, layers, style_dim)`` -> samples; the latents, ``(B, latent_dim)``, decide the noise maps."""
         key = keyed_noise.keys(latent)
-        hidden = self.first.expand(len(latent), -1, -1, -1)
+        hidden = self.first.expand(latent.shape[0], -1, -1, -1)
         picture: Tensor | None = None
         for place, (layer, sides) in enumerate(zip(self.layers, self.noise_sides, strict=True)):
             noise = keyed_noise.normal(key, NOISE + place, math.prod(sides)).to(latent.dtype)

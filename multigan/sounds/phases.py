@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from multigan.networks import fourier
+
 TINY = 1e-9  # added to squared lengths, so that their root has a finite slope at 0
 
 
@@ -37,7 +39,9 @@ def continued(levels: Tensor, turns: Tensor | None = None, step: float = 0.25) -
     of_bins = torch.arange(bins, device=levels.device) * step % 1  # whole turns make no difference
     peaks = nearest_peaks(is_peak)
     advances = (offsets * step + of_bins).gather(2, peaks)
-    now = levels.new_zeros(len(levels), bins) if turns is None else turns
+    now = levels.new_zeros(levels.shape[0], bins) if turns is None else turns
+    if torch.compiler.is_exporting():
+        return continued_by_scan(now, peaks, advances)
     phases = []
     for places, advance in zip(peaks.unbind(1), advances.unbind(1), strict=True):
         now = now.gather(1, places) + advance
@@ -61,6 +65,8 @@ def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, 
     frames, size = magnitudes.shape[1], len(window)
     half_turns = torch.arange(magnitudes.shape[2], device=phases.device) % 2 * math.pi
     angles = 2 * math.pi * phases + half_turns
+    if torch.compiler.is_exporting():
+        return reconstructed_in_real_numbers(magnitudes, angles, window, hop, length, rounds)
     spectrum = torch.complex(magnitudes * angles.cos(), magnitudes * angles.sin())  # faster than `torch.polar`
     spectrum, magnitudes = spectrum.transpose(1, 2), magnitudes.transpose(1, 2)
     made: Tensor = torch.istft(spectrum, size, hop, window=window, length=length)
@@ -73,11 +79,15 @@ def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, 
 def nearest_peaks(is_peak: Tensor) -> Tensor:
     """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
     bins = is_peak.shape[-1]
-    dtype = torch.int16 if bins < 2**14 else torch.int32  # int16 is four times as fast
+    # int16 is four times as fast, but not known to all that run an exported model.
+    dtype = torch.int16 if bins < 2**14 and not torch.compiler.is_exporting() else torch.int32
     numbers = torch.arange(bins, device=is_peak.device, dtype=dtype)
     none = numbers.new_tensor([-bins, 2 * bins])
-    below = numbers.where(is_peak, none[0]).cummax(-1).values
-    above = numbers.where(is_peak, none[1]).flip(-1).cummin(-1).values.flip(-1)
+    below, above = numbers.where(is_peak, none[0]), numbers.where(is_peak, none[1]).flip(-1)
+    if torch.compiler.is_exporting():
+        below, above = running_max(below), -running_max(-above).flip(-1)
+    else:
+        below, above = below.cummax(-1).values, above.cummin(-1).values.flip(-1)
     return below.where(below + above >= 2 * numbers, above).clamp(0, bins - 1).long()
 
 
@@ -85,3 +95,50 @@ def lengths(numbers: Tensor) -> Tensor:
     """Absolute values of complex numbers, with a slope that is finite at 0; faster than `torch.abs`."""
     real, imaginary = torch.view_as_real(numbers).unbind(-1)
     return (real.square() + imaginary.square() + TINY).sqrt()
+
+
+# --- the same for models that are exported: see `multigan.networks.fourier` ---
+
+
+def continued_by_scan(now: Tensor, peaks: Tensor, advances: Tensor) -> Tensor:
+    """The loop of `continued`, for any number of frames.
+
+    Args:
+        now: Phases in the frame before the first, ``(B, bins)``.
+        peaks: The peak of each bin, int64 ``(B, frames, bins)``.
+        advances: By how much its phase goes on, ``(B, frames, bins)``.
+    """
+    from torch._higher_order_ops import scan  # here, because it imports torch's compiler, which takes seconds
+
+    def step(before: Tensor, frame: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        places, advance = frame
+        after = before.gather(1, places) + advance
+        return after, after.clone()
+
+    _, phases = scan(step, now, (peaks.transpose(0, 1), advances.transpose(0, 1)))
+    found: Tensor = phases.transpose(0, 1)
+    return found
+
+
+def running_max(values: Tensor) -> Tensor:
+    """``values.cummax(-1).values`` of integers, which ONNX does not have: over 2, 4, 8, ... entries."""
+    count, reach = values.shape[-1], 1
+    least = torch.iinfo(values.dtype).min
+    while reach < count:
+        values = torch.maximum(values, pad(values, (reach, 0), value=least)[..., :count])
+        reach *= 2
+    return values
+
+
+def reconstructed_in_real_numbers(
+    magnitudes: Tensor, angles: Tensor, window: Tensor, hop: int, length: int, rounds: int
+) -> Tensor:
+    """The end of `reconstructed`, from angles in radians ``(B, frames, bins)``."""
+    frames = magnitudes.shape[1]
+    magnitudes, angles = magnitudes.transpose(1, 2), angles.transpose(1, 2)
+    made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length)
+    for _ in range(rounds):
+        real, imaginary = (part[..., :frames] for part in fourier.stft(made, window, hop))
+        scale = magnitudes / (real.square() + imaginary.square() + TINY).sqrt()
+        made = fourier.istft(real * scale, imaginary * scale, window, hop, length)
+    return made

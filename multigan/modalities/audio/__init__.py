@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
+    from multigan.exportable import Exportable
+
 
 def drums() -> datasets.Dataset:
     from multigan.sounds.drums import drums
@@ -235,6 +237,18 @@ class Audio(Modality):
         from multigan.sounds import output
 
         return output.to_outputs(samples, self._rate)
+
+    def exportable(self, generator: Any) -> Exportable:
+        from multigan.exportable import from_latents
+
+        if getattr(generator, "extent", None) is not None:
+            raise UserError("seconds and loop cannot be exported: an exported model makes sounds of its own length")
+        finish = self.finish
+
+        def to_sound(samples: Tensor) -> Tensor:
+            return (samples if finish is None else finish(samples)).clamp(-1, 1)
+
+        return from_latents(self, generator, to_sound, "sound", "sound", True, {"sampling_rate": self._rate})
 
     def classifier(self) -> nn.Module:
         from multigan.sounds.features import SoundFeatures

@@ -121,7 +121,7 @@ class ISTFTGenerator(nn.Module):
         if self.extent is None:
             hidden, w = self.first_layer(latent, condition)
             return self.sounds(hidden, w, keyed_noise.keys(latent))
-        rows = [slice(row, row + 1) for row in range(len(latent))]
+        rows = [slice(row, row + 1) for row in range(latent.shape[0])]
         conditions = [None if condition is None else condition[row] for row in rows]
         return torch.cat(
             [self.long_sound(latent[row], one, self.extent) for row, one in zip(rows, conditions, strict=True)]
@@ -132,7 +132,7 @@ class ISTFTGenerator(nn.Module):
         w = latent if self.embedding is None else torch.cat([latent, self.embedding(condition)], 1)
         for layer in self.mapping:
             w = leaky_relu(layer(w))
-        return leaky_relu(self.first(w).view(len(latent), *self.first_shape)), w
+        return leaky_relu(self.first(w).view(latent.shape[0], *self.first_shape)), w
 
     def sounds(self, hidden: Tensor, w: Tensor, key: Tensor) -> Tensor:
         """The smallest layer, w ``(B, style)`` and keys of noise -> sounds ``(B, channels, length)``."""

@@ -52,7 +52,7 @@ class WaveGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         if self.embedding is not None:
             latent = torch.cat([latent, self.embedding(condition)], 1)
-        samples: Tensor = self.first(latent).view(len(latent), *self.first_shape)
+        samples: Tensor = self.first(latent).view(latent.shape[0], *self.first_shape)
         for layer in self.layers:
             samples = layer(samples.relu())
         samples = samples.tanh()

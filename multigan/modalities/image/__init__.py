@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
     from torch import Tensor, nn
 
+    from multigan.exportable import Exportable
+
 MOST_COLUMNS = 20  # of a grid with one class per column
 
 
@@ -154,6 +156,12 @@ class Image(Modality):
         if 0 < classes <= MOST_COLUMNS:  # one class per column, in as many groups of columns as make it nearly square
             columns = classes * max(1, round(math.sqrt(len(samples)) / classes))
         return Preview(output.grid(samples, path, columns))
+
+    def exportable(self, generator: nn.Module) -> Exportable:
+        from multigan.exportable import from_latents
+
+        about = {"bits": self.config.bits}
+        return from_latents(self, generator, lambda samples: samples.clamp(-1, 1), "picture", "picture", True, about)
 
     def classifier(self) -> nn.Module:
         from torch.nn import Linear, ReLU, Sequential

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from multigan.columns import AnyDataset
+    from multigan.exportable import Exportable
     from multigan.interface import Condition, GeneratorOutput
     from multigan.modalities.image_to_image.style import StyleLoss
     from multigan.modalities.image_to_image.tasks import Task
@@ -270,6 +271,11 @@ class ImageToImage(Modality):
 
         truth = None if self.unpaired or self.config.task == "style" else real
         return Preview(preview.pairs(self.task, condition, generated, truth, path))  # type: ignore[arg-type]
+
+    def exportable(self, generator: nn.Module) -> Exportable:
+        from multigan.modalities.image_to_image import exported
+
+        return exported.exportable(self, generator)
 
     # --- how good it is ---
 

@@ -71,6 +71,10 @@ class Task:
         """What the generator is told of an input as a user gives it, ``picture`` and what else the task reads."""
         return to_pictures(inputs["picture"])
 
+    def of_tensors(self, picture: Tensor) -> Tensor:
+        """What the generator is told of what an exported model takes: as `of_input`, of pictures in [-1, 1]."""
+        return picture
+
     def trivial(self, condition: Tensor) -> Tensor | None:
         """What one would show without a network: the input as it is, in as many channels as the output has."""
         return luma(condition) if self.channels < condition.shape[1] else condition.expand(-1, self.channels, -1, -1)
@@ -169,6 +173,9 @@ class Inpaint(Task):
         picture = to_pictures(inputs["picture"])
         return with_hole(picture, (inputs["hole"] > 0).to(picture))
 
+    def of_tensors(self, picture: Tensor, hole: Tensor) -> Tensor:  # type: ignore[override]
+        return with_hole(picture, hole)
+
     def trivial(self, condition: Tensor) -> Tensor:
         """The hole in the mean colour of what is around it."""
         pictures, hole = condition[:, :-1], condition[:, -1:]
@@ -214,6 +221,9 @@ class Labels(Task):
 
     def of_input(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.one_hot(inputs["classes"])
+
+    def of_tensors(self, picture: Tensor) -> Tensor:
+        return self.one_hot(picture)
 
     def one_hot(self, classes: Tensor) -> Tensor:
         """Class numbers ``(B, H, W)`` -> ``(B, classes, H, W)``."""

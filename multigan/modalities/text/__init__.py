@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
+    from multigan.exportable import Exportable
+
 
 def corpus() -> datasets.Dataset:
     from multigan.modalities.text.grammar import corpus
@@ -211,6 +213,11 @@ class Text(Modality):
         from multigan.modalities.text import tokenization
 
         return tokenization.decode(samples.argmax(2).numpy(), self.config.vocabulary, self.config.end)
+
+    def exportable(self, generator: nn.Module) -> Exportable:
+        from multigan.modalities.text import exported
+
+        return exported.exportable(self, generator)
 
     def classifier(self) -> nn.Module:
         from multigan.modalities.text.features import SentenceFeatures

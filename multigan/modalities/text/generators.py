@@ -70,7 +70,7 @@ class TextGenerator(nn.Module):
         """Inputs ``(B, E)`` or ``(B, T, E)`` with the embedding of the class added."""
         if self.class_embedding is None:
             return inputs
-        with_class: Tensor = self.class_embedding(condition).view(len(inputs), *[1] * (inputs.dim() - 2), -1)
+        with_class: Tensor = self.class_embedding(condition).view(inputs.shape[0], *[1] * (inputs.dim() - 2), -1)
         return inputs + with_class
 
     def add_class_embedding(self, classes: int, width: int) -> None:
@@ -80,15 +80,20 @@ class TextGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """``(B, L)``, ``(B,)`` or None -> samples ``(B, T, V)``."""
         weight: Any = self.embedding.weight
-        numbers = gumbel.uniform(latent, (self.length, len(weight)))
-        inputs, memory = weight[self.begin_token].expand(len(latent), -1), self.begin(len(latent))
-        ended = torch.zeros(len(latent), dtype=torch.bool, device=latent.device)
+        return self.sentences(gumbel.uniform(latent, (self.length, len(weight))), condition)
+
+    def sentences(self, numbers: Tensor, condition: Tensor | None) -> Tensor:
+        """What `forward` makes of uniform numbers in [0, 1), float32 ``(B, T, V)``, instead of a latent."""
+        weight: Any = self.embedding.weight
+        size = numbers.shape[0]
+        inputs, memory = weight[self.begin_token].expand(size, -1), self.begin(size)
+        ended = torch.zeros(size, dtype=torch.bool, device=numbers.device)
         mixed = self.training and self.estimator == "soft"
         tokens = []
         for place in range(self.length):
             hidden, memory = self.step(self.with_class(inputs, condition), memory)
             logits = full_precision(self.projection(hidden))  # as half has neither Gumbel noise nor large sums
-            with torch.autocast(latent.device.type, enabled=False):
+            with torch.autocast(numbers.device.type, enabled=False):
                 token, choice = self.draw(logits, numbers[:, place], ended, place)
             tokens.append(token)
             ended = ended | (choice == self.end)

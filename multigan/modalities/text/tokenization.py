@@ -116,6 +116,20 @@ def size(vocabulary: str) -> int:
     return int(tokenizer(vocabulary).get_vocab_size()) if vocabulary else 1
 
 
+def described(vocabulary: str) -> dict[str, Any]:
+    """What turns token numbers into a sentence, without the library: for models that are exported.
+
+    Returns:
+        ``tokens``, by number; and ``joined``: words by spaces, characters and bytes by nothing. Bytes are as GPT-2
+        writes them, a letter for each. None where the tokenizer joins them in some other way: use its tokenizer.json.
+    """
+    coder = tokenizer(vocabulary)
+    known = json.loads(vocabulary)
+    kind = (known.get("decoder") or {}).get("type")
+    joined = {None: "words", "Fuse": "characters", "ByteLevel": "bytes"}.get(kind)
+    return {"tokens": [coder.id_to_token(number) or "" for number in range(size(vocabulary))], "joined": joined}
+
+
 def encode(text: Any, vocabulary: str, end: int, length: int, drop: bool) -> NDArray[numpy.int32] | None:
     """A sentence as token numbers ``(length,)``, filled up with its end; None for one that is left out.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy
     from torch import Tensor, nn
 
+    from multigan.exportable import Exportable
     from multigan.interface import Condition, GeneratorOutput
 
 
@@ -173,6 +175,18 @@ class Vocoder(Modality):
         from multigan.sounds import output
 
         return output.to_outputs(samples, self.config.rate)
+
+    def exportable(self, generator: nn.Module) -> Exportable:
+        from multigan.exportable import Exportable, FromLatents, TensorInfo
+        from multigan.modalities.vocoder.mel import FLOOR
+
+        config = self.config
+        low, high = math.log(FLOOR), 3.0
+        mel = TensorInfo("mel", "float32", (config.bins, "frames"), "any", low, high, "log-mel spectrogram")
+        sound = TensorInfo("sound", "float32", (1, "samples"), "any", -1, 1)
+        about = {"sampling_rate": config.rate, "window": config.size, "hop": config.hop, "mel_bins": config.bins}
+        module = FromLatents(generator, False, lambda waves: waves.clamp(-1, 1))
+        return Exportable(module, (mel,), sound, "sound", axes={"frames": (40, 57)}, about=about)
 
     # --- how good it is ---
 
