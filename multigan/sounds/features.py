@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
@@ -32,8 +31,7 @@ class SoundFeatures(nn.Module):
         self.last = nn.Linear(self.body.features, 128)
 
     def forward(self, samples: Tensor) -> Tensor:
-        with torch.no_grad():
-            power = self.mel(self.to_sound(samples))[..., :SIDE]
-            levels = (power + 1e-5).log10() / 2.5  # from -2 at silence
+        power = self.mel(self.to_sound(samples))[..., :SIDE]
+        levels = (power + 1e-5).log10() / 2.5  # from -2 at silence
         features: Tensor = self.last(self.body(levels)).relu()
         return features

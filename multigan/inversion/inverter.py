@@ -1,0 +1,251 @@
+"""Finds latents: the encoder guesses, gradient descent refines.
+
+Zhu et al. 2016, arXiv:1609.03552 (an encoder, then descent); Schlegl et al. 2017, arXiv:1703.05921 (AnoGAN: what
+remains is an anomaly score); Schlegl et al. 2019, f-AnoGAN (the encoder's part in it).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from multigan.engine.shell import represented
+from multigan.errors import UserError
+from multigan.generation.generator import Label, TrainedGenerator, label_names
+from multigan.interface import Condition
+from multigan.inversion.encoder import Encoder, trained_encoder
+
+BATCH = 32  # latents that are refined at a time
+STEPS, LEARNING_RATE = 200, 0.1
+PRIOR = 0.1  # weight of the prior, in the unit of the distance
+CANDIDATES = 3  # classes that are tried, where none is given: those that the encoder finds likeliest
+SCALED = 256  # generated samples whose distances from each other are the unit
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What was found for N samples.
+
+    Attributes:
+        latents: float32 ``(N, latent_dim)``.
+        conditions: The classes, as `TrainedGenerator.conditions` returns them, one a sample; None without classes.
+        labels: Their names; empty without classes.
+        reconstructions: What the generator makes of these, ``(N, *S)`` on the CPU.
+        values: The squared distance of each reconstruction from its sample, in the unit of `Distance`, ``(N,)``.
+        features: The same for the encoder's features.
+    """
+
+    latents: Tensor
+    conditions: Tensor | None
+    labels: list[str]
+    reconstructions: Tensor
+    values: Tensor
+    features: Tensor
+
+    @property
+    def distances(self) -> Tensor:
+        """The mean of both, ``(N,)``: 0 for the same sample, about 1 for an unrelated one of the generator."""
+        return (self.values + self.features) / 2
+
+
+class Distance:
+    """Squared distances of samples, in values and in features of an encoder.
+
+    Values are compared in the form in which the discriminator looks at them: sounds as spectrograms. The unit of both is
+    the mean of two samples that the generator makes at random, so that they can be added.
+
+    Args:
+        generator: The generator.
+        encoder: Its encoder.
+        seed: Of the samples that give the unit.
+    """
+
+    def __init__(self, generator: TrainedGenerator, encoder: Encoder, seed: int) -> None:
+        self.discriminator, self.features = generator.modality.discriminator(), encoder.features
+        self.device = next(generator.network.parameters()).device
+        self.discriminator.to(self.device)
+        self.scales = torch.ones(2)
+        samples = torch.cat(list(generator.batches(SCALED, seed)))
+        forms = [self.forms(part.to(self.device)) for part in samples.split(BATCH)]
+        means = []
+        for parts in zip(*forms, strict=True):
+            values = torch.cat(parts)
+            means.append((values - values.roll(1, 0)).square().mean())
+        self.scales = torch.stack(means).clamp_min(torch.finfo(torch.float32).tiny)
+
+    def forms(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples ``(B, *S)`` as they are compared: values and features, ``(B, ...)`` each."""
+        return represented(self.discriminator, samples).flatten(1), self.features(samples)
+
+    def between(self, ones: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> Tensor:
+        """Distances of samples given by their `forms`: ``(2, B)``, in values and in features."""
+        means = [(one - other).square().mean(1) for one, other in zip(ones, others, strict=True)]
+        return torch.stack(means) / self.scales[:, None].to(means[0])
+
+
+def norm_prior(latents: Tensor) -> Tensor:
+    """How unlikely the lengths of latents are, ``(B,)``: 0 for the likeliest.
+
+    The negative log-density of the length of a standard normal vector, divided by its dimensions: Samuel et al. 2023,
+    arXiv:2306.08687. A Gaussian prior would pull latents to zero, where the generator has never been.
+
+    Args:
+        latents: ``(B, d)``.
+    """
+    dim = latents.shape[1]
+    likeliest = max(dim - 1, 1e-3)  # the square of the likeliest length
+    squared = latents.square().sum(1).clamp_min(1e-12)
+    return (squared - likeliest - likeliest * (squared / likeliest).log()) / (2 * dim)
+
+
+class Inverter:
+    """Finds latents of samples for one generator.
+
+    Args:
+        generator: A trained generator that makes samples from latents.
+        seed: Of the encoder. All else is a function of the samples.
+        quiet: Whether no progress bar is shown; None shows one on a terminal.
+        say: Called with a line on what takes long.
+
+    Raises:
+        UserError: The generator has no latents to find.
+    """
+
+    def __init__(
+        self,
+        generator: TrainedGenerator,
+        seed: int = 0,
+        quiet: bool | None = True,
+        say: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        modality = generator.modality
+        if modality.takes_inputs:
+            raise UserError("this model makes something of inputs, so there are no latents to find")
+        if not modality.latent_space:
+            raise UserError(
+                f"nearby latents of modality {generator.name!r} do not give similar samples, so none can be found"
+            )
+        self.generator, self.seed, self.quiet = generator, seed, quiet
+        modality.apply_options(generator.network, modality.Options())
+        self.encoder = trained_encoder(generator, seed, quiet, say)
+        self.distance = Distance(generator, self.encoder, seed)
+        self.weight = next(generator.network.parameters())
+
+    def invert(self, samples: Tensor, label: Label = None) -> Inversion:
+        """Find the latents of samples.
+
+        Args:
+            samples: ``(N, *S)``, in the form of the generator's own.
+            label: As in `TrainedGenerator.generate`: the classes of the samples. Default: the likeliest that the
+                encoder finds are tried, and the nearest is taken.
+
+        Raises:
+            UserError: There is no such class.
+        """
+        given = None if label is None else self.generator.conditions(label)
+        starts = 1 if given is not None or not self.generator.classes else CANDIDATES
+        found = []
+        parts = samples.split(max(1, BATCH // starts))
+        done = 0
+        for part in tqdm(parts, "inverting", unit=" batches", disable=self.quiet, leave=False):
+            turns = [place % len(given) for place in range(done, done + len(part))] if given is not None else None
+            found.append(self.refined(part, None if given is None else given[turns]))
+            done += len(part)
+        latents = torch.cat([latents for latents, _ in found])
+        conditions = None if found[0][1] is None else torch.cat([one for _, one in found if one is not None])
+        return self.result(samples, latents, conditions)
+
+    def refined(self, samples: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Latents of a few samples and their classes, on the CPU."""
+        samples = samples.to(self.weight)
+        with torch.no_grad():
+            _, guess, logits = self.encoder(samples)
+            target = self.distance.forms(samples)
+        every = self.generator.conditions()
+        if given is not None or every is None:
+            conditions, count = given, 1
+        else:
+            count = min(CANDIDATES, len(every))
+            conditions = every[logits.topk(count).indices.flatten().cpu()]
+        # Each sample stands `count` times in a row, with one of its candidates.
+        start = guess.repeat_interleave(count, 0)
+        targets = tuple(form.repeat_interleave(count, 0) for form in target)
+        told = None if conditions is None else conditions.to(self.weight.device)
+        latents, losses = self.descend(start, told, (targets[0], targets[1]))
+        best = losses.view(len(samples), count).argmin(1).cpu() + count * torch.arange(len(samples))
+        return latents.cpu()[best], None if conditions is None else conditions[best]
+
+    def descend(self, start: Tensor, condition: Condition, target: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Adam on the latents; the nearest that was met of each, ``(B, latent_dim)``, and its loss, ``(B,)``.
+
+        The gradient goes through what is differentiable. Noise that is keyed by the bits of a latent is not, and jumps.
+        """
+        latents = nn.Parameter(start.clone())
+        optimizer = torch.optim.Adam([latents], lr=LEARNING_RATE, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+        best, least = start.clone(), torch.full((len(start),), math.inf, device=start.device)
+        for step in range(STEPS + 1):
+            made = self.distance.forms(self.generator.network(latents, condition))
+            losses = self.distance.between(made, target).mean(0) + PRIOR * norm_prior(latents)
+            with torch.no_grad():
+                better = losses < least
+                best[better], least[better] = latents[better], losses[better].float()
+            if step < STEPS:
+                (latents.grad,) = torch.autograd.grad(losses.sum(), latents)
+                optimizer.step()
+                schedule.step()
+        return best.float(), least
+
+    def result(self, samples: Tensor, latents: Tensor, conditions: Tensor | None) -> Inversion:
+        """What the generator makes of latents, by the way on which it generates, and how far that is from samples."""
+        parts, distances = [], []
+        made = self.generator.batches(len(latents), label=conditions, latents=latents)
+        done = 0
+        for part in made:
+            with torch.no_grad():
+                forms = [self.distance.forms(x.to(self.weight)) for x in (part, samples[done : done + len(part)])]
+                distances.append(self.distance.between(*forms).float().cpu())
+            parts.append(part)
+            done += len(part)
+        values, features = torch.cat(distances, 1)
+        labels = [] if conditions is None else label_names(conditions, self.generator.classes)
+        return Inversion(latents, conditions, labels, torch.cat(parts), values, features)
+
+
+def invert(
+    generator: TrainedGenerator,
+    inputs: Tensor | str | Path | Iterable[str | Path],
+    label: Label = None,
+    seed: int = 0,
+    quiet: bool | None = None,
+) -> Inversion:
+    """Find the latents of pictures or sounds: what the generator would make them from.
+
+    The first call for a model trains an encoder on its own samples, which is kept in the cache.
+
+    Args:
+        generator: A trained generator.
+        inputs: Files, brought to the shape of the training data as training does; or samples ``(N, *S)``.
+        label: As in `TrainedGenerator.generate`. Default: the nearest of the likeliest classes.
+        seed: Of the encoder: the same seed gives the same latents.
+        quiet: Whether no progress bar is shown; None shows one on a terminal.
+
+    Returns:
+        The latents, which `TrainedGenerator.generate` takes, the reconstructions and their distances.
+
+    Raises:
+        UserError: The generator has no latents to find, an input cannot be used, or there is no such class.
+    """
+    from multigan.inversion.inputs import read_samples
+
+    inverter = Inverter(generator, seed, quiet)
+    if isinstance(inputs, Tensor):
+        return inverter.invert(inputs, label)
+    files = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    return inverter.invert(read_samples(generator.modality, [Path(file) for file in files]).samples, label)
