@@ -19,11 +19,12 @@ from multigan.config import plain
 from multigan.data.cache import cache_home, hashed
 from multigan.files import network_tensors
 from multigan.generation.generator import TrainedGenerator
+from multigan.inversion.distance import PRIOR, norm_prior, values_of
 from multigan.modality import Modality
 from multigan.version import __version__
 
 VERSION = 1  # of what is cached
-STEPS, BATCH, LEARNING_RATE = 1500, 64, 1e-3
+STEPS, BATCH, LEARNING_RATE = 500, 32, 1e-3
 TIMED = 20  # steps, after which it is known how long it takes
 HIDDEN = 128  # units of the network for samples of a modality without a feature network
 
@@ -50,7 +51,9 @@ class Encoder(nn.Module):
         return features, latents, logits
 
 
-def trained_encoder(generator: TrainedGenerator, seed: int, quiet: bool | None, say: Callable[[str], object]) -> Encoder:
+def trained_encoder(
+    generator: TrainedGenerator, seed: int, quiet: bool | None, say: Callable[[str], object]
+) -> Encoder:
     """The encoder of a generator, from the cache if there is one for these weights; on the generator's device.
 
     Args:
@@ -109,10 +112,13 @@ def train(
 ) -> None:
     """Train with Adam on the generator's own samples; on a CPU the result is deterministic.
 
-    The loss is the squared distance of latents and, for a class-conditional generator, the cross-entropy of the class.
+    The loss is how far what the generator makes of the guess is from the sample, as in f-AnoGAN and iGAN, the prior of
+    the guess and, for a class-conditional generator, the cross-entropy of the class. For the same steps on digits that
+    left an error of 0.13, and the squared distance of latents one of 0.35: different latents make the same picture.
     """
     network, conditions = generator.network, generator.conditions()
     weight = next(network.parameters())
+    values = values_of(generator.modality, weight.device)
     numbers = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
@@ -121,11 +127,13 @@ def train(
     for step in tqdm(range(STEPS), "training an encoder", unit=" steps", disable=quiet, leave=False):
         latents = torch.randn(BATCH, encoder.latent_dim, generator=numbers, dtype=torch.float32).to(weight)
         classes = None if conditions is None else torch.randint(len(conditions), (BATCH,), generator=numbers)
+        condition = None if conditions is None else conditions[classes].to(weight.device)
         with torch.no_grad():
-            condition = None if conditions is None else conditions[classes].to(weight.device)
             samples = network(latents, condition)
+            target = values(samples)
         _, guessed, logits = encoder(samples)
-        loss = mse_loss(guessed, latents)
+        loss = mse_loss(values(network(guessed, condition)), target) / mse_loss(target, target.roll(1, 0))
+        loss = loss + PRIOR * norm_prior(guessed).mean()
         if classes is not None:
             loss = loss + cross_entropy(logits, classes.to(weight.device))
         optimizer.zero_grad()

@@ -15,17 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from multigan.engine.shell import represented
 from multigan.errors import UserError
 from multigan.generation.generator import Label, TrainedGenerator, label_names
 from multigan.interface import Condition
-from multigan.inversion.encoder import Encoder, trained_encoder
+from multigan.inversion.distance import PRIOR, Distance, norm_prior
+from multigan.inversion.encoder import trained_encoder
 
 BATCH = 32  # latents that are refined at a time
 STEPS, LEARNING_RATE = 200, 0.1
-PRIOR = 0.1  # weight of the prior, in the unit of the distance
 CANDIDATES = 3  # classes that are tried, where none is given: those that the encoder finds likeliest
-SCALED = 256  # generated samples whose distances from each other are the unit
 
 
 @dataclass(frozen=True)
@@ -54,54 +52,14 @@ class Inversion:
         return (self.values + self.features) / 2
 
 
-class Distance:
-    """Squared distances of samples, in values and in features of an encoder.
-
-    Values are compared in the form in which the discriminator looks at them: sounds as spectrograms. The unit of both is
-    the mean of two samples that the generator makes at random, so that they can be added.
-
-    Args:
-        generator: The generator.
-        encoder: Its encoder.
-        seed: Of the samples that give the unit.
-    """
-
-    def __init__(self, generator: TrainedGenerator, encoder: Encoder, seed: int) -> None:
-        self.discriminator, self.features = generator.modality.discriminator(), encoder.features
-        self.device = next(generator.network.parameters()).device
-        self.discriminator.to(self.device)
-        self.scales = torch.ones(2)
-        samples = torch.cat(list(generator.batches(SCALED, seed)))
-        forms = [self.forms(part.to(self.device)) for part in samples.split(BATCH)]
-        means = []
-        for parts in zip(*forms, strict=True):
-            values = torch.cat(parts)
-            means.append((values - values.roll(1, 0)).square().mean())
-        self.scales = torch.stack(means).clamp_min(torch.finfo(torch.float32).tiny)
-
-    def forms(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples ``(B, *S)`` as they are compared: values and features, ``(B, ...)`` each."""
-        return represented(self.discriminator, samples).flatten(1), self.features(samples)
-
-    def between(self, ones: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> Tensor:
-        """Distances of samples given by their `forms`: ``(2, B)``, in values and in features."""
-        means = [(one - other).square().mean(1) for one, other in zip(ones, others, strict=True)]
-        return torch.stack(means) / self.scales[:, None].to(means[0])
-
-
-def norm_prior(latents: Tensor) -> Tensor:
-    """How unlikely the lengths of latents are, ``(B,)``: 0 for the likeliest.
-
-    The negative log-density of the length of a standard normal vector, divided by its dimensions: Samuel et al. 2023,
-    arXiv:2306.08687. A Gaussian prior would pull latents to zero, where the generator has never been.
-
-    Args:
-        latents: ``(B, d)``.
-    """
-    dim = latents.shape[1]
-    likeliest = max(dim - 1, 1e-3)  # the square of the likeliest length
-    squared = latents.square().sum(1).clamp_min(1e-12)
-    return (squared - likeliest - likeliest * (squared / likeliest).log()) / (2 * dim)
+def check_invertible(generator: TrainedGenerator) -> None:
+    """Raise UserError for a generator that has no latents to find."""
+    if generator.modality.takes_inputs:
+        raise UserError("this model makes something of inputs, so there are no latents to find")
+    if not generator.modality.latent_space:
+        raise UserError(
+            f"nearby latents of modality {generator.name!r} do not give similar samples, so none can be found"
+        )
 
 
 class Inverter:
@@ -124,17 +82,12 @@ class Inverter:
         quiet: bool | None = True,
         say: Callable[[str], object] = lambda line: None,
     ) -> None:
+        check_invertible(generator)
         modality = generator.modality
-        if modality.takes_inputs:
-            raise UserError("this model makes something of inputs, so there are no latents to find")
-        if not modality.latent_space:
-            raise UserError(
-                f"nearby latents of modality {generator.name!r} do not give similar samples, so none can be found"
-            )
         self.generator, self.seed, self.quiet = generator, seed, quiet
         modality.apply_options(generator.network, modality.Options())
         self.encoder = trained_encoder(generator, seed, quiet, say)
-        self.distance = Distance(generator, self.encoder, seed)
+        self.distance = Distance(generator, self.encoder.features, seed)
         self.weight = next(generator.network.parameters())
 
     def invert(self, samples: Tensor, label: Label = None) -> Inversion:
