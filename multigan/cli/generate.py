@@ -345,6 +345,8 @@ def check_latent(latent: Path | None, others: dict[str, Any], toward: str | None
         raise UserError(f"--latent makes the samples of latents that are in a file: leave out {', '.join(problems)}")
     if count is not None and toward is None:
         raise UserError("with --latent, -n is the number of steps toward another class: give --toward, or leave it out")
+    if count is not None and count < 1:
+        raise UserError(f"n is {count}: expected at least 1")
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def compared(inverter: Any, count: int) -> RealDistances | None:
     from multigan.inversion.reference import real_distances
 
     try:
-        return real_distances(inverter, count)
+        return real_distances(inverter, count, click.echo)
     except UserError as error:
         click.echo(f"note: no distances of real data to compare with: {error}", err=True)
         return None

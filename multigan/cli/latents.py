@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
     return Made(counted(len(latents), "sample"), folder, preview)
 
 
-def starting_classes(generator: TrainedGenerator, labels: tuple[str, ...] | list[str], n: int) -> Tensor | None:
+def starting_classes(generator: TrainedGenerator, labels: Sequence[str], n: int) -> Tensor | None:
     """The classes of ``n`` latents, one each: those of the labels, in turn.
 
     Raises:

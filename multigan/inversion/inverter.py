@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from multigan.errors import UserError
 from multigan.generation.generator import Label, TrainedGenerator, label_names
-from multigan.interface import Condition
+from multigan.interface import Condition, joined
 from multigan.inversion.distance import PRIOR, Distance, norm_prior
 from multigan.inversion.encoder import trained_encoder
 
-BATCH = 32  # latents that are refined at a time
-STEPS, LEARNING_RATE = 200, 0.1
-CANDIDATES = 3  # classes that are tried, where none is given: those that the encoder finds likeliest
+BATCH = 32  # samples whose latents are refined at a time
+STEPS, LEARNING_RATE = 100, 0.1
+CANDIDATES, LEAST = 3, 0.01  # classes that are tried, where none is given, and how likely the encoder must find them
 
 
 @dataclass(frozen=True)
@@ -95,47 +95,46 @@ class Inverter:
 
         Args:
             samples: ``(N, *S)``, in the form of the generator's own.
-            label: As in `TrainedGenerator.generate`: the classes of the samples. Default: the likeliest that the
-                encoder finds are tried, and the nearest is taken.
+            label: As in `TrainedGenerator.generate`: the classes of the samples, in turn. Default: the likeliest that
+                the encoder finds are tried, and the nearest is taken.
 
         Raises:
             UserError: There is no such class.
         """
         given = None if label is None else self.generator.conditions(label)
-        starts = 1 if given is not None or not self.generator.classes else CANDIDATES
-        found = []
-        parts = samples.split(max(1, BATCH // starts))
-        done = 0
-        for part in tqdm(parts, "inverting", unit=" batches", disable=self.quiet, leave=False):
-            turns = [place % len(given) for place in range(done, done + len(part))] if given is not None else None
-            found.append(self.refined(part, None if given is None else given[turns]))
-            done += len(part)
+        if given is not None:
+            given = given[[place % len(given) for place in range(len(samples))]]
+        starts = range(0, len(samples), BATCH)
+        found = [
+            self.refined(samples[at : at + BATCH], None if given is None else given[at : at + BATCH])
+            for at in tqdm(starts, "inverting", unit=" batches", disable=self.quiet, leave=False)
+        ]
         latents = torch.cat([latents for latents, _ in found])
-        conditions = None if found[0][1] is None else torch.cat([one for _, one in found if one is not None])
-        return self.result(samples, latents, conditions)
+        return self.result(samples, latents, joined([conditions for _, conditions in found]))
 
-    def refined(self, samples: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def refined(self, samples: Tensor, given: Tensor | None) -> tuple[Tensor, Condition]:
         """Latents of a few samples and their classes, on the CPU."""
         samples = samples.to(self.weight)
         with torch.no_grad():
             _, guess, logits = self.encoder(samples)
             target = self.distance.forms(samples)
-        every = self.generator.conditions()
-        if given is not None or every is None:
-            conditions, count = given, 1
-        else:
-            count = min(CANDIDATES, len(every))
-            conditions = every[logits.topk(count).indices.flatten().cpu()]
-        # Each sample stands `count` times in a row, with one of its candidates.
-        start = guess.repeat_interleave(count, 0)
-        targets = tuple(form.repeat_interleave(count, 0) for form in target)
+        every, owners, conditions = self.generator.conditions(), torch.arange(len(samples)), given
+        if given is None and every is not None:
+            likely = logits.softmax(1).cpu().topk(min(CANDIDATES, len(every)))
+            tried = likely.values >= LEAST
+            tried[:, 0] = True
+            owners, _ = tried.nonzero(as_tuple=True)  # the samples that the candidates are for, ascending
+            conditions = every[likely.indices[tried]]
         told = None if conditions is None else conditions.to(self.weight.device)
-        latents, losses = self.descend(start, told, (targets[0], targets[1]))
-        best = losses.view(len(samples), count).argmin(1).cpu() + count * torch.arange(len(samples))
-        return latents.cpu()[best], None if conditions is None else conditions[best]
+        at = owners.to(self.weight.device)
+        latents, losses = self.descend(guess[at], told, (target[0][at], target[1][at]))
+        nearest = torch.stack(
+            [torch.where(owners == owner, losses, math.inf).argmin() for owner in range(len(samples))]
+        )
+        return latents[nearest], None if conditions is None else conditions[nearest]
 
     def descend(self, start: Tensor, condition: Condition, target: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Adam on the latents; the nearest that was met of each, ``(B, latent_dim)``, and its loss, ``(B,)``.
+        """Adam on latents; the nearest that was met of each, ``(B, latent_dim)``, and its loss ``(B,)``, on the CPU.
 
         The gradient goes through what is differentiable. Noise that is keyed by the bits of a latent is not, and jumps.
         """
@@ -153,22 +152,20 @@ class Inverter:
                 (latents.grad,) = torch.autograd.grad(losses.sum(), latents)
                 optimizer.step()
                 schedule.step()
-        return best.float(), least
+        return best.float().cpu(), least.cpu()
 
-    def result(self, samples: Tensor, latents: Tensor, conditions: Tensor | None) -> Inversion:
-        """What the generator makes of latents, by the way on which it generates, and how far that is from samples."""
-        parts, distances = [], []
-        made = self.generator.batches(len(latents), label=conditions, latents=latents)
-        done = 0
-        for part in made:
+    def result(self, samples: Tensor, latents: Tensor, conditions: Condition) -> Inversion:
+        """What the generator makes of latents, in the way in which it generates, and how far that is from samples."""
+        assert not isinstance(conditions, dict)  # which only models that take inputs have
+        made = torch.cat(list(self.generator.batches(len(latents), label=conditions, latents=latents)))
+        distances = []
+        for pair in zip(torch.split(samples, BATCH), torch.split(made, BATCH), strict=True):
             with torch.no_grad():
-                forms = [self.distance.forms(x.to(self.weight)) for x in (part, samples[done : done + len(part)])]
-                distances.append(self.distance.between(*forms).float().cpu())
-            parts.append(part)
-            done += len(part)
+                one, other = (self.distance.forms(part.to(self.weight)) for part in pair)
+                distances.append(self.distance.between(one, other).float().cpu())
         values, features = torch.cat(distances, 1)
         labels = [] if conditions is None else label_names(conditions, self.generator.classes)
-        return Inversion(latents, conditions, labels, torch.cat(parts), values, features)
+        return Inversion(latents, conditions, labels, made, values, features)
 
 
 def invert(

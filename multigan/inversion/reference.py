@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 
@@ -40,12 +40,13 @@ class RealDistances:
         return float(numpy.mean(numpy.array(self.held_out) < distance))
 
 
-def real_distances(inverter: Inverter, count: int) -> RealDistances:
+def real_distances(inverter: Inverter, count: int, say: Callable[[str], object] = lambda line: None) -> RealDistances:
     """Distances of real samples, from the cache if they were computed before.
 
     Args:
         inverter: Of the generator.
         count: Samples of each kind, at most.
+        say: Called with a line on what takes long.
 
     Raises:
         UserError: The dataset that the generator was trained on cannot be had.
@@ -69,6 +70,7 @@ def real_distances(inverter: Inverter, count: int) -> RealDistances:
     file = cache_home() / f"distances-{hashed([VERSION, __version__, *model, *data, inverter.seed])}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return RealDistances(**json.loads(file.read_text()))
+    say(f"inverting {len(pair.train) + len(pair.held_out)} real samples to compare with, once")
     found = RealDistances(pair.name, distances(inverter, pair.train), distances(inverter, pair.held_out))
     with contextlib.suppress(OSError):  # the disk is full: they are computed again the next time
         write_text(file, json.dumps(asdict(found)))

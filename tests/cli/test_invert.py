@@ -144,7 +144,7 @@ def test_dataset_that_has_gone_is_said(command, trained, pictures, tmp_path):
 
 def test_bad_inputs_are_one_line(refused, pictures, tmp_path):
     (pictures / "damaged.png").write_bytes((pictures / "wide.png").read_bytes()[:200])
-    assert "damaged.png: the picture is broken" in refused("invert", "--input", pictures)
+    assert "damaged.png: image file is truncated" in refused("invert", "--input", pictures)
     (tmp_path / "words.png").write_text("no picture")
     assert "words.png: " in refused("invert", "--input", tmp_path / "words.png")
     (tmp_path / "words.xyz").write_text("no picture")
@@ -174,7 +174,7 @@ def test_bad_latents_are_one_line(refused, tmp_path):
     assert "no class 'dog'" in refused("generate", "--latent", file)
     numpy.savez(file, latents=numpy.zeros((1, 4)), labels=["1"])
     assert "no class 'dog'" in refused("generate", "--latent", file, "--toward", "dog")
-    for flags in (["--interpolate"], ["--seed", 3], ["--input", tmp_path]):
+    for flags in (["--interpolate"], ["--seed", 3], ["--input", file]):
         assert f"leave out {flags[0]}" in refused("generate", "--latent", file, *flags)
     assert "give --toward" in refused("generate", "--latent", file, "-n", 3)
     assert "give --latent" in refused("generate", "--toward", "3")
