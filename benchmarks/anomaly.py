@@ -33,7 +33,9 @@ SMALL = {"generator_width": 16, "discriminator_width": 16}
 DIGITS = {**SMALL, "resolution": 16}
 XRAYS = {**SMALL, "resolution": 28, "rotation": 10.0, "scaling": 0.1, "shift": 0.05}
 STEPS = 2500
+TRAINED = 200  # training pictures that are inverted too
 SCORES = "distance", "values", "features", "pca", "nearest"
+MEDIANS = "training", "held_out", "unlike"  # of the distances
 
 
 class Task(NamedTuple):
@@ -113,7 +115,8 @@ def measured(task: Task, seed: int, folder: Path) -> dict[str, Any]:
             )
     generator = multigan.load(folder)
     train, test = (encoded(generator, pictures) for pictures in (task.train, task.test))
-    found = Inverter(generator, seed, quiet=None, say=print).invert(test)
+    inverter = Inverter(generator, seed, quiet=None, say=print)
+    found, of_training = inverter.invert(test), inverter.invert(train[:TRAINED]).distances
     train, test = train.flatten(1), test.flatten(1)
     scores = {
         "distance": found.distances,
@@ -124,8 +127,12 @@ def measured(task: Task, seed: int, folder: Path) -> dict[str, Any]:
     }
     areas = {name: roc_auc_score(task.unlike, scores[name].numpy()) for name in SCORES}
     unlike = torch.from_numpy(task.unlike)
-    medians = [found.distances[unlike == kind].median().item() for kind in (False, True)]
-    return {"areas": areas, "median": medians[0], "median_unlike": medians[1], "count": len(test)}
+    medians = {
+        "training": of_training.median().item(),
+        "held_out": found.distances[~unlike].median().item(),
+        "unlike": found.distances[unlike].median().item(),
+    }
+    return {"areas": areas, "medians": medians, "count": len(test)}
 
 
 def encoded(generator: multigan.TrainedGenerator, pictures: numpy.ndarray) -> Tensor:
@@ -147,12 +154,12 @@ def left_by_components(train: Tensor, test: Tensor, count: int) -> Tensor:
 
 def table(group: str, found: list[dict[str, Any]]) -> None:
     """Means over the seeds, and deviations where there are several."""
-    print(f"\n{group}\n\n| | seeds | {' | '.join(SCORES)} | median | of the others |")
-    print("|---" * (4 + len(SCORES)) + "|")
+    print(f"\n{group}\n\n| | seeds | {' | '.join(SCORES)} | {' | '.join(MEDIANS)} |")
+    print("|---" * (2 + len(SCORES) + len(MEDIANS)) + "|")
     for name in dict.fromkeys(line["name"] for line in found):
         rows = [line for line in found if line["name"] == name]
         areas = " | ".join(cell([row["areas"][score] for row in rows]) for score in SCORES)
-        medians = " | ".join(cell([row[key] for row in rows]) for key in ("median", "median_unlike"))
+        medians = " | ".join(cell([row["medians"][kind] for row in rows]) for kind in MEDIANS)
         print(f"| {name} | {len(rows)} | {areas} | {medians} |")
 
 

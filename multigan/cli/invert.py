@@ -151,7 +151,7 @@ def figures(samples: Samples, found: Inversion, real: RealDistances | None) -> d
     ]
     if real is None:
         return {"inputs": rows}
-    held_out = {"name": real.held_out_name, "count": len(real.held_out), **summary(real.held_out)}
+    held_out = {"name": real.held_out_name, "apart": real.apart, "count": len(real.held_out), **summary(real.held_out)}
     training = {"count": len(real.training), **summary(real.training)}
     return {"inputs": rows, "training": training, "held_out": held_out}
 
@@ -163,11 +163,12 @@ def report(samples: Samples, found: Inversion, real: RealDistances | None) -> No
     for place, file in enumerate(samples.files[:LISTED]):
         distance = found.distances[place].item()
         label = f", label {found.labels[place]}" if found.labels else ""
-        beyond = "" if real is None else f", more than {real.share_below(distance):.0%} of held-out data"
+        beyond = "" if real is None else f", more than {real.share_below(distance):.0%} of real data"
         click.echo(f"{file.name}: distance {distance:.3f}{beyond}{label}")
     if len(samples.files) > LISTED:
         click.echo(f"... and {len(samples.files) - LISTED} more in inversion.json")
     if real is not None:
-        for name, values in (("training data", real.training), (f"held out ({real.held_out_name})", real.held_out)):
+        other = f"held out, {real.held_out_name}" if real.apart else "more of it, as nothing is held out"
+        for name, values in (("training data", real.training), (other, real.held_out)):
             low, middle, high = summary(values).values()
             click.echo(f"{name}: median {middle:.3f}, 90 % are {low:.3f} to {high:.3f}, of {len(values)}")

@@ -47,9 +47,10 @@ def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
         columns = names if whole else [f"{place % n + 1} of {n}" for place in range(len(latents))] if n > 1 else []
         preview = generator.modality.preview(torch.cat(first)[:PREVIEWED], folder / "preview", columns[:PREVIEWED])
         for number, one in enumerate(files if len(files) == len(latents) else []):
-            asked.mark(one, number, latent=file.name, toward=toward, of=n, label=names[number] if names else None)
+            edit = {"toward": toward, "of": n} if toward is not None else {"label": names[number] if names else None}
+            asked.mark(one, number, latent=file.name, seed=None, **edit)
         for one in preview.files:
-            asked.mark(one)
+            asked.mark(one, latent=file.name, seed=None)
     return Made(counted(len(latents), "sample"), folder, preview)
 
 

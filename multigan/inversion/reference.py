@@ -27,11 +27,13 @@ class RealDistances:
 
     Attributes:
         held_out_name: What was held out: the split, or half of the training data.
+        apart: Whether that is data of its own, and not the other half of what was trained on.
         training: Distances of samples that were trained on.
-        held_out: Distances of as many that were not.
+        held_out: Distances of as many others.
     """
 
     held_out_name: str
+    apart: bool
     training: list[float]
     held_out: list[float]
 
@@ -71,7 +73,12 @@ def real_distances(inverter: Inverter, count: int, say: Callable[[str], object] 
     with contextlib.suppress(OSError, ValueError, TypeError):
         return RealDistances(**json.loads(file.read_text()))
     say(f"inverting {len(pair.train) + len(pair.held_out)} real samples to compare with, once")
-    found = RealDistances(pair.name, distances(inverter, pair.train), distances(inverter, pair.held_out))
+    found = RealDistances(
+        pair.name,
+        pair.held_out.data is not pair.train.data,
+        distances(inverter, pair.train),
+        distances(inverter, pair.held_out),
+    )
     with contextlib.suppress(OSError):  # the disk is full: they are computed again the next time
         write_text(file, json.dumps(asdict(found)))
     return found
