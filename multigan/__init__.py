@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from multigan.config import TrainingConfig, configure
     from multigan.errors import UserError
     from multigan.generation.generator import TrainedGenerator, load
+    from multigan.inversion.inverter import invert
     from multigan.modality import Modality
     from multigan.training.run import train
 
@@ -21,6 +22,7 @@ _HOMES = {
     "TrainingConfig": "config",
     "UserError": "errors",
     "configure": "config",
+    "invert": "inversion.inverter",
     "load": "generation.generator",
     "train": "training.run",
 }
@@ -31,6 +33,7 @@ __all__ = [
     "TrainingConfig",
     "UserError",
     "configure",
+    "invert",
     "load",
     "train",
 ]

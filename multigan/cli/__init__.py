@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "Measure how good a run or a model is.",
     "generate": "Generate with a trained model, or with the starter model.",
     "info": "Say what a run or a model is.",
+    "invert": "Find the latents of pictures and sounds.",
     "modalities": "List the modalities installed.",
     "push": "Push a model to the Hugging Face Hub.",
     "train": "Train a modality.",

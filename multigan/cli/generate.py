@@ -36,7 +36,13 @@ NAMED = 3  # inputs that the last line names, of those that cannot be used
     help="For a model that makes something of inputs: a file, or a folder of them; repeatable. [default: held-out "
     "examples of the dataset that it was trained on]",
 )
-@click.option("-n", "count", type=int, help="How many samples. [default: 16; with --input, 1 for each]")
+@click.option(
+    "--latent",
+    type=click.Path(path_type=Path),
+    help="Make the samples of the latents in this file, which `multigan invert` wrote (latents.npz).",
+)
+@click.option("--toward", help="With --latent: change the class to this one, with -n in so many steps.")
+@click.option("-n", "count", type=int, help="How many samples. [default: 16; with --input or --latent, 1 for each]")
 @click.option(
     "--label",
     "labels",
@@ -70,6 +76,8 @@ def generate(
     modality: str | None,
     model: str | None,
     inputs: tuple[Path, ...],
+    latent: Path | None,
+    toward: str | None,
     count: int | None,
     labels: tuple[str, ...],
     seed: int,
@@ -93,6 +101,7 @@ def generate(
     multigan generate --model runs/digits --label 3 --label 7 -n 100 --out threes_and_sevens
     multigan generate --modality text --temperature 0.7 --prefix "the old"
     multigan generate --model runs/sharpen --input photo.png --input old_photos
+    multigan generate --model runs/digits --latent generated/inverted-001/latents.npz --toward 8 -n 9
     multigan generate --model runs/digits -n 1000000 --format parquet --out many_digits
     """
     from multigan import registry
@@ -121,10 +130,11 @@ def generate(
         flags = ", ".join(f"--{name}" for name in options)
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     check_outside(out or GENERATED, inputs)
+    check_latent(latent, {"--input": inputs, "--interpolate": interpolate, "--seed": seed}, toward, count)
     if form is not None:
         from multigan.generation.shards import Request
 
-        refused = {"--input": bool(inputs), "--interpolate": interpolate}
+        refused = {"--input": bool(inputs), "--latent": latent is not None, "--interpolate": interpolate}
         if problems := [flag for flag, given in refused.items() if given]:
             raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")
         if generator.modality.takes_inputs:
@@ -137,10 +147,14 @@ def generate(
         as_dataset(request, form, out)
         return
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
+    if latent is not None:
+        from multigan.cli.latents import from_latents
+
+        make = partial(from_latents, file=latent, toward=toward)
     asked = Asked(
         generator,
         inputs,
-        (1 if inputs else SAMPLES) if count is None else count,
+        (1 if inputs or latent else SAMPLES) if count is None else count,
         labels,
         {"seed": seed, "truncation": truncation, "interpolate": interpolate, **options},
         lambda: new_folder(out, modality or generator.name),
@@ -313,6 +327,26 @@ def from_inputs(asked: Asked) -> Made:
             asked.mark(file)
     used = len(files) - len(left_out)
     return Made(f"{counted(used * n, 'sample')} of {counted(used, 'input')}", folder, preview, left_out)
+
+
+def check_latent(latent: Path | None, others: dict[str, Any], toward: str | None, count: int | None) -> None:
+    """Refuse flags that do nothing beside --latent, or without it.
+
+    Raises:
+        UserError: Which.
+    """
+    from multigan.errors import UserError
+
+    if latent is None:
+        if toward is not None:
+            raise UserError("--toward changes the class of latents: give --latent")
+        return
+    if problems := [flag for flag, given in others.items() if given]:
+        raise UserError(f"--latent makes the samples of latents that are in a file: leave out {', '.join(problems)}")
+    if count is not None and toward is None:
+        raise UserError("with --latent, -n is the number of steps toward another class: give --toward, or leave it out")
+    if count is not None and count < 1:
+        raise UserError(f"n is {count}: expected at least 1")
 
 
 @contextmanager

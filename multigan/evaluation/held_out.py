@@ -131,12 +131,7 @@ def open_pair(
     def read(part: str) -> Cached:
         rows = load(modality, dataset, subset, part, False, lambda note: None)  # training said it
         assert isinstance(rows, datasets.Dataset)
-        fitted = copy(modality)
-        missing = [name for name, column in asdict(fitted.config).items() if name.endswith("_column") and column]
-        there = set(rows.column_names)
-        missing = [name for name in missing if not there.issuperset(column_names(getattr(fitted.config, name), there))]
-        fitted.config = replace(fitted.config, **dict.fromkeys(missing))  # found anew: other data has other columns
-        return cached(rows, fitted, skip_corrupt)
+        return cached(rows, for_columns(modality, rows), skip_corrupt)
 
     def order(data: Cached) -> numpy.ndarray:
         if modality.unpaired:
@@ -155,6 +150,19 @@ def open_pair(
     least = min(count, len(numbers), len(others))
     known, every = Rows(train, numbers[:count]), Rows(train, numbers)
     return Pair(Rows(train, numbers[:least]), Rows(other, others[:least]), known, every, name)
+
+
+def for_columns(modality: Modality, rows: datasets.Dataset) -> Modality:
+    """A copy of a modality that is yet to be fitted to other data than that of its training.
+
+    Columns that this data lacks will be found anew.
+    """
+    fitted = copy(modality)
+    named = [name for name, column in asdict(fitted.config).items() if name.endswith("_column") and column]
+    there = set(rows.column_names)
+    missing = [name for name in named if not there.issuperset(column_names(getattr(fitted.config, name), there))]
+    fitted.config = replace(fitted.config, **dict.fromkeys(missing))
+    return fitted
 
 
 def unpaired_order(data: Cached, seed: int) -> numpy.ndarray:

@@ -29,7 +29,7 @@ from multigan.config import plain, typed_fields
 from multigan.errors import UserError, first_line
 from multigan.files import network_tensors, write_text, written_whole
 from multigan.generation.hub import push
-from multigan.generation.latents import latent, slerp
+from multigan.generation.latents import checked_latents, latent, slerp
 from multigan.generation.model_folder import CARD, CONFIG, FORMAT, WEIGHTS, card, find, load_weights, read_config
 from multigan.generation.tiles import tiled
 from multigan.interface import Condition, each_tensor
@@ -91,6 +91,7 @@ class TrainedGenerator:
         label: Label = None,
         truncation: float | None = None,
         inputs: Iterable[Any] | None = None,
+        latents: Any = None,
         **options: Any,
     ) -> list[Any]:
         """Make samples.
@@ -105,6 +106,8 @@ class TrainedGenerator:
                 0.7, say, keeps 0.7 of the distance (Karras et al. 2019, arXiv:1812.04948).
             inputs: What a model that takes inputs makes something of: files, or objects such as PIL images and arrays
                 of pixels, uint8 ``(H, W)`` or ``(H, W, C)``. They are read one at a time. An array is a single input.
+            latents: Instead of ``n`` and ``seed``: what the samples are made from, an array or tensor
+                ``(N, latent_dim)`` of standard normal numbers, as `multigan.invert` finds them.
             options: What this modality takes besides: ``temperature`` and ``prefix`` for text, ``seconds`` and ``loop``
                 for sounds.
 
@@ -116,9 +119,9 @@ class TrainedGenerator:
             UserError: A number or a label out of range, an unknown option, or an input that cannot be used.
         """
         if inputs is None:
-            batches = self.batches(n, seed, label, truncation, **options)
-        elif label is not None:
-            raise UserError("a model that takes inputs takes no label")
+            batches = self.batches(n, seed, label, truncation, latents=latents, **options)
+        elif label is not None or latents is not None:
+            raise UserError(f"a model that takes inputs takes no {'label' if latents is None else 'latents'}")
         else:
             batches = (output for _, output in self.from_inputs(inputs, n, seed, truncation, **options))
         return [sample for batch in batches for sample in self.modality.to_outputs(batch)]
@@ -193,6 +196,7 @@ class TrainedGenerator:
         interpolate: bool = False,
         blocks: Iterable[int] | None = None,
         conditions_of: Callable[[range], Condition] | None = None,
+        latents: Any = None,
         **options: Any,
     ) -> Iterator[Tensor]:
         """The samples of `generate` as tensors, ``(b, *S)`` on the CPU, never more than one batch of them at a time.
@@ -206,6 +210,7 @@ class TrainedGenerator:
             blocks: Which of the batches of 32, by number; None is all of them.
             conditions_of: Instead of labels: what the generator is told for samples of these numbers, 32 of them or
                 fewer, all of one shape. A model that takes inputs needs it.
+            latents: As in `generate`; then ``n`` does nothing, and there is nothing to interpolate.
             options: As in `generate`.
 
         Raises:
@@ -215,6 +220,11 @@ class TrainedGenerator:
             raise UserError("a model that takes inputs takes no label")
         if self.modality.takes_inputs and conditions_of is None:
             raise UserError("this model makes something of each input: give inputs, a list of files or of objects")
+        if latents is not None:
+            latents = checked_latents(latents, self.modality.config.latent_dim)
+            n = len(latents)
+            if truncation is not None and not hasattr(self.network, "truncation"):
+                raise UserError("this model truncates where latents are drawn: leave out the truncation of latents")
         chosen = self._checked(n, seed, truncation, interpolate, options)
         conditions = None if conditions_of is not None else self.conditions(label)
         if interpolate and conditions is not None:
@@ -224,17 +234,20 @@ class TrainedGenerator:
         if conditions is not None:
             conditions_of = partial(in_turn, conditions)
         every = range(-(-n // BATCH)) if blocks is None else blocks
-        made = self._batches(n, seed, conditions_of, truncation, interpolate, chosen, every)
+        if latents is None:
+            latents_of = partial(self._latents, n=n, seed=seed, truncation=truncation, walk=interpolate)
+        else:
+            latents_of = partial(given_rows, latents)
+        made = self._batches(n, latents_of, conditions_of, truncation, chosen, every)
         finish = self.modality.finish
         return map(on_cpu, made if finish is None else finished(made, finish))
 
     def _batches(
         self,
         n: int,
-        seed: int,
+        latents_of: Callable[[range], Tensor],
         conditions_of: Callable[[range], Condition] | None,
         truncation: float | None,
-        walk: bool,
         options: Any,
         blocks: Iterable[int],
     ) -> Iterator[Tensor]:
@@ -248,8 +261,7 @@ class TrainedGenerator:
                 if conditions_of is not None:
                     asked = conditions_of(numbers[: n - numbers.start])
                     condition = each_tensor(asked, partial(filled_up, rows=len(numbers), device=device))
-                latents = self._latents(numbers, n, seed, truncation, walk)
-                yield self._run(latents, truncation, options, condition)[: n - numbers.start]
+                yield self._run(latents_of(numbers), truncation, options, condition)[: n - numbers.start]
 
     def _checked(self, n: int, seed: int, truncation: float | None, interpolate: bool, options: dict[str, Any]) -> Any:
         """The options of the modality, once all that is asked for is known to be possible."""
@@ -417,6 +429,11 @@ def finished(batches: Iterator[Tensor], finish: Callable[[Tensor], Tensor]) -> I
             before = now
         if before is not None:
             yield before.result()
+
+
+def given_rows(latents: Tensor, numbers: range) -> Tensor:
+    """The latents of samples of these numbers; of those past the last, the last."""
+    return latents[[min(number, len(latents) - 1) for number in numbers]]
 
 
 def in_turn(conditions: Tensor, numbers: range) -> Tensor:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 class ClassEmbedding(nn.Embedding):
     """Condition -> ``(B, features)``: the embedding of the class, or the sum of those of several.
 
-    The condition is class numbers, int64 ``(B,)``, or 0 and 1 for each class, ``(B, classes)``.
+    The condition is class numbers, int64 ``(B,)``, or 0 and 1 for each class, ``(B, classes)``; shares of classes make
+    the same blend of their embeddings.
     """
 
     def forward(self, input: Tensor) -> Tensor:

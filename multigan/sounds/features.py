@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
@@ -29,8 +28,7 @@ class SoundFeatures(nn.Module):
         self.last = nn.Linear(self.body.features, 128)
 
     def forward(self, sounds: Tensor) -> Tensor:
-        with torch.no_grad():
-            power = self.mel(sounds)[..., :SIDE]
-            levels = (power + 1e-5).log10() / 2.5  # from -2 at silence
+        power = self.mel(sounds)[..., :SIDE]
+        levels = (power + 1e-5).log10() / 2.5  # from -2 at silence
         features: Tensor = self.last(self.body(levels)).relu()
         return features

@@ -1,0 +1,101 @@
+"""What `multigan generate --latent` does: samples of latents that were found, and of these moved to another class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multigan.cli.generate import Asked, Made
+    from multigan.generation.generator import TrainedGenerator
+
+
+def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
+    """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
+    import torch
+
+    from multigan.cli.generate import PREVIEWED, Made, counted, unwritable, watched
+    from multigan.errors import UserError
+    from multigan.generation.latents import LatentFile
+    from multigan.generation.shards import write_metadata
+
+    generator, n = asked.generator, asked.n
+    if generator.modality.takes_inputs:
+        raise UserError("this model makes something of inputs, so it takes no --latent")
+    given = LatentFile.read(file, generator.modality.config.latent_dim)
+    latents, conditions = given.latents, starting_classes(generator, asked.labels or given.labels, len(given.latents))
+    if toward is not None:
+        latents, conditions = latents.repeat_interleave(n, 0), blends(generator, conditions, toward, n)
+    whole = conditions is not None and not conditions.is_floating_point()  # no blends
+    names = generator.class_names(len(latents), conditions) if whole else []
+    options = {name: value for name, value in asked.options.items() if name not in ("seed", "interpolate")}
+    batches = generator.batches(len(latents), label=conditions, latents=latents, **options)
+    folder = asked.new_folder()
+    click.echo(asked.said)
+    if given.weights not in ("", generator.digest):
+        click.echo(f"note: the latents in {file} were found for a model with other weights", err=True)
+    first: list[Tensor] = []
+    with unwritable(folder):
+        files = generator.modality.save(watched(batches, len(latents), first), folder, names)
+        if files[0].suffix in generator.modality.file_endings:  # a file a sample
+            write_metadata(files, names, bool(generator.combinations), folder)
+        columns = names if whole else [f"{place % n + 1} of {n}" for place in range(len(latents))] if n > 1 else []
+        preview = generator.modality.preview(torch.cat(first)[:PREVIEWED], folder / "preview", columns[:PREVIEWED])
+        for number, one in enumerate(files if len(files) == len(latents) else []):
+            edit = {"toward": toward, "of": n} if toward is not None else {"label": names[number] if names else None}
+            asked.mark(one, number, latent=file.name, seed=None, **edit)
+        for one in preview.files:
+            asked.mark(one, latent=file.name, seed=None)
+    return Made(counted(len(latents), "sample"), folder, preview)
+
+
+def starting_classes(generator: TrainedGenerator, labels: Sequence[str], n: int) -> Tensor | None:
+    """The classes of ``n`` latents, one each: those of the labels, in turn.
+
+    Raises:
+        UserError: There are none, and the model needs them; or they are of no class.
+    """
+    from multigan.errors import UserError
+
+    if not generator.classes and not labels:
+        return None
+    if not labels:
+        raise UserError("the file of latents does not say of which class they are: give --label")
+    conditions = generator.conditions(labels)
+    assert conditions is not None  # else labels would have been refused
+    return conditions[[place % len(conditions) for place in range(n)]]
+
+
+def blends(generator: TrainedGenerator, conditions: Tensor | None, toward: str, n: int) -> Tensor:
+    """``n`` conditions in a row for each of N, in equal steps from it to a class; that class alone for one.
+
+    Returns:
+        ``(N * n, classes)``, shares of each class as `multigan.networks.embedding.ClassEmbedding` takes them; for one
+        step as `TrainedGenerator.conditions` returns them.
+
+    Raises:
+        UserError: There is no such class, or the network takes whole classes only.
+    """
+    import torch
+    from torch.nn.functional import one_hot
+
+    from multigan.errors import UserError
+    from multigan.networks.embedding import ClassEmbedding
+
+    if conditions is None:
+        raise UserError("--toward names a class, and this model has none: train one with --model.conditional true")
+    target = generator.conditions([toward])
+    assert target is not None
+    if n == 1:
+        return target.expand(len(conditions), *target.shape[1:])
+    if not any(isinstance(module, ClassEmbedding) for module in generator.network.modules()):
+        raise UserError("this network cannot be told of a blend of classes: leave out -n")
+    ends = [end if end.dim() == 2 else one_hot(end, len(generator.classes)) for end in (conditions, target)]
+    start, end = (one[:, None].to(torch.get_default_dtype()) for one in ends)
+    shares = torch.linspace(0, 1, n, dtype=start.dtype)[None, :, None]
+    return start.lerp(end, shares).flatten(0, 1)
