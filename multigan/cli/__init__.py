@@ -25,6 +25,7 @@ COMMANDS = {
     "generate": "Generate with a trained model, or with the starter model.",
     "info": "Say what a run or a model is.",
     "modalities": "List the modalities installed.",
+    "playground": "Explore models and watch runs, in the browser.",
     "push": "Push a model to the Hugging Face Hub.",
     "train": "Train a modality.",
 }
