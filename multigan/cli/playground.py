@@ -30,7 +30,7 @@ def playground(models: tuple[str, ...], modality: str | None, host: str, port: i
     try:
         from multigan.playground.server import serve
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise UserError('the playground needs more: pip install "multigan[playground]"') from error
     from multigan.playground.library import Library

@@ -6,6 +6,7 @@ page does not wait for it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,12 @@ class Library:
         found = dict(self.named_runs)
         if self.everything and self.root.is_dir():
             found |= {str(self.root / path.name): path for path in self.root.iterdir() if is_run(path)}
-        return dict(sorted(found.items(), key=lambda item: -(item[1] / CONFIG_FILE).stat().st_mtime))
+
+        def started(item: tuple[str, Path]) -> float:
+            file = item[1] / CONFIG_FILE
+            return file.stat().st_mtime if file.is_file() else math.inf  # it is about to be written
+
+        return dict(sorted(found.items(), key=started, reverse=True))
 
     def add_run(self, folder: Path) -> str:
         """A run that was started here, under its name."""
@@ -71,9 +77,9 @@ class Library:
             rows.append({"id": name, "modality": values["modality"], **known})
         return rows
 
-    def modality_of(self, name: str) -> str | None:
-        """The modality to load something with, whose own is ``name``: a file must not choose what is imported."""
-        return self.modality if ":" in name else None
+    def modality_for(self, folder: Path) -> str | None:
+        """The modality to load a model with, None for its own: a file must not choose what is imported."""
+        return self.modality if ":" in read_config(folder)["modality"] else None
 
 
 def is_run(folder: Path) -> bool:

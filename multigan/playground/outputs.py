@@ -6,11 +6,12 @@ import base64
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from multigan.modality import Modality
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEDIA = {
     ".png": "image/png",

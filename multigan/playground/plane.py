@@ -27,7 +27,7 @@ MARGIN = 0.3  # of the extent of the real points, around them
 
 
 class Plane:
-    """A run whose samples are points.
+    """A run, and if its samples are points in the plane, what there is to see.
 
     A run keeps a few checkpoints; those that were there once, while a page watched, are remembered here.
 
@@ -35,8 +35,11 @@ class Plane:
         folder: Of the run.
         modality: As in `multigan.load`.
 
+    Attributes:
+        in_plane: Whether samples are points, ``(2,)``; nothing else is there if not.
+
     Raises:
-        UserError: Its samples are something else, or there is no model yet.
+        UserError: There is no model yet.
     """
 
     def __init__(self, folder: Path, modality: str | None) -> None:
@@ -44,14 +47,15 @@ class Plane:
         self.generator = load(folder, modality)
         self.modality = self.generator.modality
         self.training = config.read(folder, modality)
-        if self.modality.takes_inputs or next(self.generator.batches(1)).shape[1:] != (2,):
-            raise UserError(f"the samples of {folder} are no points in the plane")
+        self.known: dict[int, dict[str, Any]] = {}
+        self.in_plane = not self.modality.takes_inputs and next(self.generator.batches(1)).shape[1:] == (2,)
+        if not self.in_plane:
+            return
         self.real = self.real_points()
         seen = self.real if len(self.real) else self.fake_points(self.generator)
         low, high = seen.min(0).values, seen.max(0).values
         margin = MARGIN * (high - low).max()
         self.low, self.high = low - margin, high + margin
-        self.known: dict[int, dict[str, Any]] = {}
 
     def real_points(self) -> Tensor:
         """Some of what it is trained on, ``(N, 2)``; none where that cannot be had any more."""

@@ -177,7 +177,6 @@ class Runs:
         if self.state(name, folder).startswith("training"):
             raise UserError(f"{name} is training")
         modality = str(load_file(folder / CONFIG_FILE).get("modality"))
-        modality = self.library.modality_of(modality) or modality
         if ":" in modality and modality != self.library.modality:
             raise UserError(f"the run is of modality {modality!r}, which is not installed: start with --modality")
         self._launch(name, [modality, f"--resume={folder}", *([f"--steps={steps}"] if steps is not None else [])])
@@ -198,14 +197,14 @@ class Runs:
             child.send_signal(signal.SIGINT)
 
     def close(self) -> list[str]:
-        """Stop all that was started here, and wait until it is saved; returns what was still training."""
+        """Stop all that was started here, and wait until it is saved; returns the last words of what was training."""
         running = [name for name, (child, _) in self.children.items() if child.poll() is None]
         for name in running:
             self.stop(name)
         for name in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.children[name][0].wait(STOPPED)
-        return running
+        return [f"{name}: {(self.log(name).splitlines() or ['stopped'])[-1]}" for name in running]
 
 
 def points(lines: list[dict[str, Any]], name: str) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -140,10 +139,7 @@ class Playground:
         folder = known(self.library.models(), name)
         key = name, (folder / WEIGHTS).stat().st_mtime if (folder / WEIGHTS).is_file() else 0.0
         if key not in self.explorers:
-            from multigan.generation.model_folder import read_config
-
-            modality = self.library.modality_of(read_config(folder)["modality"])
-            loaded = Explorer(name, folder, modality)
+            loaded = Explorer(name, folder, self.library.modality_for(folder))
             others = [(other, one) for other, one in self.explorers.items() if other[0] != name]
             self.explorers = dict([*others, (key, loaded)][-LOADED:])
         return self.explorers[key]
@@ -245,8 +241,10 @@ class Playground:
 
             if name not in self.planes:
                 folder = known(self.library.runs(), name)
-                self.planes[name] = Plane(folder, self.library.modality)
+                self.planes[name] = Plane(folder, self.library.modality_for(folder / "model"))
             plane = self.planes[name]
+            if not plane.in_plane:
+                return {}
             if step is None:
                 bounds = [rounded(plane.low), rounded(plane.high)]
                 return {"steps": plane.steps(), "real": rounded(plane.real), "bounds": bounds}
@@ -261,8 +259,8 @@ class Playground:
         yield
         self.worker.shutdown(wait=False, cancel_futures=True)
         if self._runs is not None:
-            for name in await run_in_threadpool(self._runs.close):
-                print(f"stopped and saved {name}: --resume {name} continues it", flush=True)
+            for last_words in await run_in_threadpool(self._runs.close):
+                print(last_words, flush=True)
 
 
 async def body(request: Request) -> dict[str, Any]:
@@ -317,13 +315,15 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UserError: The port is in use, or there is no such address.
     """
+    found = None
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family)
+        found = socket.socket(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0])
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen()
     except (OSError, OverflowError) as error:
+        if found is not None:
+            found.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
             f"cannot listen on {host}, port {port}: {reason}; --port chooses another, and 0 a free one"
@@ -344,22 +344,16 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
     Raises:
         UserError: As `listen`.
     """
-    opened = listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{opened.getsockname()[1]}/"
-    say(f"playground: {address} (Ctrl-C ends it)")
-    if not ipaddress_is_loopback(opened.getsockname()[0]):
-        say("warning: whoever reaches this address can explore these models and start trainings on this machine")
-    if open_browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    config = uvicorn.Config(build(library, host), log_level="warning", timeout_graceful_shutdown=2)
-    try:
-        uvicorn.Server(config).run(sockets=[opened])
-    except KeyboardInterrupt:  # which uvicorn passes on once it has ended
-        say("")
-    sys.stdout.flush()
-
-
-def ipaddress_is_loopback(address: str) -> bool:
-    """Whether only this machine can reach it."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    with listen(host, port) as opened:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{opened.getsockname()[1]}/"
+        say(f"playground: {address} (Ctrl-C ends it)")
+        if not ipaddress.ip_address(opened.getsockname()[0].partition("%")[0]).is_loopback:
+            say("warning: whoever reaches this address can explore these models and start trainings on this machine")
+        if open_browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        config = uvicorn.Config(build(library, host), log_level="warning", timeout_graceful_shutdown=2)
+        try:
+            uvicorn.Server(config).run(sockets=[opened])
+        except KeyboardInterrupt:  # which uvicorn passes on once it has ended
+            say("")

@@ -79,9 +79,9 @@ async function explore(view, head, facts, parameters, alive) {
   if (facts.blends) panel.querySelectorAll("fieldset")[1].append(blend);
   const turn = (by) => { page = Math.max(0, page + by); fill(); };
   view.replaceChildren(head, h("div", { className: "split" },
-    h("div", { className: "card" },
+    h("div", { className: "stack" },
       h("section", { className: "card stage", "aria-label": "The sample" }, stage, caption, command, failure),
-      h("section", { className: "grid-part card", "aria-label": "Other samples" },
+      h("section", { className: "card", "aria-label": "Other samples" },
         h("div", { className: "row" }, h("h2", {}, "Samples of this seed"), range, h("span", { className: "grow" }),
           h("button", { type: "button", title: "earlier samples", onclick: () => turn(-1) }, "‹"), h("button", { type: "button", title: "later samples", onclick: () => turn(1) }, "›")), grid)), panel));
 

@@ -5,9 +5,8 @@ import { colour, get, h, slider } from "./dom.js";
 const EVERY = 1000;
 
 export async function plane(place, id, alive) {
-  let facts;
-  try { facts = await get("/api/plane", { id }); } catch { return; } // its samples are something else
-  if (!alive()) return;
+  let facts = await get("/api/plane", { id });
+  if (!facts.steps || !alive()) return; // its samples are something else
   const canvas = h("canvas", { className: "plane", width: 720, height: 720, role: "img", "aria-label": "real and generated points" });
   const seen = new Map();
   let at = null, playing = false;

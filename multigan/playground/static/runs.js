@@ -35,9 +35,9 @@ export async function runs(view, parameters, alive) {
   }
 }
 
-function previewed(run, entry, narrow) {
+function previewed(run, entry) {
   const address = (file) => `/preview?${new URLSearchParams({ run, file })}`;
-  const place = h("div", { className: `previews ${narrow ? "narrow" : ""}` });
+  const place = h("div", { className: "previews" });
   for (const file of entry.files) {
     if (/\.(png|jpe?g|gif|webp|svg)$/.test(file)) place.append(h("img", { src: address(file), alt: `preview at step ${entry.step}` }));
     else if (/\.(wav|flac|mp3|ogg)$/.test(file)) place.append(h("audio", { controls: true, src: address(file) }));
@@ -51,14 +51,14 @@ function previewed(run, entry, narrow) {
 }
 
 // Previews by step, the newest unless an earlier one is chosen.
-function browser(run, narrow) {
+function browser(run) {
   let entries = [], at = null, drawn = null;
   const place = h("div"), bar = h("div");
   const draw = () => {
     const entry = entries[at ?? entries.length - 1];
     if (!entry || drawn === entry.step) return;
     drawn = entry.step;
-    place.replaceChildren(previewed(run, entry, narrow));
+    place.replaceChildren(previewed(run, entry));
   };
   return {
     element: h("div", { className: "previews" }, bar, place),
@@ -94,7 +94,7 @@ export async function run(view, parameters, alive) {
   parts.state.className = "card";
   parts.charts.className = "charts";
   const failure = h("div"), evaluation = h("div"), settings = h("div", { className: "scroll" }), warned = h("div");
-  const shown = browser(id, true);
+  const shown = browser(id);
   const act = (action, values = {}) => async () => {
     try {
       await post(`/api/runs/${action}`, { id, ...values });
@@ -106,7 +106,8 @@ export async function run(view, parameters, alive) {
   const resume = h("button", { type: "button", className: "main", onclick: () => act("resume", { steps: total.value ? Number(total.value) : null })() }, "Resume");
   const resuming = h("div", { className: "row" }, h("span", { className: "soft small" }, "steps in all"), h("span", {}, total), resume);
   const models = h("span", { className: "row" });
-  view.replaceChildren(parts.head, parts.state, failure, h("div", { className: "card" }, h("h2", {}, "Previews"), shown.element), h("div", { className: "card" }, h("h2", {}, "Curves"), parts.charts));
+  view.replaceChildren(parts.head, parts.state, failure,
+    h("div", { className: "watched" }, h("div", { className: "card" }, h("h2", {}, "Previews"), shown.element), h("div", { className: "card" }, h("h2", {}, "Curves"), parts.charts)));
   const points = h("div");
   view.append(points, evaluation, h("details", { className: "card" }, h("summary", {}, "Settings"), settings), parts.log);
   let before = "", drawn = false;
@@ -139,7 +140,7 @@ export async function run(view, parameters, alive) {
 
 export async function compare(view, parameters, alive) {
   const names = [parameters.get("a"), parameters.get("b")];
-  const drawn = h("div", { className: "charts" }), browsers = names.map((name) => browser(name, false));
+  const drawn = h("div", { className: "charts" }), browsers = names.map((name) => browser(name));
   const tables = h("div", { className: "two" }), different = h("div");
   view.replaceChildren(h("div", { className: "head" }, h("h1", {}, "Two runs")),
     h("div", { className: "two" }, names.map((name, place) => h("div", { className: "card" }, h("h2", {}, `${"AB"[place]} `, link("run", { id: name }, name)), browsers[place].element))),
