@@ -112,11 +112,13 @@ class InputTools(NamedTuple):
         mask: The name of the option that takes a mask, which a brush can paint; None where there is none.
         palette: Of label maps: the pixel of each class, 1 number or 3 from 0 to 255. Empty where none can be painted.
         sides: Height and width in pixels of a label map to paint.
+        without: Names of options that this model does not take, though others of the modality do.
     """
 
     mask: str | None = None
     palette: tuple[tuple[int, ...], ...] = ()
     sides: tuple[int, int] = (64, 64)
+    without: tuple[str, ...] = ()
 
 
 class PairMetrics(NamedTuple):

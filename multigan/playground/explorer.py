@@ -131,7 +131,8 @@ class Explorer:
         """What the page needs to know of the model."""
         modality, options = self.modality, type(self.modality).Options
         tools = modality.input_tools() if modality.takes_inputs else None
-        taken = [tools.mask] if tools is not None and tools.mask else []
+        drawn = [tools.mask] if tools is not None and tools.mask else []
+        without = drawn + list(tools.without if tools else ())
         return {
             "id": self.name,
             "modality": self.generator.name,
@@ -141,11 +142,11 @@ class Explorer:
             "moves": modality.latent_space and self.dim > 0,
             "truncates": "style" if hasattr(self.network, "truncation") else "latent",
             "layers": self.layers,
-            "options": form(options, options(), without=taken),
+            "options": form(options, options(), without=without),
             "takes_inputs": modality.takes_inputs,
             "several": self.dim > 0,
             "endings": modality.file_endings,
-            "mask": bool(taken),
+            "mask": bool(drawn),
             "palette": [list(pixel) for pixel in tools.palette] if tools else [],
             "sides": tools.sides if tools else None,
             "shape": list(self.shape) if not modality.takes_inputs else None,
@@ -322,8 +323,9 @@ class Explorer:
             UserError: It cannot be used, in the words of `multigan generate`.
         """
         tools, options = self.modality.input_tools() or InputTools(), dict(request.options)
-        if tools.mask in options:
-            raise UserError(f"{tools.mask} is painted")
+        for name in (tools.mask, *tools.without):  # a mask is painted, and never a path of this machine
+            if name in options:
+                raise UserError(f"this page takes no {name}")
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             if tools.mask and values.get("mask"):

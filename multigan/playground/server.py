@@ -352,7 +352,7 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
             say("warning: whoever reaches this address can explore these models and start trainings on this machine")
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        config = uvicorn.Config(build(library, host), log_level="warning", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(build(library, host), log_level="warning")
         try:
             uvicorn.Server(config).run(sockets=[opened])
         except KeyboardInterrupt:  # which uvicorn passes on once it has ended

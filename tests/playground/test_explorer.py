@@ -228,4 +228,4 @@ def test_a_mask_is_painted_and_never_a_path_of_the_server(client, inside):
         "file": png(mode="L"),
         "request": {"options": {"mask": "secret.png"}},
     }
-    assert "mask is painted" in refused(client, "/api/translate", **asked)
+    assert "takes no mask" in refused(client, "/api/translate", **asked)

@@ -190,12 +190,13 @@ class ImageToImage(Modality):
     def to_condition(self, inputs: dict[str, Tensor]) -> Condition:
         return self.task.of_input(inputs)
 
-    def input_tools(self) -> InputTools | None:
-        if self.config.task == "labels":
-            names = self.config.classes
-            pixels = (tuple(bytes.fromhex(name[1:])) if name.startswith("#") else (int(name),) for name in names)
-            return InputTools(palette=tuple(pixels), sides=self.config.sides)
-        return InputTools(mask="mask") if self.config.task == "inpaint" else None
+    def input_tools(self) -> InputTools:
+        if self.config.task == "inpaint":
+            return InputTools(mask="mask", without=("direction",))
+        names = self.config.classes if self.config.task == "labels" else ()
+        pixels = (tuple(bytes.fromhex(name[1:])) if name.startswith("#") else (int(name),) for name in names)
+        without = ("mask",) if self.unpaired else ("mask", "direction")
+        return InputTools(palette=tuple(pixels), sides=self.config.sides, without=without)
 
     def trivial_output(self, condition: Condition) -> Tensor | None:
         return self.task.trivial(condition)  # type: ignore[arg-type]

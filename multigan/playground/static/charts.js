@@ -29,10 +29,10 @@ export function chart(title, lines, { log = false, alarms = [] } = {}) {
   heading.textContent = title;
   caption.append(heading);
   const names = [...new Set(lines.map((line) => line.name))];
-  if (lines.length > 1) for (const line of lines) {
+  if (names.length > 1) for (const line of names.map((name) => lines.find((one) => one.name === name))) {
     const key = document.createElement("span");
-    key.className = `key soft ink${names.indexOf(line.name) % 3} ${line.dashed ? "dashed" : ""}`;
-    key.textContent = line.run ? `${line.name}, ${line.run}` : line.name;
+    key.className = `key soft ink${names.indexOf(line.name) % 3}`;
+    key.textContent = line.name;
     caption.append(key);
   }
   const scale = (value) => (log ? Math.log10(Math.max(value, 1e-6)) : value);

@@ -1,6 +1,6 @@
 // The page of a model that makes something of an input: a file, a brush for its hole, a painter for a label map.
 
-import { base64, control, field, h, post, problem, slider } from "./dom.js";
+import { base64, colour, control, field, h, post, problem, slider } from "./dom.js";
 import { address, ending, picture } from "./media.js";
 
 const OUTPUTS = 4; // of an input, where there are several
@@ -34,7 +34,7 @@ function masks(layers, sizeOf, done) {
   const canvas = h("canvas", { className: "mask" });
   const context = canvas.getContext("2d");
   let touched = false;
-  brush(canvas, (x, y) => { touched = true; context.fillStyle = "#fff"; disc(context, x, y, (sizeOf() * canvas.width) / 100); }, done);
+  brush(canvas, (x, y) => { touched = true; context.fillStyle = colour("--accent"); disc(context, x, y, (sizeOf() * canvas.width) / 100); }, done);
   return {
     over(image) {
       canvas.width = image.naturalWidth;
@@ -46,9 +46,12 @@ function masks(layers, sizeOf, done) {
     read() {
       if (!touched) return null;
       const whole = h("canvas", { width: canvas.width, height: canvas.height }), drawing = whole.getContext("2d");
-      drawing.fillStyle = "#000";
-      drawing.fillRect(0, 0, whole.width, whole.height);
       drawing.drawImage(canvas, 0, 0);
+      for (const [where, ink] of [["source-in", "#fff"], ["destination-over", "#000"]]) {
+        drawing.globalCompositeOperation = where;
+        drawing.fillStyle = ink;
+        drawing.fillRect(0, 0, whole.width, whole.height);
+      }
       return whole.toDataURL("image/png").split(",")[1];
     },
   };
@@ -135,5 +138,5 @@ export function inputs(view, head, facts) {
   if (facts.several) panel.append(group("Outputs", field("seed", seed)));
   if (options.length) panel.append(group("Options", options.map(({ element }) => element)));
   view.replaceChildren(head, h("div", { className: "split" },
-    h("div", { className: "card" }, h("div", { className: "two" }, h("section", { className: "shown", "aria-label": "Input" }, h("h2", {}, "Input"), layers), h("section", { className: "shown", "aria-label": "Output" }, h("h2", {}, "Output"), outputs)), failure), panel));
+    h("div", { className: "card" }, h("div", { className: "beside" }, h("section", { className: "shown", "aria-label": "Input" }, h("h2", {}, "Input"), layers), h("section", { className: "shown", "aria-label": "Output" }, h("h2", {}, "Output"), outputs)), failure), panel));
 }

@@ -2,7 +2,8 @@
 
 import { colour, get, h, slider } from "./dom.js";
 
-const EVERY = 1000;
+const EVERY = 1000; // milliseconds between two looks
+const REAL = [79, 91, 213], GENERATED = [224, 116, 60]; // colours of the field
 
 export async function plane(place, id, alive) {
   let facts = await get("/api/plane", { id });
@@ -28,11 +29,13 @@ export async function plane(place, id, alive) {
     const to = ([x, y]) => [side / 2 + (x - (left + right) / 2) * unit, side / 2 - (y - (bottom + top) / 2) * unit];
     context.clearRect(0, 0, side, side);
     if (parts.field.checked && field.length) {
-      const wide = ((right - left) * unit) / field.length, high = ((top - bottom) * unit) / field.length, [x, y] = to([left, bottom]);
-      field.forEach((row, up) => row.forEach((value, across) => {
-        context.fillStyle = `rgb(${value > 0 ? "79 91 213" : "224 116 60"} / ${(55 * Math.sqrt(Math.abs(value))).toFixed(0)}%)`;
-        context.fillRect(x + across * wide, y - (up + 1) * high, wide + 0.5, high + 0.5);
+      const small = h("canvas", { width: field.length, height: field.length });
+      const pixels = new ImageData(field.length, field.length);
+      [...field].reverse().forEach((row, down) => row.forEach((value, across) => {
+        pixels.data.set([...(value > 0 ? REAL : GENERATED), 150 * Math.sqrt(Math.abs(value))], 4 * (down * field.length + across));
       }));
+      small.getContext("2d").putImageData(pixels, 0, 0);
+      context.drawImage(small, ...to([left, top]), (right - left) * unit, (top - bottom) * unit);
     }
     if (parts.manifold.checked) {
       context.strokeStyle = colour("--text");

@@ -27,8 +27,8 @@ export async function runs(view, parameters, alive) {
         button.disabled = chosen.size !== 2;
       } });
       return h("div", { className: "card" }, h("div", { className: "row" }, h("h2", { className: "grow" }, link("run", { id: row.id }, row.id)), box),
-        h("div", { className: "row soft small" }, [row.modality, row.dataset].filter(Boolean).join(" · "), tag(row.state)),
-        h("progress", { max: row.total || 1, value: row.step }), h("p", { className: "soft small" }, steps(row)));
+        h("p", { className: "soft small" }, [row.modality, row.dataset].filter(Boolean).join(" · ")),
+        h("progress", { max: row.total || 1, value: row.step }), h("div", { className: "row soft small" }, h("span", { className: "grow" }, steps(row)), tag(row.state)));
     }));
     if (!rows.length) list.replaceChildren(h("p", { className: "card soft" }, "There is no run yet under runs/."));
     await wait(3 * EVERY);
@@ -76,11 +76,11 @@ function browser(run) {
   };
 }
 
-const charts = (place, rows, alarms, both) => {
+const charts = (place, rows, alarms) => {
   const panels = new Map();
   rows.forEach((row, number) => row.curves.forEach((curve) => {
     const panel = panels.get(curve.title) ?? { ...curve, lines: [] };
-    panel.lines.push(...curve.lines.map((line) => ({ ...line, dashed: number > 0, run: both ? ["A", "B"][number] : "" })));
+    panel.lines.push(...curve.lines.map((line) => ({ ...line, dashed: number > 0 })));
     panels.set(curve.title, panel);
   }));
   place.replaceChildren(...[...panels.values()].map((panel) => chart(panel.title, panel.lines, { log: panel.log, alarms })));
@@ -126,7 +126,7 @@ export async function run(view, parameters, alive) {
       h("div", { className: "row" }, h("span", { className: "grow soft", id: "left" }, time.filter(Boolean).join(" · ")), models, stop, resuming), warned);
     warned.replaceChildren(...row.warnings.slice(-6).map((one) => h("p", { className: `small ${one.alarm ? "problem" : "note"}` }, `step ${one.step}: ${one.text}`)));
     const now = JSON.stringify(row.curves);
-    if (now !== before) charts(parts.charts, [row], row.warnings.filter((one) => one.alarm).map((one) => one.step), false);
+    if (now !== before) charts(parts.charts, [row], row.warnings.filter((one) => one.alarm).map((one) => one.step));
     before = now;
     shown.update(row.previews);
     evaluation.replaceChildren(...(row.evaluation.length ? [h("div", { className: "card" }, h("h2", {}, "Evaluation"), table(row.evaluation))] : []));
@@ -152,7 +152,7 @@ export async function compare(view, parameters, alive) {
     const now = JSON.stringify(rows.map((row) => [row.curves, row.evaluation]));
     if (now !== before) {
       before = now;
-      charts(drawn, rows, [], true);
+      charts(drawn, rows, []);
       tables.replaceChildren(...rows.filter((row) => row.evaluation.length).map((row) => h("div", { className: "card" }, h("h2", {}, row.id), table(row.evaluation))));
       const [a, b] = rows.map((row) => row.settings);
       const changed = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((name) => a[name] !== b[name]);
