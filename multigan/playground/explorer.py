@@ -28,6 +28,7 @@ from multigan.validation import typed_values
 
 DIRECTIONS = 8  # of the latent space that get a slider
 PROBED, FEWER, LARGE = 256, 64, 2**14  # samples that directions are found from; of so many numbers, fewer
+PART = 16  # of them at a time
 MOST, MOST_NUMBERS = 64, 2**22  # samples in an answer, and numbers in them
 SAME = 1e-4  # difference up to which two outputs are equal
 
@@ -126,6 +127,7 @@ class Explorer:
         self.name = name
         self.record = provenance.record_of(self.generator, str(folder))
         self.found: dict[str | None, Directions] = {}
+        self.probed: dict[str | None, list[tuple[Tensor, Tensor]]] = {}
 
     def describe(self) -> dict[str, Any]:
         """What the page needs to know of the model."""
@@ -212,15 +214,14 @@ class Explorer:
     def samples(self, request: Request) -> Tensor:
         """Samples ``(count, *S)``: those of `multigan generate`, bit for bit, unless something is changed."""
         stop = request.index + request.count
-        if request.plain:
+        asked = partial(self.generator.batches, stop, request.seed, request.label, request.truncation)
+        asked(**request.options)  # refuses what cannot be, and says whether the network works by the sample
+        if request.plain and not getattr(self.network, "per_sample", False):
             first, last = request.index // BATCH, -(-stop // BATCH)
-            batches = self.generator.batches(
-                stop, request.seed, request.label, request.truncation, blocks=range(first, last), **request.options
-            )
+            batches = asked(blocks=range(first, last), **request.options)
             return torch.cat(list(batches))[request.index - first * BATCH :]
         if not self.modality.latent_space and (any(request.sliders) or request.share or request.mix is not None):
             raise UserError("nearby latents of this model do not give similar samples")
-        self.generator.batches(1, request.seed, request.label, request.truncation, **request.options)  # refuses
         latents = self._latents(request.seed, request.index, request.count, request.truncation)
         condition = self._condition(request.label, request.index, request.count)
         if request.blend is not None and request.blend_share and condition is not None:
@@ -290,24 +291,34 @@ class Explorer:
         whose random weights keep distances; where it has none, the samples themselves.
         """
         if label not in self.found:
-            self.found[label] = self._find_directions(label)
+            while not self.probe(label):
+                pass
+            latents, features = (torch.cat(parts) for parts in zip(*self.probed.pop(label), strict=True))
+            components, sizes, _ = torch.linalg.svd(features - features.mean(0), full_matrices=False)
+            few = min(DIRECTIONS, self.dim)
+            vectors = torch.nn.functional.normalize(components[:, :few].T @ latents)
+            shares = sizes.square() / sizes.square().sum().clamp_min(1e-12)
+            self.found[label] = Directions(vectors.numpy(), shares[:few].tolist())
         return self.found[label]
 
-    def _find_directions(self, label: str | None) -> Directions:
-        numbers = torch.Generator().manual_seed(0)
+    def probe(self, label: str | None) -> bool:
+        """Make a few of the samples that directions are found from, as pages wait meanwhile; whether that is all.
+
+        Args:
+            label: As in `directions`.
+        """
+        parts = self.probed.setdefault(label, [])
         count = FEWER if numpy.prod(self.shape) > LARGE else PROBED
-        latents = torch.randn(count, self.dim, generator=numbers, dtype=torch.float32)
-        parts = torch.chunk(latents, count // BATCH)
-        samples = torch.cat([self._run(part, self._condition(label, 0, len(part))) for part in parts])
+        if label in self.found or len(parts) * PART == count:
+            return True
+        latents = torch.from_numpy(numpy.stack([latent(0, len(parts) * PART + i, self.dim, None) for i in range(PART)]))
+        samples = self._run(latents, self._condition(label, 0, PART))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(0)
+            torch.manual_seed(0)  # the weights are the same for all parts
             network = self.modality.classifier()
             features = samples.flatten(1) if network is None else network.eval()(samples).float()
-        components, sizes, _ = torch.linalg.svd(features - features.mean(0), full_matrices=False)
-        few = min(DIRECTIONS, self.dim)
-        vectors = components[:, :few].T @ latents
-        shares = sizes.square() / sizes.square().sum().clamp_min(1e-12)
-        return Directions(torch.nn.functional.normalize(vectors).numpy(), shares[:few].tolist())
+        parts.append((latents, features))
+        return False
 
     # --- inputs ---
 

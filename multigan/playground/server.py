@@ -173,6 +173,9 @@ class Playground:
 
     async def directions(self, request: Request) -> Response:
         name, label = request.query_params.get("id"), request.query_params.get("label") or None
+        while not await self.on_models(lambda: self.explorer(name).probe(label)):
+            if await request.is_disconnected():  # others had their turn meanwhile, and may have it all
+                return Response()
         found = await self.on_models(lambda: self.explorer(name).directions(label))
         return JSONResponse({"shares": found.shares})
 

@@ -49,6 +49,14 @@ def test_a_sample_is_the_file_that_generate_writes_byte_for_byte(client, command
         assert base64.b64decode(one["data"]) == file.read_bytes()
 
 
+def test_a_longer_sound_is_the_file_that_generate_writes(client, command, tmp_path):
+    """Which is made by itself, not in a batch."""
+    out = tmp_path / "out"
+    assert command("generate", "--model", "starter/audio", "-n", 3, "--seconds", 1.5, "--out", out).code == 0
+    (shown,) = drawn(client, "starter/audio", index=2, options={"seconds": 1.5})
+    assert base64.b64decode(shown["data"]) == (out / "000002.wav").read_bytes()
+
+
 def test_sentences_are_those_of_generate(client):
     expected = multigan.load("starter/text").generate(3, seed=5, temperature=0.7, prefix="the old")
     shown = drawn(client, "starter/text", seed=5, count=3, options={"temperature": 0.7, "prefix": "the old"})

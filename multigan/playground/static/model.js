@@ -59,17 +59,17 @@ async function explore(view, head, facts, parameters, alive) {
     everything();
   } });
   const group = (name, ...children) => h("fieldset", {}, h("legend", {}, name), ...children);
-  const with_reset = (name) => h("span", { className: "grow" }, name);
+  const directions = facts.directions ? h("fieldset", { id: "directions", disabled: true }, h("legend", {}, "Directions", h("button", { type: "button", onclick: reset }, "Reset")), ...sliders) : null;
   const other = h("div", { className: "pair" }, field("other seed", number("other_seed", () => one())), field("other sample", number("other_index", () => one())));
 
   const panel = h("aside", { className: "card", "aria-label": "Controls" },
     group("Sample", h("div", { className: "pair" }, field("seed", seed), field("sample", index)),
       h("button", { type: "button", onclick: () => { asked.seed = Math.floor(Math.random() * 1e6); seed.value = asked.seed; page = null; everything(); } }, "Another seed")),
-    facts.classes.length ? group("Class", field("class", choices("all in turn", (value) => { asked.label = value; find(); everything(); })),
+    facts.classes.length ? group("Class", field("class", choices("all in turn", (value) => { asked.label = value; everything(); })),
       ...(facts.blends ? [field("blended with", choices("no other", (value) => { asked.blend = value; blend.hidden = value === null; one(); }))] : [])) : null,
     options.length ? group("Options", options.map(({ element }) => element)) : null,
     facts.moves ? group("Truncation", h("label", { className: "check" }, truncated, "less variety, more typical"), truncation) : null,
-    facts.directions ? h("fieldset", { id: "directions" }, h("legend", {}, with_reset("Directions"), h("button", { type: "button", onclick: reset }, "Reset")), ...sliders) : null,
+    directions,
     facts.moves ? group("Towards another sample", other, slider("way", { min: 0, max: 1, step: 0.01, value: 0 }, (value) => { asked.share = value; one(); })) : null,
     facts.layers ? group("Style mixing", h("p", { className: "soft small" }, `Layers from this one on have the styles of the other sample; ${facts.layers} is none.`),
       slider("from layer", { min: 0, max: facts.layers, step: 1, value: facts.layers }, (value) => { asked.mix = value === facts.layers ? null : value; one(); })) : null,
@@ -117,8 +117,9 @@ async function explore(view, head, facts, parameters, alive) {
     if (kind(sample) === "audio" && !playing.isConnected) caption.before(h("label", { className: "check" }, playing, "play when it changes"));
     download.href = address(sample);
     download.download = `${id.replaceAll("/", "-")}-${asked.seed}-${asked.index}.${ending(sample)}`;
-    caption.replaceChildren(...[`seed ${asked.seed}`, `sample ${asked.index}`, sample.label].filter(Boolean).map((text) => h("span", {}, text)), download);
+    caption.replaceChildren(...[`seed ${asked.seed}`, `sample ${asked.index}`, sample.label && `class ${sample.label}`].filter(Boolean).map((text) => h("span", {}, text)), download);
     tell();
+    if (directions && wanted !== sample.label) find(sample.label);
     document.dispatchEvent(new CustomEvent("shown", { detail: performance.now() - began }));
   });
   const fill = latest(async () => {
@@ -135,10 +136,14 @@ async function explore(view, head, facts, parameters, alive) {
       one();
     });
   });
-  const find = async () => {
-    if (!facts.directions) return;
+  let wanted; // the class that the directions are of
+  const find = async (label) => {
+    wanted = label;
+    directions.disabled = true;
     try {
-      const { shares } = await get("/api/directions", { id, label: asked.label ?? facts.classes[0] });
+      const { shares } = await get("/api/directions", { id, label });
+      if (wanted !== label) return;
+      directions.disabled = false;
       shares.forEach((share, place) => { sliders[place].title = `explains ${(100 * share).toFixed(0)} % of how samples differ`; sliders[place].firstChild.textContent = `${place + 1} (${(100 * share).toFixed(0)} %)`; });
     } catch (error) {
       failure.replaceChildren(problem(error));
@@ -146,5 +151,4 @@ async function explore(view, head, facts, parameters, alive) {
   };
   const everything = async () => { await one(); await fill(); };
   await everything();
-  await find();
 }
