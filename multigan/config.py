@@ -59,7 +59,8 @@ class TrainingConfig:
         r2: Weight of the R2 penalty, on the discriminator's gradient at generated samples.
         wgan_gp: Weight of the WGAN-GP penalty; 10 in the paper, with the wasserstein objective.
         penalty_every: Apply the penalties in every n-th discriminator update, scaled accordingly (lazy regularisation).
-        path_length: Weight of the path length penalty on the generator, for stylegan2; 2 in the published code.
+        path_length: Weight of the path length penalty on the generator, for stylegan2 and styled; 2 in the
+            published code.
         path_length_every: Apply it in every n-th step, scaled accordingly.
         label_smoothing: How far the discriminator's target for real samples is moved towards the other, for objectives
             with targets; 0.1, say.

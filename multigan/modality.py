@@ -108,6 +108,22 @@ class Tiling(NamedTuple):
     scale: int = 1
 
 
+class InputTools(NamedTuple):
+    """How an input can be made by hand on an interactive page, beside choosing a file.
+
+    Attributes:
+        mask: The name of the option that takes a mask, which a brush can paint; None where there is none.
+        palette: Of label maps: the pixel of each class, 1 number or 3 from 0 to 255. Empty where none can be painted.
+        sides: Height and width in pixels of a label map to paint.
+        without: Names of options that this model does not take, though others of the modality do.
+    """
+
+    mask: str | None = None
+    palette: tuple[tuple[int, ...], ...] = ()
+    sides: tuple[int, int] = (64, 64)
+    without: tuple[str, ...] = ()
+
+
 class PairMetrics(NamedTuple):
     """Metrics that compare each output with its truth.
 
@@ -326,6 +342,10 @@ class Modality(ABC):
         """
         return self.preview(generated, path)
 
+    def input_tools(self) -> InputTools | None:
+        """How an input can be made by hand on an interactive page. Default: a file is chosen."""
+        return None
+
     @property
     def tiling(self) -> Tiling | None:
         """How large inputs are cut into tiles. Default: they are not."""
@@ -346,8 +366,9 @@ class Modality(ABC):
 
         A generator that truncates in its own way, towards a mean style, has an attribute ``truncation: float | None``,
         which is set before it is called to generate. One whose attribute ``per_sample`` is true gets one latent at a
-        time then; others get batches of one size. One with methods ``styles`` and ``synthesize``, as
-        `multigan.networks.stylegan2.StyleGAN2Generator` has them, can be trained with ``path_length``.
+        time then; others get batches of one size. One with methods ``layer_styles`` and ``synthesize``,
+        as `multigan.networks.stylegan2.StyleGAN2Generator` has them, can be trained with ``path_length``, and its
+        styles can be mixed.
         """
 
     @abstractmethod

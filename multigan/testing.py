@@ -337,6 +337,21 @@ class ModalityConformance:
             assert files and all(file.name.startswith(name) and file.stat().st_size for file in files)
             assert all(isinstance(artifact, str) for artifact in artifacts)
 
+    def test_inputs_can_be_made_by_hand(self, prepared: Any) -> None:
+        modality, _ = prepared
+        tools = modality.input_tools()
+        if tools is None:
+            return
+        options = {field.name for field in dataclasses.fields(modality.Options)}
+        assert {*([tools.mask] if tools.mask else []), *tools.without} <= options, "these are no options"
+        if tools.palette:
+            from multigan.playground.explorer import painted
+
+            classes = [[column % len(tools.palette) for column in range(tools.sides[1])]] * tools.sides[0]
+            generator = TrainedGenerator(self.modality, modality, modality.generator().eval().requires_grad_(False))
+            ((_, output),) = generator.from_inputs([painted(classes, tools)])
+            assert len(output) == 1 and torch.isfinite(output).all()
+
     def test_further_losses_are_finite_scalars_with_gradients(self, prepared: Any) -> None:
         modality, data = prepared
         real, latent, condition, beside = self.samples(modality, data)

@@ -27,6 +27,7 @@ COMMANDS = {
     "info": "Say what a run or a model is.",
     "invert": "Find the latents of pictures and sounds.",
     "modalities": "List the modalities installed.",
+    "playground": "Explore models and watch runs, in the browser.",
     "push": "Push a model to the Hugging Face Hub.",
     "train": "Train a modality.",
 }

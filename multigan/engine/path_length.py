@@ -59,7 +59,7 @@ class PathLength:
     ) -> tuple[Tensor, Tensor]:
         """The weighted penalty and the mean length, scalars, in full precision on the unwrapped generator."""
         with torch.autocast(latent.device.type, enabled=False):
-            styles = generator.styles(latent, condition)
+            styles = generator.layer_styles(latent, condition)
             lengths = path_lengths(lambda styles: generator.synthesize(styles, latent), styles, directions)
             return self.every * self.weight * (lengths - self.mean).square().mean(), lengths.detach().mean()
 

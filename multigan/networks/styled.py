@@ -84,13 +84,21 @@ class StyledGenerator(nn.Module):
         return mean.lerp(w, share)
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        return self.synthesize(self.layer_styles(latent, condition), latent)
+
+    def layer_styles(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        """The w of each layer, ``(B, layers, style)``: the same, as styles are not mixed while training."""
         w = self.map(latent, condition)
         if self.truncation is not None:
             w = self.truncated(w, condition, self.truncation)
-        first, *styles = self.styles
+        return w[:, None].expand(-1, len(self.styles), -1)
+
+    def synthesize(self, styles: Tensor, latent: Tensor) -> Tensor:
+        """The w of each layer -> samples; there are no noise maps, which the latents would decide."""
+        (first, *layers), (w, *others) = self.styles, styles.unbind(1)
         hidden = first(self.first(w).view(w.shape[0], *self.first_shape), w)
-        for layer, style in zip(self.layers, styles, strict=True):
-            hidden = style(layer(hidden), w)
+        for up_layer, style, w in zip(self.layers, layers, others, strict=True):
+            hidden = style(up_layer(hidden), w)
         samples: Tensor = self.last(hidden)
         return samples.tanh()
 

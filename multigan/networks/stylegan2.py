@@ -202,9 +202,9 @@ class StyleGAN2Generator(nn.Module):
         self.style_count = len(self.layers) + 1  # each part of the picture shares the style of the layer that follows
 
     def forward(self, latent: Tensor, condition: Tensor | None) -> Tensor:
-        return self.synthesize(self.styles(latent, condition), latent)
+        return self.synthesize(self.layer_styles(latent, condition), latent)
 
-    def styles(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+    def layer_styles(self, latent: Tensor, condition: Tensor | None) -> Tensor:
         """The style of each layer, ``(B, layers, style_dim)``.
 
         While training, nine in ten samples are mixed: from a random layer on, they have the style of a second latent of

@@ -120,7 +120,7 @@ def build_game(
             apply_spectral_norm(network)
         return network
 
-    if training.path_length and not (hasattr(generator, "styles") and hasattr(generator, "synthesize")):
+    if training.path_length and not (hasattr(generator, "layer_styles") and hasattr(generator, "synthesize")):
         raise UserError(f"path_length is {training.path_length:g}: expected 0, as this generator has no styles")
     discriminator = build_network(build_discriminator, training.seed, "discriminator", accelerator.device)
     stabilizers = build_stabilizers(training, {"generator": generator, "discriminator": discriminator}, accelerator)

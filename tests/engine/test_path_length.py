@@ -15,7 +15,7 @@ class Linear(nn.Module):
         super().__init__()
         self.matrix = nn.Parameter(matrix)
 
-    def styles(self, latent, condition):
+    def layer_styles(self, latent, condition):
         return latent[:, None].expand(-1, 2, -1)
 
     def synthesize(self, styles, latent):
@@ -28,7 +28,7 @@ DIRECTIONS = torch.tensor([[3.0, 2.0, 9.0, 9.0], [0.0, 0.0, 9.0, 9.0]]).view(2, 
 
 def test_lengths_by_hand():
     generator = Linear(MATRIX)
-    styles = generator.styles(torch.ones(2, 2, requires_grad=True), None)
+    styles = generator.layer_styles(torch.ones(2, 2, requires_grad=True), None)
     # A^T y = (3, 4) and (0, 0), over the root of four pixels: 5 / 2 in each of the two layers, and their root mean
     # square is that again.
     found = path_lengths(lambda w: generator.synthesize(w, None), styles, DIRECTIONS)

@@ -207,7 +207,7 @@ def test_noise_depends_on_the_latent_alone_and_not_on_the_style():
     for layer in generator.layers:
         nn.init.ones_(layer.noise_strength)
     latent, other = torch.randn(4, 6), torch.randn(4, 6)
-    styles = generator.styles(latent, None)
+    styles = generator.layer_styles(latent, None)
     first, second = generator.synthesize(styles, latent), generator.synthesize(styles, other)
     assert (first - second).abs().mean() > 0.1
     torch.testing.assert_close(first[1:3], generator.synthesize(styles[1:3], latent[1:3]), rtol=1e-4, atol=1e-4)
@@ -218,7 +218,7 @@ def test_noise_depends_on_the_latent_alone_and_not_on_the_style():
 
 def test_nine_in_ten_styles_are_mixed_while_training_from_a_random_layer_on():
     generator, latent = small(), torch.randn(4000, 6)
-    first, styles = generator.mapping(latent, None), generator.styles(latent, None)
+    first, styles = generator.mapping(latent, None), generator.layer_styles(latent, None)
     kept = (styles - first[:, None]).abs().amax(2) < 1e-6
     assert styles.shape == (4000, 6, 6)  # three sides: five layers, and the last part of the picture
     crossover = kept.sum(1)
@@ -234,7 +234,7 @@ def test_nine_in_ten_styles_are_mixed_while_training_from_a_random_layer_on():
 
 def test_styles_are_not_mixed_in_evaluation():
     generator, latent = small().eval(), torch.randn(50, 6)
-    assert torch.equal(generator.styles(latent, None), generator.mapping(latent, None)[:, None].expand(-1, 6, -1))
+    assert torch.equal(generator.layer_styles(latent, None), generator.mapping(latent, None)[:, None].expand(-1, 6, -1))
 
 
 def test_a_sample_is_the_same_beside_any_others_while_training():
@@ -266,4 +266,4 @@ def test_truncation_by_hand():
     style = generator.mapping(latent, None)
     generator.truncation = 0.75
     expected = 0.25 * torch.arange(6.0) + 0.75 * style
-    torch.testing.assert_close(generator.styles(latent, None)[:, 3], expected)
+    torch.testing.assert_close(generator.layer_styles(latent, None)[:, 3], expected)

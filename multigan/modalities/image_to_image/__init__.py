@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from multigan.errors import UserError
 from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modalities.image_to_image.config import ImageToImageConfig
-from multigan.modality import Modality, PairMetrics, PretrainingLoss, Preview, Tiling
+from multigan.modality import InputTools, Modality, PairMetrics, PretrainingLoss, Preview, Tiling
 from multigan.pictures import ENDINGS
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
@@ -190,6 +190,14 @@ class ImageToImage(Modality):
 
     def to_condition(self, inputs: dict[str, Tensor]) -> Condition:
         return self.task.of_input(inputs)
+
+    def input_tools(self) -> InputTools:
+        if self.config.task == "inpaint":
+            return InputTools(mask="mask", without=("direction",))
+        names = self.config.classes if self.config.task == "labels" else ()
+        pixels = (tuple(bytes.fromhex(name[1:])) if name.startswith("#") else (int(name),) for name in names)
+        without = ("mask",) if self.unpaired else ("mask", "direction")
+        return InputTools(palette=tuple(pixels), sides=self.config.sides, without=without)
 
     def trivial_output(self, condition: Condition) -> Tensor | None:
         return self.task.trivial(condition)  # type: ignore[arg-type]
