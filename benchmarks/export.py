@@ -69,20 +69,24 @@ def difference(checked: check.Checked) -> str:
 
 def main(chosen: list[str]) -> None:
     starters = [f"starter/{name}" for name in ("image", "audio", "text")]
-    print(
-        "| model | format | MB | largest difference | ms a sample | torch, ms |", "|---|---|---|---|---|---|", sep="\n"
-    )
+    print(f"Of three numbers, each is for one format: {', '.join(FORMATS)}.\n")
+    print("| model | MB | largest difference | ms a sample | torch, ms |", "|---" * 5 + "|", sep="\n")
     for name in chosen or [*starters, *MODELS]:
         generator = load(name) if name in starters else untrained(name)
-        for form, (kind, half) in FORMATS.items():
+        cells: list[list[str]] = []
+        for kind, half in FORMATS.values():
             with tempfile.TemporaryDirectory() as room:
                 try:
                     size, checked = measured(generator, name, Path(room) / "model", kind, half)
                 except UserError as error:
-                    print(f"| {name} | {form} | {error} | | | |", flush=True)
+                    cells.append([str(error), "", "", ""])
                     continue
-            times = " | ".join(f"{1000 * one:.2f}" for one in (checked.seconds, checked.torch_seconds))
-            print(f"| {name} | {form} | {size / 1e6:.2f} | {difference(checked)} | {times} |", flush=True)
+            times = (f"{1000 * one:.2f}" for one in (checked.seconds, checked.torch_seconds))
+            cells.append([f"{size / 1e6:.2f}", difference(checked), *times])
+        *columns, torch_times = zip(*cells, strict=True)
+        shown = [" / ".join(column) for column in columns]
+        shown.append(min(filter(None, torch_times), key=float, default=""))
+        print(f"| {name} | {' | '.join(shown)} |", flush=True)
 
 
 def measured(generator: TrainedGenerator, name: str, out: Path, kind: str, half: bool) -> tuple[int, check.Checked]:
