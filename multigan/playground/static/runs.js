@@ -133,7 +133,7 @@ export async function run(view, parameters, alive) {
     if (!settings.childElementCount && Object.keys(row.settings).length) settings.append(table([["setting", "value"], ...Object.entries(row.settings).map(([name, value]) => [name, value.slice(0, 60)])]));
     const log = h("code", { className: "log" }, row.log.trim());
     parts.log.replaceChildren(...(row.log.trim() ? [h("details", { className: "card", open: row.state === "failed" || parts.log.querySelector("details")?.open }, h("summary", {}, "What it printed"), log)] : []));
-    if (!drawn && row.models.length) { drawn = true; plane(points, id, alive); }
+    if (!drawn && row.models.length) { drawn = true; plane(points, id, alive).catch((error) => points.replaceChildren(problem(error))); }
     await wait(training ? EVERY : 3 * EVERY);
   }
 }
