@@ -29,9 +29,10 @@ def test_there_are_folders_of_each_modality():
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_model_generates_what_it_did(name):
-    expected = load_file(FIXTURES / name / "expected.safetensors")["samples"]
-    found = torch.cat(list(load(FIXTURES / name).batches(3, seed=3)))
+def test_model_generates_what_it_did(name, monkeypatch):
+    expected, model = load_file(FIXTURES / name / "expected.safetensors")["samples"], load(FIXTURES / name)
+    monkeypatch.setattr(type(model.modality), "finish", None)  # what the network makes
+    found = torch.cat(list(model.batches(3, seed=3)))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

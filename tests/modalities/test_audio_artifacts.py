@@ -103,5 +103,5 @@ def test_every_artifact_has_advice():
 
 def test_modality_listens_to_the_sound_of_a_picture(tmp_path):
     modality = Audio(AudioConfig(sampling_rate=8000, length=4096, channels=1, architecture="specgan"))
-    (line,) = modality.preview(torch.full((2, 1, 128, 64), -1.0), tmp_path / "preview").artifacts
+    (line,) = modality.preview(modality.finish(torch.full((2, 1, 128, 64), -1.0)), tmp_path / "preview").artifacts
     assert "silent" in line
