@@ -27,7 +27,7 @@ class TestSeveralClasses(ModalityConformance):
 class TestStyled(ModalityConformance):
     modality = "image"
     model = {**SMALL, "architecture": "styled", "conditional": True}
-    training = {"objective": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_every": 2}
+    training = {"objective": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_every": 2, "path_length": 2.0}
 
 
 class TestFullyConnected(ModalityConformance):

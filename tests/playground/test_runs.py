@@ -98,6 +98,7 @@ def test_a_run_that_cannot_be_started_is_refused(client, values, words):
     assert answer.status_code == 422 and words in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_a_run_is_started_stopped_resumed_and_ends_with_the_playground(inside):
     runs = Runs(Library(()))
     often = {"log_every": 1, "checkpoint_every": 1000, "tracker": "none", "batch_size": 16}
