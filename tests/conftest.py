@@ -1,6 +1,7 @@
 """Tests run offline, on one thread, with a cache of their own."""
 
 import os
+import shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -11,10 +12,27 @@ from outcome import Result
 
 @pytest.hookimpl(tryfirst=True)  # before those that were not asked for are left out
 def pytest_collection_modifyitems(items):
-    """What launches two processes for every modality and network is slow; that for DCGAN is in the default suite."""
+    """What launches two processes for every modality and network is slow; that for DCGAN is in the default suite.
+
+    So is what needs a browser, which a newcomer may not have.
+    """
     for item in items:
-        if item.originalname == "test_two_processes_are_one_and_resume_as_one" and item.cls.__name__ != "TestDCGAN":
+        two = item.originalname == "test_two_processes_are_one_and_resume_as_one"
+        if (two and item.cls.__name__ != "TestDCGAN") or "chromium" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="module")  # while it lasts, asyncio runs in this thread
+def chromium():
+    """A real browser, of which `new_page` makes a page."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    assert path, "no chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from browser import chromium  # noqa: F401
 
 from multigan import load
 from multigan.export.folder import export
 
-pytestmark = pytest.mark.slow  # npm's onnxruntime-web has 33 MB
 VERSION = "1.30.0"
 
 
@@ -60,7 +58,7 @@ def site(tmp_path_factory, runtime):
         server.wait()
 
 
-def opened(chromium, address, width=1100):  # noqa: F811
+def opened(chromium, address, width=1100):
     """The page once it shows samples, what it asked for, and what it complained of."""
     page = chromium.new_page(viewport={"width": width, "height": 900})
     requests, errors = [], []
@@ -78,7 +76,7 @@ def shots(page, name):
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-def test_a_picture_is_that_of_torch(chromium, site):  # noqa: F811
+def test_a_picture_is_that_of_torch(chromium, site):
     generator = load("starter/image")
     page, requests, errors = opened(chromium, site("image"))
     assert not errors
@@ -96,7 +94,7 @@ def test_a_picture_is_that_of_torch(chromium, site):  # noqa: F811
     shots(page, "image")
 
 
-def test_controls_change_the_picture(chromium, site):  # noqa: F811
+def test_controls_change_the_picture(chromium, site):
     page, _, errors = opened(chromium, site("image"), width=390)
 
     def data():
@@ -127,7 +125,7 @@ def test_controls_change_the_picture(chromium, site):  # noqa: F811
     shots(page, "phone")
 
 
-def test_a_sound_is_that_of_torch_and_plays(chromium, site):  # noqa: F811
+def test_a_sound_is_that_of_torch_and_plays(chromium, site):
     page, _, errors = opened(chromium, site("audio"))
     made = numpy.array(page.evaluate("Array.from(multigan.last().data)"), "float32")
     expected = next(load("starter/audio").batches(1, 0)).numpy().ravel()
@@ -138,7 +136,7 @@ def test_a_sound_is_that_of_torch_and_plays(chromium, site):  # noqa: F811
     shots(page, "audio")
 
 
-def test_sentences(chromium, site):  # noqa: F811
+def test_sentences(chromium, site):
     page, _, errors = opened(chromium, site("text"))
     sentences = page.eval_on_selector_all("#gallery button", "buttons => buttons.map((one) => one.textContent)")
     assert len(sentences) == 12 and len(set(sentences)) > 9
@@ -154,7 +152,7 @@ def test_sentences(chromium, site):  # noqa: F811
     shots(page, "text")
 
 
-def test_speed(chromium, site):  # noqa: F811
+def test_speed(chromium, site):
     """Printed with -s: how long the page loads, and a picture takes."""
     address = site("image")
     start = time.perf_counter()

@@ -2,14 +2,10 @@
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright import sync_api
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no chromium: apt-get install chromium")
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 PAGES = ["", "#/runs", "#/new", "#/compare?a=runs/first&b=runs/second"]
 PAGES += [
@@ -17,12 +13,6 @@ PAGES += [
 ]
 PAGES += [f"#/run?id=runs/{name}" for name in ("first", "ring")]
 READY = {"": "a.card", "#/runs": ".cards .card", "#/new": "form", "#/compare": "svg.chart", "#/run": "svg.chart"}
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_api.sync_playwright() as play:
-        yield play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
 
 
 @pytest.fixture
