@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from multigan.errors import UserError
+from multigan.errors import UserError, first_line
 from multigan.exportable import Exportable, TensorInfo
 
 BATCHES = 1, 2, 5
@@ -51,14 +51,18 @@ def check(what: Exportable, run: Callable[..., Tensor]) -> Checked:
     """Compare a model with torch for several batches, each of other random numbers and sizes.
 
     Raises:
-        UserError: It makes tensors of other shapes or types.
+        UserError: It cannot be run, or makes tensors of other shapes or types.
     """
     compute = what.reference or what.module
     difference = rounding = different = 0.0
     with torch.no_grad():
         for seed, count in enumerate(BATCHES):
             inputs = draw(what, count, seed)
-            expected, made = compute(*inputs), run(*inputs)
+            expected = compute(*inputs)
+            try:
+                made = run(*inputs)
+            except Exception as error:  # of a runtime anything may be raised
+                raise UserError(f"the exported model cannot be run: {first_line(error)}") from error
             if made.shape != expected.shape or made.dtype != expected.dtype:
                 found, wanted = ((tuple(one.shape), one.dtype) for one in (made, expected))
                 raise UserError(f"the exported model makes {found}, and torch {wanted}")
@@ -81,8 +85,12 @@ def distance(made: Tensor, expected: Tensor) -> float:
 
 def in_double_precision(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
     """What a module makes in float64."""
-    double = copy.deepcopy(module).double()
-    made: Tensor = double(*(one.double() if one.is_floating_point() else one for one in inputs))
+    double, before = copy.deepcopy(module).double(), torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        made: Tensor = double(*(one.double() if one.is_floating_point() else one for one in inputs))
+    finally:
+        torch.set_default_dtype(before)
     return made
 
 

@@ -34,6 +34,9 @@ def write(program: torch.export.ExportedProgram, what: Exportable, file: Path, h
     Raises:
         UserError: It has an operator that ONNX does not, or is larger than the 2 GB that such a file can have.
     """
+    import onnx_ir
+    import onnx_ir.passes.common
+
     from multigan.export.operators import OPERATORS
 
     try:
@@ -56,6 +59,7 @@ def write(program: torch.export.ExportedProgram, what: Exportable, file: Path, h
                 value.shape[place] = axis
     if half:
         store_as_half(model, what.module)
+    onnx_ir.passes.common.ClearMetadataAndDocStringPass()(model)  # which can be larger than the weights
     try:
         converted.save(file)
     except ValueError as error:  # of protobuf
@@ -63,27 +67,28 @@ def write(program: torch.export.ExportedProgram, what: Exportable, file: Path, h
 
 
 def store_as_half(model: Any, module: nn.Module) -> None:
-    """Store the weights as float16, half the size; they are used as float32, as everything else.
+    """Store matrices and kernels as float16, half the size; they are used as float32, as everything else.
 
     Args:
-        model: The exporter's, which names weights as the module does.
-        module: Whose parameters and buffers are meant, and not constants such as windows.
+        model: The exporter's. It has names of its own for weights that it has turned.
+        module: Whose buffers that are not saved, such as windows, stay as they are.
     """
     import numpy
     import onnx_ir as ir
 
-    names = {name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
-    for name, value in list(model.graph.initializers.items()):
-        if name not in names or value.dtype != ir.DataType.FLOAT:
+    fixed = {name for name, _ in module.named_buffers()} - module.state_dict().keys()
+    found = [(graph, one) for graph in model.graphs() for one in graph.initializers.items()]  # those of loops too
+    for graph, (name, value) in found:
+        if name in fixed or value.dtype != ir.DataType.FLOAT or len(value.shape) < 2:
             continue
         stored = ir.Value(name=f"{name}_half", type=ir.TensorType(ir.DataType.FLOAT16), shape=value.shape)
         stored.const_value = ir.tensor(value.const_value.numpy().astype(numpy.float16), name=stored.name)
         used = ir.Value(name=f"{name}_used", type=value.type, shape=value.shape)
         node = ir.node("Cast", [stored], attributes={"to": ir.DataType.FLOAT}, outputs=[used])
         value.replace_all_uses_with(used)
-        del model.graph.initializers[name]
-        model.graph.initializers[stored.name] = stored
-        model.graph.insert_before(model.graph[0], node)
+        del graph.initializers[name]
+        graph.initializers[stored.name] = stored
+        graph.insert_before(graph[0], node)
 
 
 def runner(file: Path) -> Callable[..., Tensor]:

@@ -29,11 +29,15 @@ def traced(what: Exportable) -> torch.export.ExportedProgram:
     shapes = (tuple(free),) if inspect.Parameter.VAR_POSITIONAL in kinds else tuple(free)
     example = tuple(draw(what, TRACED, 0))
     try:
-        return torch.export.export(what.module, example, dynamic_shapes=shapes, strict=False)
+        program = torch.export.export(what.module, example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # of a third party's network anything may be wrong
         fixed = "specialized" in str(error) or "Constraints violated" in str(error)
         hint = "; it fixes the size of the batch: len(tensor) does, tensor.shape[0] does not" if fixed else ""
         raise UserError(f"torch.export cannot trace the generator: {first_line(error)}{hint}") from error
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # which has paths of this machine
+    return program
 
 
 def named(shape: tuple[int | str, ...]) -> list[int]:

@@ -9,7 +9,7 @@ def pad_to_multiple(pictures: Tensor, multiple: int, least: int = 1) -> Tensor:
     """``(B, C, H, W) -> (B, C, H', W')``: each side the next multiple, and at least ``least`` times ``multiple``.
 
     The last row and column are repeated, which works at any size; a reflection must be smaller than the picture. The
-    caller crops the result: ``[..., :H, :W]``.
+    caller crops the result: `cropped`.
     """
     height, width = pictures.shape[2:]
     if torch.compiler.is_exporting():  # without a decision, which would fix what sides are possible
@@ -18,3 +18,11 @@ def pad_to_multiple(pictures: Tensor, multiple: int, least: int = 1) -> Tensor:
     if not (below or right):
         return pictures
     return pad(pictures, (0, right, 0, below), mode="replicate")
+
+
+def cropped(pictures: Tensor, height: int, width: int) -> Tensor:
+    """The caller's crop: ``(B, C, H', W')`` -> ``(B, C, height, width)``."""
+    if torch.compiler.is_exporting():  # a view would be compared with the whole, and what comes out taken for a rule
+        rows, columns = (torch.arange(side, device=pictures.device) for side in (height, width))
+        return pictures.index_select(2, rows).index_select(3, columns)
+    return pictures[..., :height, :width]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from multigan.networks.normalization import InstanceNorm2d
-from multigan.networks.padding import pad_to_multiple
+from multigan.networks.padding import cropped, pad_to_multiple
 
 LEAST_SIDE = 2  # of the smallest map: one pixel cannot be normalised or reflected
 
@@ -58,7 +58,7 @@ class ResNetGenerator(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, latent)
         samples: Tensor = self.decoder(hidden)
-        return samples.tanh()[..., :height, :width]
+        return cropped(samples.tanh(), height, width)
 
 
 class ResidualBlock(nn.Module):

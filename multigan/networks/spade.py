@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from multigan.networks.activations import leaky_relu
 from multigan.networks.convolutional import first_sides, levels
 from multigan.networks.normalization import instance_norm
-from multigan.networks.padding import pad_to_multiple
+from multigan.networks.padding import cropped, pad_to_multiple
 
 MOST_WIDTHS = 16  # most channels of a block, as a multiple of the width
 MODULATION = 0.5  # deviation that scales and shifts start with
@@ -64,7 +64,7 @@ class SPADEGenerator(nn.Module):
                 hidden = interpolate(hidden, scale_factor=2)
             hidden = block(hidden, resized(condition, hidden.shape[2:]))
         samples: Tensor = self.last(leaky_relu(hidden))
-        return samples.tanh()[..., :height, :width]
+        return cropped(samples.tanh(), height, width)
 
     def start(self, latent: Tensor, classes: Tensor) -> Tensor:
         """The first map, with the sides of these labels."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from multigan.networks.activations import leaky_relu
 from multigan.networks.convolutional import down, up
 from multigan.networks.normalization import InstanceNorm2d
-from multigan.networks.padding import pad_to_multiple
+from multigan.networks.padding import cropped, pad_to_multiple
 
 MOST_WIDTHS = 8  # most channels of a layer, as a multiple of the width
 
@@ -61,7 +61,7 @@ class UNetGenerator(nn.Module):
         for decode, skip in zip(self.decoder, reversed(skips), strict=True):
             hidden = torch.cat([decode(hidden), skip], 1)
         samples: Tensor = self.last(hidden.relu())
-        return samples.tanh()[..., :height, :width]
+        return cropped(samples.tanh(), height, width)
 
 
 class Encode(nn.Module):

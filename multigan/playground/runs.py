@@ -186,6 +186,8 @@ class Runs:
         command = [sys.executable, "-m", "multigan", "train", *arguments]
         # A session of its own: the terminal's Ctrl-C ends the playground, which then ends its runs one by one.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        if name in self.children:
+            self.children[name][1].close()
         self.children[name] = child, log
 
     def stop(self, name: str) -> None:
@@ -204,7 +206,10 @@ class Runs:
         for name in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.children[name][0].wait(STOPPED)
-        return [f"{name}: {(self.log(name).splitlines() or ['stopped'])[-1]}" for name in running]
+        last_words = [f"{name}: {(self.log(name).splitlines() or ['stopped'])[-1]}" for name in running]
+        for _, log in self.children.values():
+            log.close()
+        return last_words
 
 
 def points(lines: list[dict[str, Any]], name: str) -> dict[str, Any] | None:

@@ -134,11 +134,11 @@ def reconstructed_in_real_numbers(
     magnitudes: Tensor, angles: Tensor, window: Tensor, hop: int, length: int, rounds: int
 ) -> Tensor:
     """The end of `reconstructed`, from angles in radians ``(B, frames, bins)``."""
-    frames = magnitudes.shape[1]
+    frames, basis = magnitudes.shape[1], fourier.basis(window)
     magnitudes, angles = magnitudes.transpose(1, 2), angles.transpose(1, 2)
-    made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length)
+    made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length, basis)
     for _ in range(rounds):
-        real, imaginary = (part[..., :frames] for part in fourier.stft(made, window, hop))
+        real, imaginary = (part[..., :frames] for part in fourier.stft(made, hop, basis))
         scale = magnitudes / (real.square() + imaginary.square() + TINY).sqrt()
-        made = fourier.istft(real * scale, imaginary * scale, window, hop, length)
+        made = fourier.istft(real * scale, imaginary * scale, window, hop, length, basis)
     return made

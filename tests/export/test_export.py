@@ -1,7 +1,9 @@
 """Exported models against torch, and what cannot be exported."""
 
 import json
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy
 import onnxruntime
@@ -10,6 +12,7 @@ import torch
 import yaml
 from torch import nn
 
+import multigan
 from multigan import load
 from multigan.errors import UserError
 from multigan.export import check, folder, site
@@ -57,6 +60,16 @@ def test_a_file_makes_what_generate_makes(exported):
     }
     assert about["outputs"][0]["range"] == [-1, 1] and about["kind"] == "picture"
     assert written.checked.same and written.checked.difference < 1e-5 and written.size > 1000
+
+
+def test_files_have_no_paths_of_this_machine(exported, tmp_path):
+    generator, out, _ = exported
+    export(generator, "small", tmp_path / "out", "torch")
+    source = str(Path(multigan.__file__).parent).encode()
+    with zipfile.ZipFile(tmp_path / "out" / "model.pt2") as archive:
+        parts = [archive.read(name) for name in archive.namelist()]
+    for content in ((out / "model.onnx").read_bytes(), (out / "model.json").read_bytes(), *parts):
+        assert source not in content and b".py" not in content
 
 
 def test_a_model_that_differs_is_not_left_there(exported, tmp_path, monkeypatch):

@@ -123,6 +123,7 @@ def test_a_training_that_fails_says_why(inside):
     name = runs.start("image", "failing", {"dataset": "no-such-folder"})
     until(lambda: runs.state(name, inside / name) == "failed")
     assert "multigan: error: " in runs.log(name) and "no-such-folder" in runs.log(name)
+    assert runs.close() == []
 
 
 def test_points_in_the_plane_with_the_field_and_the_mesh_of_each_checkpoint(client):

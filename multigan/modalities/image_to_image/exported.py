@@ -13,7 +13,9 @@ from multigan.modalities.image_to_image.tasks import Task
 if TYPE_CHECKING:
     from multigan.modalities.image_to_image import ImageToImage
 
-FURTHER = 24  # pixels by which the second size of a check is larger than that of training
+# Pixels by which sizes are larger than those of training. What is traced is no multiple of what networks pad to, which
+# could be taken for a rule.
+TRACED, CHECKED = (13, 19), (0, 24)
 
 
 def exportable(modality: ImageToImage, generator: Any) -> Exportable:
@@ -23,7 +25,10 @@ def exportable(modality: ImageToImage, generator: Any) -> Exportable:
     """
     config, task = modality.config, modality.task
     height, width = (side // task.scale for side in config.sides)
-    axes = {"height": (height, height + FURTHER), "width": (width, width + FURTHER)}
+    axes = {
+        name: (side + traced, side + checked)
+        for name, side, traced, checked in zip(("height", "width"), (height, width), TRACED, CHECKED, strict=True)
+    }
     sides: tuple[int | str, ...] = ("height", "width")
     if config.task == "labels":
         axes, sides = {}, (height, width)
