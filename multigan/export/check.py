@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -44,7 +45,12 @@ class Checked(NamedTuple):
     @property
     def same(self) -> bool:
         """Whether it makes what torch makes: to 1e-5, or as nearly as rounding lets torch itself say."""
-        return not self.different and self.difference <= max(TOLERANCE, ROUNDINGS * self.rounding)
+        return not self.different and self.finite and self.difference <= max(TOLERANCE, ROUNDINGS * self.rounding)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all that was compared is finite."""
+        return math.isfinite(self.difference)
 
 
 def check(what: Exportable, run: Callable[..., Tensor]) -> Checked:

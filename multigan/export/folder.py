@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -63,6 +66,7 @@ def export(
         onnx_file.check_installed()
     elif half:
         raise UserError("float16 is for onnx, web and space: torch itself can make a .pt2 of half precision")
+    folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty: choose a new folder")
     page = form in ("web", "space")
@@ -73,8 +77,7 @@ def export(
         raise UserError(f"{name} cannot be exported: {error}") from error
     if page:
         site.check_inputs(what)
-    with written_whole(folder, "the exported model") as aside, torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's exporters, about themselves
+    with written_whole(folder, "the exported model") as aside, torch.no_grad(), quiet():
         file = aside / MODEL[form]
         found = program.traced(what)
         if form == "torch":
@@ -84,7 +87,7 @@ def export(
             onnx_file.write(found, what, file, half)
             run = onnx_file.runner(file)
         checked = check(what, run)
-        if not (checked.same or half):
+        if not (checked.same or (half and checked.finite)):
             raise UserError(f"the exported model does not make what torch makes: {in_words(checked)}")
         about = manifest(generator, name, what, checked, half)
         if page:
@@ -93,6 +96,21 @@ def export(
         generator.modality.save_extras(aside)
         names, size = sorted(path.name for path in aside.iterdir()), file.stat().st_size
     return Exported([folder / one for one in names], checked, size)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch's exporters say of themselves."""
+    before = {name: logging.getLogger(name).level for name in ("onnxscript", "torch._export", "torch.onnx")}
+    try:
+        for name in before:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def in_words(checked: Checked) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,10 +72,10 @@ class LatentFile(NamedTuple):
                     raise ValueError("expected a .npz with an array named latents, as multigan invert writes it")
                 found = cls(
                     checked_latents(arrays["latents"], dim),
-                    [str(name) for name in arrays["labels"]] if "labels" in arrays else [],
+                    [str(name) for name in numpy.atleast_1d(arrays["labels"])] if "labels" in arrays else [],
                     str(arrays["weights"]) if "weights" in arrays else "",
                 )
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, UserError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, UserError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
             raise UserError(f"cannot read latents from {file}: {reason}") from error
         if found.labels and len(found.labels) != len(found.latents):

@@ -29,7 +29,7 @@ from multigan.validation import typed_values
 DIRECTIONS = 8  # of the latent space that get a slider
 PROBED, FEWER, LARGE = 256, 64, 2**14  # samples that directions are found from; of so many numbers, fewer
 PART = 16  # of them at a time
-MOST, MOST_NUMBERS = 64, 2**22  # samples in an answer, and numbers in them
+MOST = 64  # samples in an answer
 SAME = 1e-4  # difference up to which two outputs are equal
 
 
@@ -277,8 +277,11 @@ class Explorer:
 
     def _labels(self, request: Request) -> list[str]:
         """The class of each sample; empty for an unconditional model."""
-        names = self.generator.class_names(request.index + request.count if request.label is None else 1, request.label)
-        return names[request.index :] if request.label is None else names * request.count
+        if not self.generator.classes:
+            return []
+        turns = len(self.generator.combinations or self.generator.classes) if request.label is None else 1
+        names = self.generator.class_names(turns, request.label)
+        return [names[(request.index + place) % turns] for place in range(request.count)]
 
     # --- directions ---
 
@@ -340,7 +343,8 @@ class Explorer:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             if tools.mask and values.get("mask"):
-                options[tools.mask] = str(written(folder / "mask.png", values["mask"]))
+                (folder / "mask").mkdir()  # whatever the input is called
+                options[tools.mask] = str(written(folder / "mask" / "mask.png", values["mask"]))
             given: Any = painted(values["painted"], tools) if "painted" in values else None
             if given is None:
                 name = Path(str(values.get("name") or "input").replace("\\", "/")).name or "input"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -39,6 +41,7 @@ class Runs:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.children: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self._launching = threading.RLock()  # of a double click only the first starts something
 
     # --- watching ---
 
@@ -127,17 +130,22 @@ class Runs:
 
     def log(self, name: str) -> str:
         """The end of what a training that was started here has printed."""
-        if name not in self.children:
-            return ""
-        file = self.children[name][1]
-        file.flush()
-        text = Path(file.name).read_bytes().decode(errors="replace")
-        return "\n".join(line.rpartition("\r")[2] for line in text.splitlines())[-LOG_TAIL:]
+        with self._launching:
+            if name not in self.children or self.children[name][1].closed:
+                return ""
+            text = Path(self.children[name][1].name).read_bytes().decode(errors="replace")
+        lines = text.replace("\r\n", "\n").split("\n")
+        return "\n".join(line.rpartition("\r")[2] for line in lines)[-LOG_TAIL:].rstrip("\n")
 
     # --- training ---
 
     def form(self, modality: str) -> dict[str, Any]:
-        """What the form of a new run asks for: the settings of training and of the modality, with their defaults."""
+        """What the form of a new run asks for: the settings of training and of the modality, with their defaults.
+
+        Raises:
+            UserError: As `check_installed`.
+        """
+        self.check_installed(modality)
         config = configure(modality)
         plugin = registry.load(modality)
         without = (*PLACES, "modality", "model", "tracker", "timeout")
@@ -148,14 +156,18 @@ class Runs:
             "model": form(plugin.Config, config.model, "model."),
         }
 
+    def check_installed(self, modality: str) -> None:
+        """Refuse other modalities than those installed, and the one given: a page must not choose what is imported."""
+        if modality != self.library.modality and modality not in registry.names():
+            raise UserError(f"no modality {modality!r} is installed")
+
     def start(self, modality: str, name: str, settings: Mapping[str, str]) -> str:
         """Start a run under this name; returns what it is called here.
 
         Raises:
             UserError: There is such a folder, or no such modality. What else is wrong the training says itself.
         """
-        if modality != self.library.modality and modality not in registry.names():
-            raise UserError(f"no modality {modality!r} is installed")
+        self.check_installed(modality)
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise UserError(f"name is {name!r}: expected letters, digits, points, dashes and underscores")
         folder = self.library.root / name
@@ -164,7 +176,7 @@ class Runs:
         arguments = [f"--{key}={value}" for key, value in settings.items()]
         if any(not re.fullmatch(r"--[a-z_0-9.]+", argument.partition("=")[0]) for argument in arguments):
             raise UserError("a setting has no such name")
-        for key in (*PLACES, "config", "print_config", "help"):
+        for key in (*PLACES, "config", "print_config", "help", "model", "tracker", "timeout"):
             if key in settings:
                 raise UserError(f"{key} is not for the playground")
         run = self.library.add_run(folder)
@@ -182,13 +194,17 @@ class Runs:
         self._launch(name, [modality, f"--resume={folder}", *([f"--steps={steps}"] if steps is not None else [])])
 
     def _launch(self, name: str, arguments: list[str]) -> None:
-        log = tempfile.NamedTemporaryFile(prefix="multigan-", suffix=".log")  # noqa: SIM115 # read while it is written
         command = [sys.executable, "-m", "multigan", "train", *arguments]
-        # A session of its own: the terminal's Ctrl-C ends the playground, which then ends its runs one by one.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        if name in self.children:
-            self.children[name][1].close()
-        self.children[name] = child, log
+        with self._launching:
+            before = self.children.get(name)
+            if before is not None and before[0].poll() is None:
+                raise UserError(f"{name} is training")
+            log = tempfile.NamedTemporaryFile(prefix="multigan-", suffix=".log")  # noqa: SIM115 # read while written
+            # A session of its own: the terminal's Ctrl-C ends the playground, which then ends its runs one by one.
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.children[name] = child, log
+            if before is not None:
+                before[1].close()
 
     def stop(self, name: str) -> None:
         """Stop a run that was started here, as Ctrl-C does: it finishes its step and saves."""
@@ -203,10 +219,14 @@ class Runs:
         running = [name for name, (child, _) in self.children.items() if child.poll() is None]
         for name in running:
             self.stop(name)
+        last_words = []
         for name in running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.children[name][0].wait(STOPPED)
-        last_words = [f"{name}: {(self.log(name).splitlines() or ['stopped'])[-1]}" for name in running]
+            child = self.children[name][0]
+            try:
+                child.wait(STOPPED)
+                last_words.append(f"{name}: {(self.log(name).splitlines() or ['stopped'])[-1]}")
+            except subprocess.TimeoutExpired:
+                last_words.append(f"{name}: still saving, as process {child.pid}")
         for _, log in self.children.values():
             log.close()
         return last_words
@@ -218,6 +238,7 @@ def points(lines: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
         (line["step"], value)
         for line in lines
         if isinstance(value := line.get(name, line.get("evaluation", {}).get(name)), int | float)
+        and math.isfinite(value)
     ]
     every = -(-len(found) // POINTS) or 1
     kept = found[::-every][::-1]  # the last one is always there

@@ -86,12 +86,18 @@ class Guard:
 
     def problem(self, request: Request) -> str | None:
         """Why a request is refused; None if it is not."""
-        host = request.headers.get("host", "")
-        if not self.is_here(urlsplit(f"//{host}").hostname or ""):
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        try:
+            name, source = urlsplit(f"//{host}").hostname, None if origin is None else urlsplit(origin).netloc
+        except ValueError:
+            return "no such host"
+        if not self.is_here(name or ""):
             return f"this server is not {host}"
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if source is not None and source != host:
             return f"requests from {origin} are refused"
+        # A picture or a script that another site asks for has no origin; a link to the first page is none of those.
+        if request.url.path != "/" and request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            return "requests from other sites are refused"
         if request.method != "GET":
             if request.headers.get("content-type", "").partition(";")[0] != "application/json":
                 return "expected JSON"
@@ -222,12 +228,14 @@ class Playground:
         name = str(values.get("id", ""))
 
         def work() -> str:
+            given, steps = values.get("settings") or {}, values.get("steps")
+            if not isinstance(given, dict) or not isinstance(steps, int | None):
+                raise UserError("settings are an object, and steps a whole number")
             if action == "start":
-                settings = {str(key): str(value) for key, value in dict(values.get("settings") or {}).items()}
+                settings = {str(key): str(value) for key, value in given.items()}
                 return self.runs.start(str(values.get("modality")), str(values.get("name")), settings)
             if action == "resume":
-                steps = values.get("steps")
-                self.runs.resume(name, None if steps is None else int(steps))
+                self.runs.resume(name, steps)
             else:
                 self.runs.stop(name)
             return name
@@ -245,6 +253,7 @@ class Playground:
             if name not in self.planes:
                 folder = known(self.library.runs(), name)
                 self.planes[name] = Plane(folder, self.library.modality_for(folder / "model"))
+                self.planes = dict([*self.planes.items()][-LOADED:])
             plane = self.planes[name]
             if not plane.in_plane:
                 return {}
@@ -261,9 +270,13 @@ class Playground:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
         self.worker.shutdown(wait=False, cancel_futures=True)
-        if self._runs is not None:
-            for last_words in await run_in_threadpool(self._runs.close):
-                print(last_words, flush=True)
+        await run_in_threadpool(self.close)
+
+    def close(self) -> None:
+        """Stop the trainings that were started here, and say how they ended; once."""
+        runs, self._runs = self._runs, None
+        for last_words in runs.close() if runs is not None else ():
+            print(last_words, flush=True)
 
 
 async def body(request: Request) -> dict[str, Any]:
@@ -300,7 +313,7 @@ def build(library: Library, host: str = "127.0.0.1") -> Starlette:
     def problem(status: int) -> Callable[[Request, Exception], Response]:
         return lambda request, error: JSONResponse({"error": str(error.args[0] if error.args else error)}, status)
 
-    return Starlette(
+    application = Starlette(
         routes=[
             *(Route(path, handler) for path, handler in pages.items()),
             *(Route(path, handler, methods=["POST"]) for path, handler in changes.items()),
@@ -310,6 +323,8 @@ def build(library: Library, host: str = "127.0.0.1") -> Starlette:
         exception_handlers={UserError: problem(422), LookupError: problem(404)},
         lifespan=site.lifespan,
     )
+    application.state.site = site
+    return application
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -355,8 +370,10 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
             say("warning: whoever reaches this address can explore these models and start trainings on this machine")
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        config = uvicorn.Config(build(library, host), log_level="warning")
+        application = build(library, host)
         try:
-            uvicorn.Server(config).run(sockets=[opened])
+            uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[opened])
         except KeyboardInterrupt:  # which uvicorn passes on once it has ended
             say("")
+        finally:  # a second Ctrl-C has it leave out what it does at its end
+            application.state.site.close()

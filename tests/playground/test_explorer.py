@@ -10,6 +10,7 @@ from PIL import Image
 
 import multigan
 from multigan.generation.generator import load
+from multigan.generation.model_folder import find
 from multigan.playground.explorer import Explorer, requested
 
 STARTERS = "starter/image", "starter/audio", "starter/text"
@@ -237,3 +238,9 @@ def test_a_mask_is_painted_and_never_a_path_of_the_server(client, inside):
         "request": {"options": {"mask": "secret.png"}},
     }
     assert "takes no mask" in refused(client, "/api/translate", **asked)
+
+
+def test_the_number_of_a_sample_may_be_large():
+    explorer = Explorer("starter/image", find("starter/image"))
+    request = requested({"index": 10**12 + 3, "count": 2})
+    assert explorer._labels(request) == ["3", "4"]

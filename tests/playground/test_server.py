@@ -68,6 +68,26 @@ def test_other_sites_change_nothing(client, origin):
     )
 
 
+@pytest.mark.parametrize("source", ["cross-site", "same-site"])
+def test_pictures_and_scripts_that_other_sites_ask_for_are_refused(client, source):
+    header = {"sec-fetch-site": source}
+    for path in ("/api/models", "/api/form", "/api/directions", "/static/app.js"):
+        assert client.get(path, headers=header).status_code == 403
+    assert client.get("/", headers=header).status_code == 200  # a link
+    assert client.get("/api/models", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+
+
+def test_a_page_does_not_choose_what_is_imported(client):
+    answer = client.get("/api/form", params={"modality": "antigravity:x"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "no modality 'antigravity:x' is installed")
+    assert "antigravity" not in sys.modules
+
+
+def test_settings_of_other_types_are_refused(client):
+    for values in ({"modality": "image", "name": "x", "settings": ["steps"]}, {"id": "runs/first", "steps": "many"}):
+        assert client.post("/api/runs/start", json=values).status_code == 422
+
+
 def test_a_form_of_another_site_is_no_request(client):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = client.post("/api/runs/stop", content=b"{}", headers={"content-type": kind})
