@@ -101,7 +101,7 @@ def test_a_run_that_cannot_be_started_is_refused(client, values, words):
 @pytest.mark.slow
 def test_a_run_is_started_stopped_resumed_and_ends_with_the_playground(inside):
     runs = Runs(Library(()))
-    often = {"log_every": 1, "checkpoint_every": 1000, "tracker": "none", "batch_size": 16}
+    often = {"log_every": 1, "checkpoint_every": 1000, "batch_size": 16}
     name = runs.start("image", "live", {key: str(value) for key, value in {**TINY, **often, "steps": 100_000}.items()})
     folder = inside / name
     until(lambda: read_metrics(folder))
