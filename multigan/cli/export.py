@@ -41,7 +41,8 @@ def export(
     """Export a model: ONNX, torch.export, or a page that runs it in the browser.
 
     Beside the model, model.json says what its inputs and outputs are. What was written is run and held against torch
-    before anything is reported: batches of several sizes, to 1e-5 of full scale, tokens exactly.
+    before anything is reported: batches of several sizes, to 1e-5 of full scale or, where rounding alone sets torch
+    further off, to four times that; tokens exactly.
 
     MODEL is a run folder, a model folder, a hub id or a starter. MORE are options of the modality, as of
     `multigan generate`, which the exported model then has for good: --prefix of text, --direction of image to image.
