@@ -84,7 +84,7 @@ class FromLatents(nn.Module):
         return samples if self.to_output is None else self.to_output(samples)
 
 
-def from_latents(
+def of_latents(
     modality: Modality,
     generator: nn.Module,
     to_output: Callable[[Tensor], Tensor] | None = None,

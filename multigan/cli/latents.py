@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multigan.generation.generator import TrainedGenerator
 
 
-def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
+def from_file(asked: Asked, file: Path, toward: str | None) -> Made:
     """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
     import torch
 
@@ -82,10 +82,9 @@ def blends(generator: TrainedGenerator, conditions: Tensor | None, toward: str, 
         UserError: There is no such class, or the network takes whole classes only.
     """
     import torch
-    from torch.nn.functional import one_hot
 
     from multigan.errors import UserError
-    from multigan.networks.embedding import ClassEmbedding
+    from multigan.networks.embedding import ClassEmbedding, class_weights
 
     if conditions is None:
         raise UserError("--toward names a class, and this model has none: train one with --model.conditional true")
@@ -95,7 +94,6 @@ def blends(generator: TrainedGenerator, conditions: Tensor | None, toward: str, 
         return target.expand(len(conditions), *target.shape[1:])
     if not any(isinstance(module, ClassEmbedding) for module in generator.network.modules()):
         raise UserError("this network cannot be told of a blend of classes: leave out -n")
-    ends = [end if end.dim() == 2 else one_hot(end, len(generator.classes)) for end in (conditions, target)]
-    start, end = (one[:, None].to(torch.get_default_dtype()) for one in ends)
+    start, end = (class_weights(one, len(generator.classes))[:, None] for one in (conditions, target))
     shares = torch.linspace(0, 1, n, dtype=start.dtype)[None, :, None]
     return start.lerp(end, shares).flatten(0, 1)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from multigan.errors import UserError
 from multigan.export.check import draw
 from multigan.exportable import Exportable
 from multigan.generation.generator import TrainedGenerator
+from multigan.generation.latents import principal_directions
 
 PAGE = Path(__file__).with_name("page")
 SCRIPT, PROGRAM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"  # of onnxruntime-web
@@ -68,19 +68,12 @@ def write(
 
 
 def directions(what: Exportable) -> list[list[float]]:
-    """Directions of latents, of length 1, along which samples differ most.
-
-    A linear map from latents to samples is fitted to some. Its singular vectors are to a network that is not linear
-    what principal components are to data.
-    """
+    """Directions of latents, of length 1, along which samples differ most."""
     inputs = draw(what, SAMPLES, 0)
     batches = zip(*(torch.split(one, BATCH) for one in inputs), strict=True)
-    outputs = torch.cat([what.module(*batch).flatten(1) for batch in batches]).double()
-    latents: Tensor = inputs[0].double()
-    change = torch.linalg.lstsq(latents, outputs - outputs.mean(0)).solution  # (latent_dim, numbers of a sample)
-    vectors, _, _ = torch.linalg.svd(change @ change.T)
-    ways: list[list[float]] = vectors.T[:DIRECTIONS].tolist()
-    return ways
+    outputs = torch.cat([what.module(*batch).flatten(1) for batch in batches])
+    vectors: list[list[float]] = principal_directions(inputs[0], outputs, DIRECTIONS).vectors.tolist()
+    return vectors
 
 
 def card(generator: TrainedGenerator, name: str) -> str:

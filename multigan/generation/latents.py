@@ -35,6 +35,38 @@ def slerp(first: numpy.ndarray, second: numpy.ndarray, share: float) -> numpy.nd
     return numpy.asarray(between, numpy.float32)
 
 
+class Directions(NamedTuple):
+    """Directions of the latent space along which samples differ most.
+
+    Attributes:
+        vectors: Unit vectors ``(K, latent_dim)``.
+        shares: Of the variance of the samples' features that each stands for, ``(K,)``.
+    """
+
+    vectors: Tensor
+    shares: list[float]
+
+
+def principal_directions(latents: Tensor, features: Tensor, count: int) -> Directions:
+    """After GANSpace (Härkönen et al. 2020, arXiv:2004.02546): principal components of features of samples.
+
+    For each component, the way in which it grows fastest by a ridge regression on latents, which also holds where
+    there are about as many samples as a latent has numbers.
+
+    Args:
+        latents: Standard normal, ``(N, latent_dim)``.
+        features: Of the samples that were made of them, ``(N, F)``.
+        count: How many; there are no more than a latent has numbers.
+    """
+    components, sizes, _ = torch.linalg.svd(features - features.mean(0), full_matrices=False)
+    dim = latents.shape[1]
+    few = min(count, dim)
+    slopes = torch.linalg.solve(latents.T @ latents + dim * torch.eye(dim), latents.T @ components[:, :few])
+    vectors = torch.nn.functional.normalize(slopes.T)
+    shares: list[float] = (sizes.square() / sizes.square().sum().clamp_min(1e-12))[:few].tolist()
+    return Directions(vectors, shares)
+
+
 class LatentFile(NamedTuple):
     """Latents in a file: a NumPy ``.npz`` of these arrays, so that ``numpy.savez(file, latents=...)`` makes one.
 

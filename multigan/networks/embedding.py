@@ -1,6 +1,8 @@
 """Embeddings of classes."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 
 class ClassEmbedding(nn.Embedding):
@@ -14,3 +16,9 @@ class ClassEmbedding(nn.Embedding):
         if input.dim() == 1:
             return super().forward(input)
         return input.to(self.weight.dtype) @ self.weight
+
+
+def class_weights(condition: Tensor, classes: int) -> Tensor:
+    """Class numbers ``(B,)``, or weights ``(B, classes)`` as they are, as weights that can be blended."""
+    rows = one_hot(condition, classes) if condition.dim() == 1 else condition
+    return rows.to(torch.get_default_dtype())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from inspect import ismethod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 import torch
@@ -20,8 +20,9 @@ from torch import Tensor
 from multigan.errors import UserError
 from multigan.generation import provenance
 from multigan.generation.generator import BATCH, TrainedGenerator, load
-from multigan.generation.latents import latent, slerp
+from multigan.generation.latents import Directions, latent, principal_directions, slerp
 from multigan.modality import InputTools
+from multigan.networks.embedding import class_weights
 from multigan.playground.forms import form
 from multigan.playground.outputs import to_browser
 from multigan.validation import typed_values
@@ -31,18 +32,6 @@ PROBED, FEWER, LARGE = 256, 64, 2**14  # samples that directions are found from;
 PART = 16  # of them at a time
 MOST = 64  # samples in an answer
 SAME = 1e-4  # difference up to which two outputs are equal
-
-
-class Directions(NamedTuple):
-    """Directions in which samples differ most.
-
-    Attributes:
-        vectors: Unit vectors ``(K, latent_dim)``.
-        shares: Of the variance of the samples' features that each stands for, ``(K,)``.
-    """
-
-    vectors: numpy.ndarray
-    shares: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,15 +156,10 @@ class Explorer:
             return False
         pure = self._condition(self.generator.classes[0], 0, 1)
         assert pure is not None
-        mixture = self._weights(pure)
+        mixture = class_weights(pure, len(self.generator.classes))
         try:
             first, second = (self._run(self._latents(0, 0, 1, None), condition) for condition in (pure, mixture))
-        except (
-            RuntimeError,
-            TypeError,
-            ValueError,
-            IndexError,
-        ):  # of a third party's network, which takes numbers alone
+        except (RuntimeError, TypeError, ValueError, IndexError):  # a third party's network takes numbers alone
             return False
         return bool((first - second).abs().max() < SAME)
 
@@ -225,16 +209,17 @@ class Explorer:
         latents = self._latents(request.seed, request.index, request.count, request.truncation)
         condition = self._condition(request.label, request.index, request.count)
         if request.blend is not None and request.blend_share and condition is not None:
-            other = self._weights(self._condition(request.blend, 0, 1))
-            condition = torch.lerp(self._weights(condition), other.expand(request.count, -1), request.blend_share)
+            target = self._condition(request.blend, 0, 1)
+            assert target is not None
+            condition, target = (class_weights(one, len(self.generator.classes)) for one in (condition, target))
+            condition = condition.lerp(target, request.blend_share)
         other = self._latents(request.other_seed, request.other_index, 1, request.truncation)
         if request.share:
             rows = [slerp(row, other[0].numpy(), request.share) for row in latents.numpy()]
             latents = torch.from_numpy(numpy.stack(rows))
         if any(request.sliders):
             vectors = self.directions(self._labels(request)[0] if self.generator.classes else None).vectors
-            steps = numpy.asarray(request.sliders, numpy.float32) @ vectors[: len(request.sliders)]
-            latents = latents + torch.from_numpy(steps)
+            latents = latents + torch.tensor(request.sliders) @ vectors[: len(request.sliders)]
         if request.mix is None:
             return self._run(latents, condition, request.truncation, request.options)
         return self._mixed(latents, other.expand_as(latents), condition, request)
@@ -268,13 +253,6 @@ class Explorer:
         conditions = self.generator.conditions(label)
         return None if conditions is None else conditions[[(index + i) % len(conditions) for i in range(count)]]
 
-    def _weights(self, condition: Tensor | None) -> Tensor:
-        """Conditions as weights of classes ``(B, classes)``, of PyTorch's default type."""
-        assert condition is not None
-        classes = len(self.generator.classes)
-        rows = torch.nn.functional.one_hot(condition, classes) if condition.dim() == 1 else condition
-        return rows.to(torch.get_default_dtype())
-
     def _labels(self, request: Request) -> list[str]:
         """The class of each sample; empty for an unconditional model."""
         if not self.generator.classes:
@@ -286,22 +264,16 @@ class Explorer:
     # --- directions ---
 
     def directions(self, label: str | None) -> Directions:
-        """The directions of the latent space in which samples of a class differ most, found once.
+        """The directions of the latent space along which samples of a class differ most, found once.
 
-        GANSpace (Härkönen et al. 2020, arXiv:2004.02546, section 3.2): principal components of features of samples, and
-        for each the latent that predicts it best. As components are uncorrelated, that is the sum of the latents,
-        weighted by the samples' coordinates. The features are those of the modality's classifier before any training,
-        whose random weights keep distances; where it has none, the samples themselves.
+        The features are those of the modality's classifier before any training, whose random weights keep distances;
+        where it has none, the samples themselves.
         """
         if label not in self.found:
             while not self.probe(label):
                 pass
             latents, features = (torch.cat(parts) for parts in zip(*self.probed.pop(label), strict=True))
-            components, sizes, _ = torch.linalg.svd(features - features.mean(0), full_matrices=False)
-            few = min(DIRECTIONS, self.dim)
-            vectors = torch.nn.functional.normalize(components[:, :few].T @ latents)
-            shares = sizes.square() / sizes.square().sum().clamp_min(1e-12)
-            self.found[label] = Directions(vectors.numpy(), shares[:few].tolist())
+            self.found[label] = principal_directions(latents, features, DIRECTIONS)
         return self.found[label]
 
     def probe(self, label: str | None) -> bool:

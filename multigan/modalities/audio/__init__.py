@@ -239,7 +239,7 @@ class Audio(Modality):
         return output.to_outputs(samples, self._rate)
 
     def exportable(self, generator: Any) -> Exportable:
-        from multigan.exportable import from_latents
+        from multigan.exportable import of_latents
 
         if getattr(generator, "extent", None) is not None:
             raise UserError("seconds and loop cannot be exported: an exported model makes sounds of its own length")
@@ -248,7 +248,7 @@ class Audio(Modality):
         def to_sound(samples: Tensor) -> Tensor:
             return (samples if finish is None else finish(samples)).clamp(-1, 1)
 
-        return from_latents(self, generator, to_sound, "sound", "sound", True, {"sampling_rate": self._rate})
+        return of_latents(self, generator, to_sound, "sound", "sound", True, {"sampling_rate": self._rate})
 
     def classifier(self) -> nn.Module:
         from multigan.sounds.features import SoundFeatures

@@ -158,10 +158,10 @@ class Image(Modality):
         return Preview(output.grid(samples, path, columns))
 
     def exportable(self, generator: nn.Module) -> Exportable:
-        from multigan.exportable import from_latents
+        from multigan.exportable import of_latents
 
         about = {"bits": self.config.bits}
-        return from_latents(self, generator, lambda samples: samples.clamp(-1, 1), "picture", "picture", True, about)
+        return of_latents(self, generator, lambda samples: samples.clamp(-1, 1), "picture", "picture", True, about)
 
     def classifier(self) -> nn.Module:
         from torch.nn import Linear, ReLU, Sequential
