@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import signal
 import socket
 import threading
 import webbrowser
@@ -371,6 +372,9 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         application = build(library, host)
+        # A terminal that is closed ends the playground as Ctrl-C does, or its trainings would go on unseen.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[opened])
         except KeyboardInterrupt:  # which uvicorn passes on once it has ended

@@ -1,6 +1,7 @@
 """Who may ask the playground, what it tells, and what it never does."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -167,13 +168,14 @@ def test_a_missing_extra_is_one_line_with_the_command(command, monkeypatch, miss
     assert command("playground").error == 'the playground needs more: pip install "multigan[playground]"'
 
 
-def test_the_command_prints_its_address_serves_and_ends_with_ctrl_c(inside):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
+def test_the_command_prints_its_address_serves_and_ends_with_ctrl_c_or_its_terminal(inside, ending):
     command = [sys.executable, "-m", "multigan", "playground", "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:
             answer = raw(running.stdout.readline().split()[1], "GET /api/runs HTTP/1.1")
         finally:
-            running.send_signal(2)
+            running.send_signal(ending)
         _, said = running.communicate(timeout=100)
     assert "runs/first" in {row["id"] for row in json.loads(answer.split(b"\r\n\r\n", 1)[1])}
     assert (running.returncode, said) == (0, "")
