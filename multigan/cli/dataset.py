@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from multigan.generation.generator import TrainedGenerator
     from multigan.generation.shards import Request
 
 TIMEOUT = 7 * 24 * 3600  # seconds that processes wait for each other: one may have more to do, or be slower
@@ -26,12 +27,43 @@ def join(device: str) -> Any:
     return PartialState().device if device == "cuda" else device
 
 
+def move(generator: TrainedGenerator, device: str) -> None:
+    """Move a model to a device, one for each process.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    from multigan.errors import UserError
+
+    try:
+        generator.network.to(join(device))
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
+
+
+def dataset_folder(generator: TrainedGenerator, out: Path | None, refused: list[str]) -> Path:
+    """Where a dataset goes, if one can be written; ``refused`` are flags that were given and cannot be.
+
+    Raises:
+        UserError: Why.
+    """
+    from multigan.errors import UserError
+
+    if refused:
+        raise UserError(f"--format is for samples from noise: leave out {', '.join(refused)}")
+    if generator.modality.takes_inputs:
+        raise UserError("--format is for samples from noise, and this model makes something of inputs")
+    if out is None:
+        raise UserError("--format needs --out FOLDER, where it goes on if it is stopped")
+    return out
+
+
 def as_dataset(request: Request, form: str, out: Path) -> None:
     """Write a dataset in shards, with the other processes if there are any."""
     from accelerate import PartialState
     from tqdm import tqdm
 
-    from multigan.cli.generate import counted, unwritable
+    from multigan.cli.writing import counted, unwritable
     from multigan.engine.distributed import raise_on_all
     from multigan.errors import LostProcessError, UserError
     from multigan.generation.shards import place, prepare, write

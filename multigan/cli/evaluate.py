@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from multigan.cli.generate import unwritable
+from multigan.cli.writing import unwritable
 
 if TYPE_CHECKING:
     from multigan.evaluation.evaluator import Evaluator

@@ -52,7 +52,7 @@ def export(
     multigan export runs/digits --format web --runtime node_modules/onnxruntime-web/dist --out site
     python -m http.server --directory site
     """
-    from multigan.cli.generate import further
+    from multigan.cli.flags import further
     from multigan.errors import UserError
     from multigan.export import folder
     from multigan.generation.generator import load

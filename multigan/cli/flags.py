@@ -7,6 +7,9 @@ import dataclasses
 import re
 import sys
 from pathlib import Path
+from typing import Any
+
+import click
 
 from multigan import legacy, registry
 from multigan.config import CONFIG_FILE, TrainingConfig, all_hints, flatten, load_file, merge, plain, read
@@ -112,3 +115,26 @@ def modalities_with(setting: str) -> list[str]:
             if setting in all_hints(registry.load(name)):
                 found.append(name)
     return found
+
+
+def further(more: tuple[str, ...], modality: str, known: dict[str, Any], command: click.Command) -> dict[str, Any]:
+    """The modality's own flags with their values: ``--name value`` or ``--name=value``.
+
+    Raises:
+        UserError: An unknown flag, or one without a value.
+    """
+    import yaml
+
+    options: dict[str, Any] = {}
+    words = list(more)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if name not in known or not flag.startswith("--"):
+            flags = [f"--{name}" for name in known] + [flag for option in command.params for flag in option.opts]
+            raise UserError(f"{command.name} takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
+        if not equals and not words:
+            raise UserError(f"{flag} has no value")
+        given = value if equals else words.pop(0)
+        options[name] = given if known[name] is str else yaml.safe_load(given)
+    return options

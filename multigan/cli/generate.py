@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from multigan.modality import Preview
 
 SAMPLES = 16  # unless there are inputs, or another number is asked for
-PREVIEWED = 100  # samples in the picture of what was made
-GENERATED = Path("generated")  # where folders are made, unless another is named
 NAMED = 3  # inputs that the last line names, of those that cannot be used
 
 
@@ -105,11 +102,14 @@ def generate(
     multigan generate --model runs/digits -n 1000000 --format parquet --out many_digits
     """
     from multigan import registry
-    from multigan.cli.dataset import as_dataset, join
+    from multigan.cli.dataset import as_dataset, dataset_folder, move
+    from multigan.cli.flags import further
+    from multigan.cli.writing import GENERATED, check_outside, counted, new_folder
     from multigan.errors import UserError
     from multigan.generation.generator import load
     from multigan.generation.model_folder import newest
     from multigan.generation.provenance import record_of
+    from multigan.generation.shards import Request
 
     if model is None:
         if modality is None:
@@ -121,30 +121,21 @@ def generate(
     if form is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     generator = load(model, modality)
-    try:
-        generator.network.to(join(device))
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
-    options = further(more, generator.name, typing.get_type_hints(type(generator.modality).Options))
+    move(generator, device)
+    kinds = typing.get_type_hints(type(generator.modality).Options)
+    options = further(more, generator.name, kinds, click.get_current_context().command)
     if options and generator.modality.takes_inputs and not inputs:
         flags = ", ".join(f"--{name}" for name in options)
         raise UserError(f"{flags}: expected with --input, as held-out rows have what they need")
     check_outside(out or GENERATED, inputs)
     check_latent(latent, {"--input": inputs, "--interpolate": interpolate, "--seed": seed}, toward, count)
     if form is not None:
-        from multigan.generation.shards import Request
-
         refused = {"--input": bool(inputs), "--latent": latent is not None, "--interpolate": interpolate}
-        if problems := [flag for flag, given in refused.items() if given]:
-            raise UserError(f"--format is for samples from noise: leave out {', '.join(problems)}")
-        if generator.modality.takes_inputs:
-            raise UserError("--format is for samples from noise, and this model makes something of inputs")
-        if out is None:
-            raise UserError("--format needs --out FOLDER, where it goes on if it is stopped")
+        folder = dataset_folder(generator, out, [flag for flag, given in refused.items() if given])
         chosen = {"seed": seed, "truncation": truncation, **options}
         amount = SAMPLES if count is None else count
         request = Request(generator, amount, labels or None, chosen, record_of(generator, model), provenance)
-        as_dataset(request, form, out)
+        as_dataset(request, form, folder)
         return
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     if latent is not None:
@@ -226,6 +217,7 @@ def from_noise(asked: Asked) -> Made:
     """Samples of a model that takes no inputs."""
     import torch
 
+    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
     from multigan.generation.shards import write_metadata
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
@@ -255,6 +247,7 @@ def from_rows(asked: Asked) -> Made:
     import torch
 
     from multigan.cli.inputs import HeldOut
+    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
     from multigan.errors import UserError
     from multigan.generation.shards import write_metadata
 
@@ -290,6 +283,7 @@ def from_inputs(asked: Asked) -> Made:
     from tqdm import tqdm
 
     from multigan.cli.inputs import Shown, begun, find_inputs, output_names, save_outputs
+    from multigan.cli.writing import counted, unwritable
     from multigan.errors import UserError
 
     generator, modality, n = asked.generator, asked.generator.modality, asked.n
@@ -347,99 +341,3 @@ def check_latent(latent: Path | None, others: dict[str, Any], toward: str | None
         raise UserError("with --latent, -n is the number of steps toward another class: give --toward, or leave it out")
     if count is not None and count < 1:
         raise UserError(f"n is {count}: expected at least 1")
-
-
-@contextmanager
-def unwritable(folder: Path) -> Iterator[None]:
-    """Say in one line that a folder cannot be written."""
-    from multigan.errors import UserError
-
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write into {folder}: {error.strerror or error}") from error
-
-
-def further(
-    more: tuple[str, ...], modality: str, known: dict[str, Any], command: click.Command | None = None
-) -> dict[str, Any]:
-    """The modality's own flags with their values: ``--name value`` or ``--name=value``; of a command, or of `generate`.
-
-    Raises:
-        UserError: An unknown flag, or one without a value.
-    """
-    import yaml
-
-    from multigan.errors import UserError
-    from multigan.validation import nearest
-
-    options: dict[str, Any] = {}
-    words = list(more)
-    command = command or generate
-    while words:
-        flag, equals, value = words.pop(0).partition("=")
-        name = flag.removeprefix("--").replace("-", "_")
-        if name not in known or not flag.startswith("--"):
-            flags = [f"--{name}" for name in known] + [flag for option in command.params for flag in option.opts]
-            raise UserError(f"{command.name} takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
-        if not equals and not words:
-            raise UserError(f"{flag} has no value")
-        given = value if equals else words.pop(0)
-        options[name] = given if known[name] is str else yaml.safe_load(given)
-    return options
-
-
-def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Iterator[Tensor]:
-    """The batches under a progress bar; the first of them are kept in ``first``."""
-    from tqdm import tqdm
-
-    kept = 0
-    with tqdm(total=count, desc="generating", unit=" samples", disable=None) as bar:
-        for batch in batches:
-            if kept < PREVIEWED:
-                first.append(batch)
-                kept += len(batch)
-            yield batch
-            bar.update(len(batch))
-
-
-def counted(count: int, thing: str) -> str:
-    """``1 sample``, ``2 samples``."""
-    return f"{count} {thing}{'s' * (count != 1)}"
-
-
-def check_outside(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to write into a folder of inputs: what is written would be an input the next time.
-
-    Raises:
-        UserError: It is one, or inside one.
-    """
-    from multigan.errors import UserError
-
-    for path in map(Path.expanduser, inputs):
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise UserError(
-                f"{out} is inside the input {path}, so what is written would be an input the next time: choose a "
-                "folder elsewhere with --out"
-            )
-
-
-def new_folder(out: Path | None, name: str) -> Path:
-    """The folder asked for, or the next free one under ``generated/``.
-
-    Raises:
-        UserError: It is not empty, or cannot be created.
-    """
-    from multigan.errors import UserError
-
-    number = 1
-    while out is None:
-        folder = GENERATED / f"{name.rpartition(':')[2]}-{number:03d}"
-        out, number = (None if folder.exists() else folder), number + 1
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"{out} is not empty: choose a new folder with --out")
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
-    return out

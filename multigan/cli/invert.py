@@ -61,10 +61,9 @@ def invert(
     multigan invert starter/image --input three.png
     multigan generate --model starter/image --latent generated/inverted-001/latents.npz --toward 8 -n 9
     """
-    from multigan.cli.dataset import join
-    from multigan.cli.generate import check_outside, counted, new_folder, unwritable
+    from multigan.cli.dataset import move
     from multigan.cli.inputs import find_inputs
-    from multigan.errors import UserError
+    from multigan.cli.writing import check_outside, counted, new_folder, unwritable
     from multigan.generation.generator import load
     from multigan.generation.provenance import record_of
     from multigan.inversion.inputs import read_samples
@@ -73,10 +72,7 @@ def invert(
     generator = load(model, modality)
     check_invertible(generator)
     generator.conditions(labels or None)  # an unknown class is said before anything is computed
-    try:
-        generator.network.to(join(device))
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
+    move(generator, device)
     check_outside(out or Path(), inputs if out else ())
     samples = read_samples(generator.modality, find_inputs(inputs, generator.modality.file_endings, click.echo))
     folder = new_folder(out, "inverted")

@@ -19,7 +19,8 @@ def from_file(asked: Asked, file: Path, toward: str | None) -> Made:
     """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
     import torch
 
-    from multigan.cli.generate import PREVIEWED, Made, counted, unwritable, watched
+    from multigan.cli.generate import Made
+    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
     from multigan.errors import UserError
     from multigan.generation.latents import LatentFile
     from multigan.generation.shards import write_metadata
