@@ -116,6 +116,8 @@ class Hub:
         if not found or not self.visible(found[1], user):
             return self.missing("RepoNotFound")
         name, kind, revision = found.groups()
+        if name.split("/")[0] != user:
+            return self.missing("Forbidden", 403)
         branches = self.repositories[name]
         if kind == "branch":
             branches.setdefault(revision, dict(branches["main"]))

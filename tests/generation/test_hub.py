@@ -130,6 +130,9 @@ def test_branches_pull_requests_and_private_repositories(hub, multigan, run):
 def test_what_the_hub_refuses_is_one_line(hub, multigan):
     assert multigan("push", "starter/text", "me/secret", "--private").returncode == 0
     assert "refuses access to other/digits (403)" in refused(multigan("push", "starter/text", "other/digits"))
+    assert multigan("push", "starter/text", "me/public").returncode == 0
+    theirs = refused(multigan("push", "starter/image", "me/public", token="hf_reader"))
+    assert "refuses access to me/public (403)" in theirs
     assert "refuses access to me/digits (401)" in refused(multigan("push", "starter/text", "me/digits", token=None))
     assert "'a/b/c'" in refused(multigan("push", "starter/text", "a/b/c"))
     assert "'nowhere'" in refused(multigan("push", "nowhere", "me/digits"))
