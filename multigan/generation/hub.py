@@ -61,7 +61,7 @@ def push(
         name: ``owner/name``.
         private: Whether a new repository can be seen by its owner alone.
         branch: Created if there is none; None is the main branch.
-        create_pr: Whether a pull request is opened instead.
+        create_pr: Whether a pull request against the main branch is opened instead.
         message: What the commit says.
         token: Of an account that may write it; None is that of ``HF_TOKEN``, or of ``hf auth login``.
 
@@ -73,6 +73,8 @@ def push(
     """
     from huggingface_hub import HfApi
 
+    if create_pr and branch is not None:
+        raise UserError("a pull request is against the main branch: leave out the branch, or the pull request")
     api = HfApi(token=token)
     with hub_errors(name, branch, f"the Hub has no repository {name}"):
         address = str(api.create_repo(name, private=private, exist_ok=True))

@@ -133,6 +133,7 @@ def test_what_the_hub_refuses_is_one_line(hub, multigan):
     assert multigan("push", "starter/text", "me/public").returncode == 0
     theirs = refused(multigan("push", "starter/image", "me/public", token="hf_reader"))
     assert "refuses access to me/public (403)" in theirs
+    assert "leave out the branch" in refused(multigan("push", "starter/text", "me/a", "--branch", "b", "--create-pr"))
     assert "refuses access to me/digits (401)" in refused(multigan("push", "starter/text", "me/digits", token=None))
     assert "'a/b/c'" in refused(multigan("push", "starter/text", "a/b/c"))
     assert "'nowhere'" in refused(multigan("push", "nowhere", "me/digits"))
