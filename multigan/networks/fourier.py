@@ -1,6 +1,6 @@
-"""Short-time Fourier transforms as convolutions of real numbers, for models that are exported.
+"""Short-time Fourier transforms in real numbers, for models that are exported.
 
-ONNX has no inverse of the transform and no complex numbers: what is exported holds both as convolutions with sines and
+ONNX has no inverse of the transform and no complex numbers: what is exported holds both as products with sines and
 cosines. Everything else uses `torch.stft` and `torch.istft`, which are faster; the results are the same up to rounding.
 """
 
@@ -37,14 +37,54 @@ def stft(waves: Tensor, hop: int, basis: Basis) -> tuple[Tensor, Tensor]:
     return real, imaginary
 
 
-def istft(real: Tensor, imaginary: Tensor, window: Tensor, hop: int, length: int, basis: Basis) -> Tensor:
+def istft(real: Tensor, imaginary: Tensor, window: Tensor, hop: int, length: int) -> Tensor:
     """Real and imaginary parts ``(B, size / 2 + 1, frames)`` -> waves ``(B, length)``: the inverse of `stft`."""
     size = len(window)
-    # A real wave's spectrum is symmetric: each frequency but the first and the last stands for two.
-    twice = torch.tensor([1.0, *[2.0] * (size // 2 - 1), 1.0]).to(window)[:, None] / size
-    cosines, sines = (part * twice for part in basis)
-    waves = conv_transpose1d(torch.cat([real, imaginary], 1), torch.cat([cosines, -sines])[:, None], stride=hop)
-    weights = torch.ones_like(real[:1, :1])
-    total = conv_transpose1d(weights, window.square()[None, None], stride=hop)
+    frames = inverse(real.transpose(1, 2), imaginary.transpose(1, 2)) * window
     place = slice(size // 2, size // 2 + length)
-    return (waves[..., place] / total[..., place])[:, 0]
+    total = overlapped(window.square().expand_as(frames[:1]), hop)
+    return overlapped(frames, hop)[:, place] / total[:, place]
+
+
+def inverse(real: Tensor, imaginary: Tensor) -> Tensor:
+    """The inverse transform of spectra of real numbers, ``(..., size / 2 + 1)`` -> ``(..., size)``.
+
+    One step of Cooley and Tukey's: with ``size = rows * columns``, frequencies are ``k = row + rows * column`` and
+    places ``n = columns * row + column``. One matrix of so many cosines would be 268 MB for windows of 8,192 samples.
+    """
+    size = 2 * (real.shape[-1] - 1)
+    rows = next(factor for factor in range(math.isqrt(size), 0, -1) if size % factor == 0)
+    columns = size // rows
+    # Of the frequencies beyond half the rate, which mirror the others.
+    real, imaginary = (
+        torch.cat([part, sign * part[..., 1:-1].flip(-1)], -1).view(*part.shape[:-1], columns, rows).transpose(-1, -2)
+        for part, sign in ((real, 1), (imaginary, -1))
+    )
+    cosines, sines = turns(columns, columns, columns, real)
+    real, imaginary = real @ cosines - imaginary @ sines, real @ sines + imaginary @ cosines
+    cosines, sines = turns(rows, columns, size, real)
+    real, imaginary = real * cosines - imaginary * sines, real * sines + imaginary * cosines
+    cosines, sines = turns(rows, rows, rows, real)
+    return (cosines @ real - sines @ imaginary).flatten(-2) / size
+
+
+def turns(rows: int, columns: int, period: int, like: Tensor) -> Basis:
+    """Cosines and sines of ``row * column`` of ``period`` parts of a turn, ``(rows, columns)`` each."""
+    angles = [2 * math.pi * (row * column % period) / period for row in range(rows) for column in range(columns)]
+    cosines, sines = (
+        torch.tensor([function(angle) for angle in angles], dtype=like.dtype, device=like.device).view(rows, columns)
+        for function in (math.cos, math.sin)
+    )
+    return cosines, sines
+
+
+def overlapped(frames: Tensor, hop: int) -> Tensor:
+    """Frames ``(B, frames, size)``, each ``hop`` samples after the one before, added up: ``(B, T)``.
+
+    In parts of as many samples as divide both: the kernel puts part i of a frame into place i.
+    """
+    batch, count, size = frames.shape
+    part = math.gcd(size, hop)
+    parts = frames.view(batch, count, size // part, part).permute(0, 3, 2, 1).reshape(batch * part, size // part, count)
+    kernel = torch.eye(size // part, dtype=frames.dtype, device=frames.device)[:, None]
+    return conv_transpose1d(parts, kernel, stride=hop // part).view(batch, part, -1).transpose(1, 2).flatten(1)

@@ -69,7 +69,7 @@ def real_inverse(cosine: Tensor, sine: Tensor, window: Tensor, hop: int) -> Tens
     angle = carrier_angles(bins, frames + 1, hop, cosine)
     turned = cosine * angle.cos() - sine * angle.sin(), cosine * angle.sin() + sine * angle.cos()
     real, imaginary = (pad(part, (0, 0, 0, 1)).flatten(0, -3) for part in turned)
-    return fourier.istft(real, imaginary, window, hop, frames * hop, fourier.basis(window))
+    return fourier.istft(real, imaginary, window, hop, frames * hop)
 
 
 def capped(values: Tensor, most: float) -> Tensor:

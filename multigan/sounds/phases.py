@@ -136,9 +136,9 @@ def reconstructed_in_real_numbers(
     """The end of `reconstructed`, from angles in radians ``(B, frames, bins)``."""
     frames, basis = magnitudes.shape[1], fourier.basis(window)
     magnitudes, angles = magnitudes.transpose(1, 2), angles.transpose(1, 2)
-    made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length, basis)
+    made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length)
     for _ in range(rounds):
         real, imaginary = (part[..., :frames] for part in fourier.stft(made, hop, basis))
         scale = magnitudes / (real.square() + imaginary.square() + TINY).sqrt()
-        made = fourier.istft(real * scale, imaginary * scale, window, hop, length, basis)
+        made = fourier.istft(real * scale, imaginary * scale, window, hop, length)
     return made
