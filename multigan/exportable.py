@@ -84,7 +84,7 @@ class FromLatents(nn.Module):
         return samples if self.to_output is None else self.to_output(samples)
 
 
-def of_latents(
+def latent_exportable(
     modality: Modality,
     generator: nn.Module,
     to_output: Callable[[Tensor], Tensor] | None = None,

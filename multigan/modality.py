@@ -489,11 +489,11 @@ class Modality(ABC):
         Raises:
             UserError: It cannot be exported, and why.
         """
-        from multigan.exportable import of_latents
+        from multigan.exportable import latent_exportable
 
         if self.takes_inputs:
             raise UserError("its modality does not say what inputs an exported model would take")
-        return of_latents(self, generator, self.finish)
+        return latent_exportable(self, generator, self.finish)
 
     # --- how good it is ---
 

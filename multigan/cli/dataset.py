@@ -45,7 +45,7 @@ def dataset_folder(generator: TrainedGenerator, out: Path | None, refused: list[
     """Where a dataset goes, if one can be written; ``refused`` are flags that were given and cannot be.
 
     Raises:
-        UserError: Why.
+        UserError: There are such flags, the model makes something of inputs, or there is no folder.
     """
     from multigan.errors import UserError
 

@@ -139,9 +139,9 @@ def generate(
         return
     make = from_inputs if inputs else from_rows if generator.modality.takes_inputs else from_noise
     if latent is not None:
-        from multigan.cli.latents import from_file
+        from multigan.cli.latents import from_latents
 
-        make = partial(from_file, file=latent, toward=toward)
+        make = partial(from_latents, file=latent, toward=toward)
     asked = Asked(
         generator,
         inputs,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multigan.cli.writing import PREVIEWED
 from multigan.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from multigan.interface import Condition
     from multigan.modality import Modality, Preview
 
-PREVIEWED = 100  # outputs that are shown
 PREVIEWED_NUMBERS = 2**24  # in the outputs that are shown together, unless one has more
 PREVIEWS = 8  # pictures of inputs and outputs: one for each size that they have
 DRAWN = 10_000  # held-out rows, of which the first are taken: row i does not depend on how many are asked for

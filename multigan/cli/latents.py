@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multigan.generation.generator import TrainedGenerator
 
 
-def from_file(asked: Asked, file: Path, toward: str | None) -> Made:
+def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
     """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
     import torch
 

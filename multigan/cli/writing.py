@@ -26,12 +26,10 @@ def new_folder(out: Path | None, name: str) -> Path:
     while out is None:
         folder = GENERATED / f"{name.rpartition(':')[2]}-{number:03d}"
         out, number = (None if folder.exists() else folder), number + 1
-    try:
+    with unwritable(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UserError(f"{out} is not empty: choose a new folder with --out")
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror or error}") from error
     return out
 
 

@@ -48,20 +48,21 @@ class Directions(NamedTuple):
 
 
 def principal_directions(latents: Tensor, features: Tensor, count: int) -> Directions:
-    """After GANSpace (Härkönen et al. 2020, arXiv:2004.02546): principal components of features of samples.
+    """The latent directions that best predict the principal components of samples' features, by ridge regression.
 
-    For each component, the way in which it grows fastest by a ridge regression on latents, which also holds where
-    there are about as many samples as a latent has numbers.
+    After GANSpace (Härkönen et al. 2020, arXiv:2004.02546), which takes least squares: these fail where there are about
+    as many samples as a latent has numbers.
 
     Args:
-        latents: Standard normal, ``(N, latent_dim)``.
-        features: Of the samples that were made of them, ``(N, F)``.
-        count: How many; there are no more than a latent has numbers.
+        latents: Standard normal, float ``(N, latent_dim)``.
+        features: Of the samples that were made of them, float ``(N, F)``, on the same device.
+        count: How many at most: there are no more than N, F and a latent's numbers.
     """
     components, sizes, _ = torch.linalg.svd(features - features.mean(0), full_matrices=False)
     dim = latents.shape[1]
     few = min(count, dim)
-    slopes = torch.linalg.solve(latents.T @ latents + dim * torch.eye(dim), latents.T @ components[:, :few])
+    squares = latents.T @ latents + dim * torch.eye(dim).to(latents)
+    slopes = torch.linalg.solve(squares, latents.T @ components[:, :few])
     vectors = torch.nn.functional.normalize(slopes.T)
     shares: list[float] = (sizes.square() / sizes.square().sum().clamp_min(1e-12))[:few].tolist()
     return Directions(vectors, shares)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import math
 import tempfile
 import typing
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ class Explorer:
             "modality": self.generator.name,
             "classes": self.generator.combinations or self.generator.classes,
             "blends": self.blends,
-            "directions": 0 if modality.takes_inputs or not modality.latent_space else min(DIRECTIONS, self.dim),
+            "directions": 0 if modality.takes_inputs or not modality.latent_space else self.sliders,
             "moves": modality.latent_space and self.dim > 0,
             "truncates": "style" if hasattr(self.network, "truncation") else "latent",
             "layers": self.layers,
@@ -143,6 +144,11 @@ class Explorer:
             "shape": list(self.shape) if not modality.takes_inputs else None,
             "training": self.generator.training,
         }
+
+    @property
+    def sliders(self) -> int:
+        """How many directions there are: no more than a latent, or a sample, has numbers."""
+        return min(DIRECTIONS, self.dim, math.prod(self.shape))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -218,6 +224,8 @@ class Explorer:
             rows = [slerp(row, other[0].numpy(), request.share) for row in latents.numpy()]
             latents = torch.from_numpy(numpy.stack(rows))
         if any(request.sliders):
+            if len(request.sliders) > self.sliders:
+                raise UserError(f"{len(request.sliders)} sliders are given: this model has {self.sliders}")
             vectors = self.directions(self._labels(request)[0] if self.generator.classes else None).vectors
             latents = latents + torch.tensor(request.sliders) @ vectors[: len(request.sliders)]
         if request.mix is None:
@@ -273,7 +281,7 @@ class Explorer:
             while not self.probe(label):
                 pass
             latents, features = (torch.cat(parts) for parts in zip(*self.probed.pop(label), strict=True))
-            self.found[label] = principal_directions(latents, features, DIRECTIONS)
+            self.found[label] = principal_directions(latents, features, self.sliders)
         return self.found[label]
 
     def probe(self, label: str | None) -> bool:
@@ -283,7 +291,7 @@ class Explorer:
             label: As in `directions`.
         """
         parts = self.probed.setdefault(label, [])
-        count = FEWER if numpy.prod(self.shape) > LARGE else PROBED
+        count = FEWER if math.prod(self.shape) > LARGE else PROBED
         if label in self.found or len(parts) * PART == count:
             return True
         latents = torch.from_numpy(numpy.stack([latent(0, len(parts) * PART + i, self.dim, None) for i in range(PART)]))

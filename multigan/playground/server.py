@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import signal
 import socket
@@ -10,7 +11,6 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -267,7 +267,7 @@ class Playground:
 
         return JSONResponse(await self.on_models(work))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
         self.worker.shutdown(wait=False, cancel_futures=True)
@@ -277,7 +277,8 @@ class Playground:
         """Stop the trainings that were started here, and say how they ended; once."""
         runs, self._runs = self._runs, None
         for last_words in runs.close() if runs is not None else ():
-            print(last_words, flush=True)
+            with contextlib.suppress(OSError):  # of a terminal that is closed
+                print(last_words, flush=True)
 
 
 async def body(request: Request) -> dict[str, Any]:
@@ -363,6 +364,9 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
     Raises:
         UserError: As `listen`.
     """
+    # A terminal that is closed ends the playground as Ctrl-C does, or its trainings would go on unseen.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
     with listen(host, port) as opened:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{opened.getsockname()[1]}/"
@@ -372,12 +376,10 @@ def serve(library: Library, host: str, port: int, open_browser: bool, say: Calla
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         application = build(library, host)
-        # A terminal that is closed ends the playground as Ctrl-C does, or its trainings would go on unseen.
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
-            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[opened])
         except KeyboardInterrupt:  # which uvicorn passes on once it has ended
-            say("")
+            with contextlib.suppress(OSError):
+                say("")
         finally:  # a second Ctrl-C has it leave out what it does at its end
             application.state.site.close()

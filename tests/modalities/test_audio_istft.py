@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from multigan import configure
 from multigan.errors import UserError
 from multigan.modalities.audio import Audio, AudioConfig
-from multigan.modalities.audio.istft import ISTFTGenerator, SpectrogramDiscriminator, sides
+from multigan.modalities.audio.istft import ISTFTGenerator, Layer, SpectrogramDiscriminator, sides
 from multigan.modalities.audio.spectrogram import log_power
 
 
@@ -163,11 +163,40 @@ def test_class_is_heard_and_sounds_of_one_class_differ():
     assert not torch.allclose(zero, one) and not torch.allclose(zero[0], zero[1])
 
 
+def test_style_decides_how_much_noise_goes_in():
+    layer, hidden, w = Layer(2, 3, 4), random(1, 2, 5, 5), random(1, 1, 4)
+    one, other = random(1, 10, 10, seed=1), random(1, 10, 10, seed=2)
+    with torch.no_grad():
+        layer.modulation.weight.zero_()
+        layer.modulation.bias.zero_()
+        assert not torch.equal(layer(hidden, w, one), layer(hidden, w, other))
+        layer.modulation.bias[6:] = -1.0  # of no noise
+        assert torch.equal(layer(hidden, w, one), layer(hidden, w, other))
+
+
+def test_a_constant_of_the_long_windows_is_a_steady_tone():
+    network = generator()
+    with torch.no_grad():
+        network.last.weight.zero_()
+        network.last.bias.fill_(-100.0)  # silent
+        network.tones.weight.zero_()
+        network.tones.bias.view(3, 8)[0] = torch.tensor([1.0, *[-100.0] * 7])  # the first of each eight of 512 bins
+        network.tones.bias.view(3, 8)[1] = 1.0
+        network.tones.bias.view(3, 8)[2] = 0.0
+        (sound,) = network(random(1, 16), torch.tensor([0]))
+    spectrum = torch.fft.rfft(sound[0, 1024:3072].double()).abs()
+    tones = torch.zeros(1025, dtype=torch.bool)
+    tones[0:1024:16] = True  # 8 of 512 bins are 62.5 Hz, 16 of 1024
+    assert spectrum[tones].min() > 1000 * spectrum[~tones].max()
+
+
 def test_sounds_begin_with_silence_and_not_with_a_click():
     network = generator()
     with torch.no_grad():
         network.last.bias[:2] = 1.0  # loud, and all in phase in the middle of each window
         network.last.weight.zero_()
+        network.tones.bias.fill_(-100.0)  # silent
+        network.tones.weight.zero_()
         samples = network(random(2, 16), torch.tensor([0, 1]))
     assert (samples[..., 0] == 0).all()
     assert samples[..., 256].abs().min() > 0.99, "there is one a window later"

@@ -111,8 +111,11 @@ def test_calls_with_and_without_options_do_not_disturb_each_other():
     torch.testing.assert_close(torch.cat(found[1:]), waves(model, 2, seconds=1.0), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("seconds", [None, 1.3])
-def test_loop_goes_on_where_it_began(monkeypatch, seconds):
+@pytest.mark.parametrize(
+    ("seconds", "length", "rate"),
+    [(None, LENGTH, RATE), (1.3, LENGTH, RATE), (1.1, 24_576, 48_000)],  # six columns, of which two are a long window
+)
+def test_loop_goes_on_where_it_began(monkeypatch, seconds, length, rate):
     whole = []
 
     def seen(*arguments):
@@ -120,12 +123,12 @@ def test_loop_goes_on_where_it_began(monkeypatch, seconds):
         return whole[-1]
 
     monkeypatch.setattr(networks, "inverse_stft", seen)
-    (loop,) = waves(generator(), seconds=seconds, loop=True)
-    (made,) = whole[0]
+    (loop,) = waves(generator(length=length, sampling_rate=rate), seconds=seconds, loop=True)
+    (made,) = whole[0] + whole[1]  # of both kinds of windows
     before = (made.shape[1] - loop.shape[1]) // 2  # what is cut off on either side
-    assert before == LENGTH
+    assert before == length
     torch.testing.assert_close(limited(made[None, :, before:-before])[0], loop, atol=0, rtol=0)
-    near = LENGTH // 4
+    near = length // 4
     torch.testing.assert_close(made[:, before - near : before], made[:, -before - near : -before], atol=1e-5, rtol=0)
     torch.testing.assert_close(made[:, before : before + near], made[:, -before : near - before], atol=1e-5, rtol=0)
 
@@ -153,8 +156,10 @@ def test_loop_is_never_longer_than_a_minute():
 @pytest.mark.parametrize("options", [{"seconds": 2.0}, {"loop": True}])
 def test_windows_whose_carriers_do_not_go_on_are_refused(options):
     """Hops of 40 samples make no whole number of windows of 256: in a loop, that was a jump of full scale."""
-    with pytest.raises(UserError, match="spectrogram_hop of 40"):
+    with pytest.raises(UserError, match=r"spectrogram_hop of 40.*a power of two"):
         generator(spectrogram_hop=40).generate(1, **options)
+    with pytest.raises(UserError, match=r"512 spectrogram_bins.*at most 256 bins"):
+        generator(spectrogram_bins=512, spectrogram_hop=128).generate(1, **options)
     generator("start", spectrogram_hop=40).generate(1, **options)
 
 

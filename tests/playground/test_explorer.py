@@ -96,6 +96,12 @@ def test_sliders_move_along_directions_that_change_samples(explorer):
     torch.testing.assert_close(explorer.samples(request), expected)
 
 
+def test_samples_of_two_numbers_have_two_directions(client):
+    assert client.get("/api/model", params={"id": "runs/ring"}).json()["directions"] == 2
+    assert drawn(client, "runs/ring", sliders=[1.0, 2.0])
+    assert "this model has 2" in refused(client, id="runs/ring", request={"sliders": [1.0] * 8})
+
+
 def test_the_first_direction_is_the_one_that_matters_where_one_alone_does(explorer, monkeypatch):
     def network(latents, condition, truncation=None, **options):
         return latents[:, 2, None, None, None].expand(-1, 1, 16, 16)

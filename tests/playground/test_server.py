@@ -1,6 +1,7 @@
 """Who may ask the playground, what it tells, and what it never does."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -168,17 +169,29 @@ def test_a_missing_extra_is_one_line_with_the_command(command, monkeypatch, miss
     assert command("playground").error == 'the playground needs more: pip install "multigan[playground]"'
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
-def test_the_command_prints_its_address_serves_and_ends_with_ctrl_c_or_its_terminal(inside, ending):
-    command = [sys.executable, "-m", "multigan", "playground", "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+COMMAND = [sys.executable, "-m", "multigan", "playground", "--no-browser", "--port", "0"]
+
+
+def test_the_command_prints_its_address_serves_and_ends_with_ctrl_c(inside):
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:
             answer = raw(running.stdout.readline().split()[1], "GET /api/runs HTTP/1.1")
         finally:
-            running.send_signal(ending)
+            running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=100)
     assert "runs/first" in {row["id"] for row in json.loads(answer.split(b"\r\n\r\n", 1)[1])}
     assert (running.returncode, said) == (0, "")
+
+
+def test_it_ends_with_the_terminal_and_writes_no_more_to_it(inside):
+    terminal, its_end = os.openpty()
+    with subprocess.Popen(COMMAND, stdout=its_end, stderr=subprocess.PIPE) as running:
+        os.close(its_end)
+        raw(os.read(terminal, 1000).decode().split()[1], "GET / HTTP/1.1")
+        os.close(terminal)
+        running.send_signal(signal.SIGHUP)
+        _, said = running.communicate(timeout=100)
+    assert (running.returncode, said) == (0, b"")
 
 
 def test_listening_for_others_comes_with_a_warning(monkeypatch, inside):

@@ -194,11 +194,11 @@ class Audio(Modality):
             )
         overlapping = self.config.crop != "start"  # what begins with its attack is not faded in
         samples, unit = round(seconds * rate), generator.unit(overlapping)
-        bins, hop = self.config.spectrogram()
-        if overlapping and unit % (2 * bins):  # carriers would not go on from one window to the next
+        if not unit:
             raise UserError(
-                f"this model has a spectrogram_hop of {hop}, with which windows do not fit together: longer sounds and "
-                "loops need one that is a power of two, a quarter of a window, say"
+                f"this model has {generator.bins} spectrogram_bins and a spectrogram_hop of {generator.hop}, with "
+                "which windows do not fit together: longer sounds and loops need a hop that is a power of two and, "
+                f"where sounds have {length} samples in training, at most {length // 16} bins"
             )
         if options.loop:
             samples = min(-(-samples // unit), int(MOST_SECONDS * rate) // unit) * unit
@@ -239,7 +239,7 @@ class Audio(Modality):
         return output.to_outputs(samples, self._rate)
 
     def exportable(self, generator: Any) -> Exportable:
-        from multigan.exportable import of_latents
+        from multigan.exportable import latent_exportable
 
         if getattr(generator, "extent", None) is not None:
             raise UserError("seconds and loop cannot be exported: an exported model makes sounds of its own length")
@@ -248,7 +248,7 @@ class Audio(Modality):
         def to_sound(samples: Tensor) -> Tensor:
             return (samples if finish is None else finish(samples)).clamp(-1, 1)
 
-        return of_latents(self, generator, to_sound, "sound", "sound", True, {"sampling_rate": self._rate})
+        return latent_exportable(self, generator, to_sound, "sound", "sound", True, {"sampling_rate": self._rate})
 
     def classifier(self) -> nn.Module:
         from multigan.sounds.features import SoundFeatures

@@ -37,7 +37,7 @@ class AudioConfig(ClassConditionalConfig):
             it cannot detect the generator's artifacts by their pitch; 0 disables it.
         post_filter: wavegan: taps of a learned filter after the generator, 512 in the paper; 0 disables it.
         spectrogram_bins: istft, specgan: frequency bins, half a window's samples, a power of two; null takes windows
-            of about 32 ms.
+            of about 32 ms; of istft, these are the short ones.
         spectrogram_hop: istft, specgan: samples between spectrogram frames; null is a quarter of a window.
         gain: Augmentation of real and generated sounds for the discriminator: random gain of up to this many decibels.
         shift: Augmentation: random shift in time by up to this share of the length.
@@ -92,7 +92,7 @@ class AudioConfig(ClassConditionalConfig):
         """Raise UserError for a length that the networks cannot generate."""
         bins, hop = self.spectrogram()
         if self.architecture == "istft":  # any length: it cuts off what is too long
-            most = 2 ** int(math.log2(length / 4))  # the discriminator has windows of twice the generator's, too
+            most = 2 ** int(math.log2(length / 4))  # the discriminator has windows of twice these
             if not (16 <= bins <= most and hop <= min(bins // 2, length // 32)):  # and hops of four times
                 raise UserError(
                     f"spectrogram_bins is {bins} and spectrogram_hop {hop}: for sounds of {length} samples expected 16 "

@@ -1,11 +1,14 @@
-"""A generator of waves that ends in an inverse short-time Fourier transform, and a discriminator of spectrograms.
+"""A generator of waves that ends in inverse short-time Fourier transforms, and a discriminator of spectrograms.
 
 The generator is a convolutional one for a picture of three channels: the logarithm of the magnitude at each frequency
-and time, and a vector whose angle is the phase. The inverse transform turns them into a wave, as in vocoders: Kaneko et
-al. 2022 (iSTFTNet), arXiv:2203.02395. The wave is judged on its own spectrograms, which have no phase: so the generator
-is free to choose phases. Two resolutions are judged, as in vocoders (Jang et al. 2021, UnivNet, arXiv:2106.07889). R1
-and R2 are computed at the spectrograms: computed at the wave, where a logarithm is steep wherever it is quiet, they
-left the drums with a precision of 0.04 instead of 0.50 after a minute.
+and time, and a vector whose angle is the phase. An inverse transform turns them into a wave, as in vocoders: Kaneko et
+al. 2022 (iSTFTNet), arXiv:2203.02395. Two such waves are added: one of short windows, for what happens in a moment, and
+one of windows four times as long, in which a steady tone is little more than a number.
+
+The sum is judged on its own spectrograms, which have no phase: so the generator is free to choose phases. Two
+resolutions are judged, as in vocoders (Jang et al. 2021, UnivNet, arXiv:2106.07889). R1 and R2 are computed at the
+spectrograms: computed at the wave, where a logarithm is steep wherever it is quiet, they left the drums with a
+precision of 0.04 instead of 0.50 after a minute.
 """
 
 import math
@@ -28,6 +31,7 @@ from multigan.networks.styled import linear
 LOUDEST = 2.2  # cap of the generator's logarithms; with the two below, a magnitude of 3.9 times a sine of full scale's
 SLOPE, OFFSET = 2.3, -3.0 - math.log(2)  # magnitude: exp(SLOPE * logarithm + OFFSET)
 NOISE_GAIN = 0.1  # at first
+TONES = 4  # how much longer the windows for tones are
 RISE = 8  # a sound rises from silence in an eighth of a hop, about a millisecond
 
 
@@ -43,8 +47,8 @@ class Extent(NamedTuple):
 
     Attributes:
         samples: Length of a sound; for a loop a multiple of `ISTFTGenerator.unit`.
-        overlapping: Whether windows overlap by half and are crossfaded in the smallest layer; if not, each is a sound
-            by itself, and they are joined end to end.
+        overlapping: Whether windows overlap by half or more and are crossfaded in the smallest layer; if not, each is
+            a sound by itself, and they are joined end to end.
         loop: Whether the sound can be repeated without a seam.
     """
 
@@ -56,23 +60,24 @@ class Extent(NamedTuple):
 class Layer(nn.Module):
     """``(B, inputs, H, W), w (B, columns, style), noise (B, 2 H, 2 W) -> (B, outputs, 2 H, 2 W)``.
 
-    Scaled and shifted by w, which is one for the whole width or has columns of equal width; with noise; leaky ReLU.
+    Scaled and shifted by w, which is one for the whole width or has columns of equal width; with noise, as much of it
+    as w says; leaky ReLU.
     """
 
     def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
         self.up = up(inputs, outputs, bias=True)
-        self.scale_and_shift = nn.Linear(style, 2 * outputs)
+        self.modulation = nn.Linear(style, 3 * outputs)
         self.noise_gain = nn.Parameter(torch.full((outputs, 1, 1), NOISE_GAIN))
 
     def forward(self, hidden: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         hidden = self.up(hidden)
-        scale_and_shift = self.scale_and_shift(w).transpose(1, 2)[:, :, None]
+        modulation = self.modulation(w).transpose(1, 2)[:, :, None]
         if w.shape[1] > 1:
-            scale_and_shift = interpolate(scale_and_shift, (1, hidden.shape[3]), mode="bilinear")
-        scale, shift = scale_and_shift.chunk(2, 1)
-        noise = noise.to(hidden.dtype)[:, None]
-        return leaky_relu(hidden * (1 + scale) + shift + self.noise_gain * noise)
+            modulation = interpolate(modulation, (1, hidden.shape[3]), mode="bilinear")
+        scale, shift, more_noise = modulation.chunk(3, 1)
+        noise = self.noise_gain * (1 + more_noise) * noise.to(hidden.dtype)[:, None]
+        return leaky_relu(hidden * (1 + scale) + shift + noise)
 
 
 class ISTFTGenerator(nn.Module):
@@ -82,8 +87,8 @@ class ISTFTGenerator(nn.Module):
         latent_dim: Numbers in a latent.
         channels: 1 for mono, 2 for stereo.
         length: Samples of a sound.
-        bins: Frequencies of the transform, half a window's samples.
-        hop: Samples from one window to the next.
+        bins: Frequencies of the transform with short windows, half a window's samples.
+        hop: Samples from one short window to the next.
         width: Channels just before the last layer, twice as many at half the sides, 512 at most.
         classes: Number of classes; 0 for an unconditional network.
     """
@@ -92,7 +97,7 @@ class ISTFTGenerator(nn.Module):
         self, latent_dim: int, channels: int, length: int, bins: int, hop: int, width: int, classes: int
     ) -> None:
         super().__init__()
-        self.length, self.hop = length, hop
+        self.length, self.bins, self.hop = length, bins, hop
         widths = channels_by_side(sides(length, bins, hop), width)
         style = 2 * latent_dim
         self.first_shape = widths[0], *first_sides(sides(length, bins, hop))
@@ -101,6 +106,9 @@ class ISTFTGenerator(nn.Module):
         self.first = linear(style, math.prod(self.first_shape))
         self.layers = nn.ModuleList(Layer(*pair, style) for pair in pairwise(widths))
         self.last = up(widths[-1], 3 * channels, bias=True)
+        # (B, C, bins / 2, frames / 2) -> (B, 3 * channels * 8, bins / 2, frames / 4): each eight channels are eight
+        # neighbouring bins of the long windows, which have four times as many bins and a quarter of the frames.
+        self.tones = nn.Conv2d(widths[-1], 3 * channels * 2 * TONES, 5, stride=(1, TONES // 2), padding=2)
         self.extent: Extent | None = None
 
     @property
@@ -108,9 +116,19 @@ class ISTFTGenerator(nn.Module):
         """Samples of a sound for each column of the smallest layer."""
         return self.hop << len(self.layers) + 1
 
+    @property
+    def step(self) -> int:
+        """Columns of the smallest layer from one overlapping window of a longer sound to the next.
+
+        The most, up to half a window, that are whole long windows of the transform, so that carriers stay in phase; 0
+        if there are none.
+        """
+        half = self.first_shape[2] // 2
+        return half - half % (math.lcm(self.column, 2 * TONES * self.bins) // self.column)
+
     def unit(self, overlapping: bool) -> int:
         """Samples from one window of a longer sound to the next."""
-        return self.first_shape[2] // 2 * self.column if overlapping else self.length
+        return self.step * self.column if overlapping else self.length
 
     @property
     def per_sample(self) -> bool:
@@ -153,9 +171,9 @@ class ISTFTGenerator(nn.Module):
             noise = keyed_noise.normal(key, number, height * period).view(-1, period, height).transpose(1, 2)
             places = torch.arange(width, device=noise.device) % period
             hidden = layer(hidden, w, noise[:, :, places] if loop else noise)
-        logarithm, cosine, sine = full_precision(self.last(hidden)).chunk(3, 1)
-        magnitude = (SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp()
-        return inverse_stft(magnitude, cosine, sine, self.hop)
+        waves = inverse_transform(self.last(hidden), self.hop)
+        tones = self.tones(hidden).unflatten(1, (-1, 2 * TONES)).transpose(2, 3).flatten(2, 3)
+        return waves + inverse_transform(tones, TONES * self.hop)
 
     def long_sound(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
         """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``."""
@@ -189,11 +207,11 @@ class ISTFTGenerator(nn.Module):
     def overlapped(self, hidden: Tensor, w: Tensor, key: Tensor, loop: bool) -> Tensor:
         """The smallest layer of each window ``(N, C, H, W)``, and its w ``(N, style)`` -> waves ``(1, channels, T)``.
 
-        Where two windows overlap, one fades into the other. A loop is made with its end before it and its start after
+        Where windows overlap, one fades into the other. A loop is made with its end before it and its start after
         it, which are farther than any layer sees, and are cut off.
         """
         count, _, _, window = hidden.shape
-        step = window // 2
+        step = self.step
         size = count * step if loop else (count - 1) * step + window
         ramp = (torch.arange(window, device=w.device, dtype=w.dtype) + 0.5) / (window - step)
         weights = torch.minimum(ramp, ramp.flip(0)).clamp_max(1)
@@ -215,12 +233,24 @@ class ISTFTGenerator(nn.Module):
         return waves[..., start : start + size * self.column]
 
 
+def inverse_transform(numbers: Tensor, hop: int) -> Tensor:
+    """Logarithms of magnitudes, then cosines and sines -> waves ``(B, channels, frames * hop)``, in full precision.
+
+    Args:
+        numbers: ``(B, 3 * channels, bins, frames)``.
+        hop: Samples from one window to the next.
+    """
+    logarithm, cosine, sine = full_precision(numbers).chunk(3, 1)
+    magnitude = (SLOPE * capped(logarithm, LOUDEST) + OFFSET).exp()
+    return inverse_stft(magnitude, cosine, sine, hop)
+
+
 class SpectrogramDiscriminator(nn.Module):
     """What `represent` makes of sounds, condition -> ``(B,)`` logits of a head for each resolution.
 
-    One spectrogram has windows of twice the generator's and tells tones apart, the other has windows of half the
-    generator's and tells moments apart. Both overlap half as much as the generator's, which costs half as much and
-    shows as much. Arguments as in `ISTFTGenerator`.
+    One spectrogram has windows of twice the generator's short ones and tells tones apart, the other has windows of half
+    of those and tells moments apart. Both overlap half as much as the generator's, which costs half as much and shows
+    as much. Arguments as in `ISTFTGenerator`.
     """
 
     def __init__(self, channels: int, length: int, bins: int, hop: int, width: int, classes: int) -> None:

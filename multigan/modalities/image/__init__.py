@@ -158,10 +158,12 @@ class Image(Modality):
         return Preview(output.grid(samples, path, columns))
 
     def exportable(self, generator: nn.Module) -> Exportable:
-        from multigan.exportable import of_latents
+        from multigan.exportable import latent_exportable
 
         about = {"bits": self.config.bits}
-        return of_latents(self, generator, lambda samples: samples.clamp(-1, 1), "picture", "picture", True, about)
+        return latent_exportable(
+            self, generator, lambda samples: samples.clamp(-1, 1), "picture", "picture", True, about
+        )
 
     def classifier(self) -> nn.Module:
         from torch.nn import Linear, ReLU, Sequential
