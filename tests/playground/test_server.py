@@ -1,5 +1,6 @@
 """Who may ask the playground, what it tells, and what it never does."""
 
+import functools
 import json
 import os
 import signal
@@ -185,12 +186,17 @@ def test_the_command_prints_its_address_serves_and_ends_with_ctrl_c(inside):
 
 def test_it_ends_with_the_terminal_and_writes_no_more_to_it(inside):
     terminal, its_end = os.openpty()
-    with subprocess.Popen(COMMAND, stdout=its_end, stderr=subprocess.PIPE) as running:
+    # Which is ignored where tests run under nohup.
+    usual = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    with subprocess.Popen(COMMAND, stdout=its_end, stderr=subprocess.PIPE, preexec_fn=usual) as running:
         os.close(its_end)
         raw(os.read(terminal, 1000).decode().split()[1], "GET / HTTP/1.1")
         os.close(terminal)
         running.send_signal(signal.SIGHUP)
-        _, said = running.communicate(timeout=100)
+        try:
+            _, said = running.communicate(timeout=100)
+        finally:
+            running.kill()
     assert (running.returncode, said) == (0, b"")
 
 
