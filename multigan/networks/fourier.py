@@ -5,11 +5,12 @@ cosines. Everything else uses `torch.stft` and `torch.istft`, which are faster; 
 """
 
 import math
+from functools import reduce
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, conv_transpose1d, pad
+from torch.nn.functional import conv1d, pad
 
 Basis: TypeAlias = tuple[Tensor, Tensor]
 
@@ -79,12 +80,8 @@ def turns(rows: int, columns: int, period: int, like: Tensor) -> Basis:
 
 
 def overlapped(frames: Tensor, hop: int) -> Tensor:
-    """Frames ``(B, frames, size)``, each ``hop`` samples after the one before, added up: ``(B, T)``.
-
-    In parts of as many samples as divide both: the kernel puts part i of a frame into place i.
-    """
-    batch, count, size = frames.shape
-    part = math.gcd(size, hop)
-    parts = frames.view(batch, count, size // part, part).permute(0, 3, 2, 1).reshape(batch * part, size // part, count)
-    kernel = torch.eye(size // part, dtype=frames.dtype, device=frames.device)[:, None]
-    return conv_transpose1d(parts, kernel, stride=hop // part).view(batch, part, -1).transpose(1, 2).flatten(1)
+    """Frames ``(B, frames, size)``, each ``hop`` samples after the one before, added up: ``(B, T)``, of whole hops."""
+    parts = torch.split(frames, hop, 2)
+    later = len(parts) - 1
+    shifted = (pad(part, (0, hop - part.shape[2], place, later - place)) for place, part in enumerate(parts))
+    return reduce(torch.add, shifted).flatten(1)

@@ -31,22 +31,25 @@ def continued(levels: Tensor, turns: Tensor | None = None, step: float = 0.25) -
     Returns:
         Phases in turns, in the middle of each frame, ``(B, frames, bins)``: they grow with the frames.
     """
-    bins = levels.shape[2]
+    batch, frames, bins = levels.shape
     slopes = levels.diff(dim=2)
     before, after = slopes[..., :-1], slopes[..., 1:]
-    is_peak = pad((before > 0) & (after <= 0), (1, 1))
+    rising = slopes > 0
+    is_peak = pad(rising[..., :-1] & ~rising[..., 1:], (1, 1))
     offsets = pad((before + after) / (2 * (before - after)), (1, 1))  # read at peaks alone
     of_bins = torch.arange(bins, device=levels.device) * step % 1  # whole turns make no difference
     peaks = nearest_peaks(is_peak)
     advances = (offsets * step + of_bins).gather(2, peaks)
-    now = levels.new_zeros(levels.shape[0], bins) if turns is None else turns
+    now = levels.new_zeros(batch, bins) if turns is None else turns
     if torch.compiler.is_exporting():
         return continued_by_scan(now, peaks, advances)
-    phases = []
-    for places, advance in zip(peaks.unbind(1), advances.unbind(1), strict=True):
-        now = now.gather(1, places) + advance
+    rows = torch.arange(batch, device=levels.device)[:, None, None] * bins
+    places, advances = (values.transpose(0, 1).flatten(1) for values in (peaks + rows, advances))
+    now, phases = now.flatten(), []
+    for place, advance in zip(places, advances, strict=True):
+        now = now.index_select(0, place) + advance
         phases.append(now)
-    return torch.stack(phases, 1)
+    return torch.stack(phases).view(frames, batch, bins).transpose(0, 1)
 
 
 def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, length: int, rounds: int) -> Tensor:
@@ -67,12 +70,21 @@ def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, 
     angles = 2 * math.pi * phases + half_turns
     if torch.compiler.is_exporting():
         return reconstructed_in_real_numbers(magnitudes, angles, window, hop, length, rounds)
-    spectrum = torch.complex(magnitudes * angles.cos(), magnitudes * angles.sin())  # faster than `torch.polar`
-    spectrum, magnitudes = spectrum.transpose(1, 2), magnitudes.transpose(1, 2)
-    made: Tensor = torch.istft(spectrum, size, hop, window=window, length=length)
+    place = slice(size // 2, size // 2 + length)
+    scale = 1 / fourier.overlapped(window.square().expand(1, frames, size), hop)[:, place]
+
+    # Rows are frames. Those of `torch.stft` and `torch.istft` are bins, which takes a quarter longer.
+    def wave(real: Tensor, imaginary: Tensor) -> Tensor:
+        spectrum = torch.complex(real, imaginary)
+        return fourier.overlapped(torch.fft.irfft(spectrum, size) * window, hop)[:, place] * scale
+
+    made = wave(magnitudes * angles.cos(), magnitudes * angles.sin())
     for _ in range(rounds):
-        spectrum = torch.stft(made, size, hop, window=window, return_complex=True)[..., :frames]
-        made = torch.istft(spectrum * (magnitudes / lengths(spectrum)), size, hop, window=window, length=length)
+        mirrored = pad(made[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
+        spectrum = torch.fft.rfft(mirrored.unfold(1, size, hop)[:, :frames] * window)
+        real, imaginary = torch.view_as_real(spectrum).unbind(-1)
+        gain = magnitudes * squares(real, imaginary).rsqrt()
+        made = wave(real * gain, imaginary * gain)
     return made
 
 
@@ -80,21 +92,27 @@ def nearest_peaks(is_peak: Tensor) -> Tensor:
     """Whether each bin is a peak, ``(..., bins)`` -> the one nearest to each bin, int64; or an end, if none."""
     bins = is_peak.shape[-1]
     # int16 is four times as fast, but not known to all that run an exported model.
-    dtype = torch.int16 if bins < 2**14 and not torch.compiler.is_exporting() else torch.int32
+    dtype = torch.int16 if bins < 2**13 and not torch.compiler.is_exporting() else torch.int32
     numbers = torch.arange(bins, device=is_peak.device, dtype=dtype)
-    none = numbers.new_tensor([-bins, 2 * bins])
-    below, above = numbers.where(is_peak, none[0]), numbers.where(is_peak, none[1]).flip(-1)
+    # -bins, or 2 bins, where there is none; in sums and products, as `torch.where` is several times slower.
+    below, above = (numbers + bins) * is_peak - bins, 2 * bins - (2 * bins - numbers) * is_peak
     if torch.compiler.is_exporting():
-        below, above = running_max(below), -running_max(-above).flip(-1)
+        below, above = running_max(below), -running_max(-above.flip(-1)).flip(-1)
     else:
-        below, above = below.cummax(-1).values, above.cummin(-1).values.flip(-1)
-    return below.where(below + above >= 2 * numbers, above).clamp(0, bins - 1).long()
+        below, above = below.cummax(-1).values, above.flip(-1).cummin(-1).values.flip(-1)
+    nearest = above - (above - below) * (below + above >= 2 * numbers)
+    return nearest.clamp(0, bins - 1).long()
 
 
 def lengths(numbers: Tensor) -> Tensor:
     """Absolute values of complex numbers, with a slope that is finite at 0; faster than `torch.abs`."""
     real, imaginary = torch.view_as_real(numbers).unbind(-1)
-    return (real.square() + imaginary.square() + TINY).sqrt()
+    return squares(real, imaginary).sqrt()
+
+
+def squares(real: Tensor, imaginary: Tensor) -> Tensor:
+    """Squared absolute values of complex numbers, none quite 0."""
+    return torch.addcmul(real.square() + TINY, imaginary, imaginary)
 
 
 # --- the same for models that are exported: see `multigan.networks.fourier` ---
@@ -139,6 +157,6 @@ def reconstructed_in_real_numbers(
     made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length)
     for _ in range(rounds):
         real, imaginary = (part[..., :frames] for part in fourier.stft(made, hop, basis))
-        scale = magnitudes / (real.square() + imaginary.square() + TINY).sqrt()
-        made = fourier.istft(real * scale, imaginary * scale, window, hop, length)
+        gain = magnitudes * squares(real, imaginary).rsqrt()
+        made = fourier.istft(real * gain, imaginary * gain, window, hop, length)
     return made
