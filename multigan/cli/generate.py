@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -101,23 +101,15 @@ def generate(
     multigan generate --model runs/digits --latent generated/inverted-001/latents.npz --toward 8 -n 9
     multigan generate --model runs/digits -n 1000000 --format parquet --out many_digits
     """
-    from multigan import registry
     from multigan.cli.dataset import as_dataset, dataset_folder, move
     from multigan.cli.flags import further
-    from multigan.cli.writing import GENERATED, check_outside, counted, new_folder
+    from multigan.cli.writing import GENERATED, check_outside, new_folder
     from multigan.errors import UserError
     from multigan.generation.generator import load
-    from multigan.generation.model_folder import newest
     from multigan.generation.provenance import record_of
     from multigan.generation.shards import Request
 
-    if model is None:
-        if modality is None:
-            raise UserError(
-                "give --modality (the newest run of it, or its starter model) or --model (a run, a model or a hub id)"
-            )
-        registry.load(modality)  # a name that is not installed is the first thing to say
-        model = str(newest(modality))
+    model = model or newest_of(modality)
     if form is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("several processes generate a dataset between them: give --format and --out, or launch one")
     generator = load(model, modality)
@@ -152,16 +144,25 @@ def generate(
         f"model:  {model}",
         record_of(generator, model) if provenance else None,
     )
-    made, folder, (previews, artifacts), left_out = make(asked)
-    for artifact in artifacts:
-        click.echo(f"warning: {artifact}", err=True)
-    for file in previews:
-        if file.suffix == ".txt":
-            click.echo(f"\n{file.read_text(encoding='utf-8')}")
-    click.echo(f"wrote:  {made} and {', '.join(file.name for file in previews)} into {folder}")
-    if left_out:
-        some = ", ".join(map(str, left_out[:NAMED])) + ", ..." * (len(left_out) > NAMED)
-        raise UserError(f"left out {counted(len(left_out), 'input')} that cannot be used: {some}")
+    tell(make(asked))
+
+
+def newest_of(modality: str | None) -> str:
+    """The newest run of a modality under runs/, or its starter model.
+
+    Raises:
+        UserError: No such modality, or none given.
+    """
+    from multigan import registry
+    from multigan.errors import UserError
+    from multigan.generation.model_folder import newest
+
+    if modality is None:
+        raise UserError(
+            "give --modality (the newest run of it, or its starter model) or --model (a run, a model or a hub id)"
+        )
+    registry.load(modality)  # a name that is not installed is the first thing to say
+    return str(newest(modality))
 
 
 class Asked(NamedTuple):
@@ -213,12 +214,29 @@ class Made(NamedTuple):
     left_out: Sequence[Path] = ()
 
 
+def tell(made: Made) -> None:
+    """Say what was generated.
+
+    Raises:
+        UserError: Inputs were left out.
+    """
+    from multigan.cli.writing import counted
+    from multigan.errors import UserError
+
+    for artifact in made.preview.artifacts:
+        click.echo(f"warning: {artifact}", err=True)
+    for file in made.preview.files:
+        if file.suffix == ".txt":
+            click.echo(f"\n{file.read_text(encoding='utf-8')}")
+    click.echo(f"wrote:  {made.words} and {', '.join(file.name for file in made.preview.files)} into {made.folder}")
+    if made.left_out:
+        some = ", ".join(map(str, made.left_out[:NAMED])) + ", ..." * (len(made.left_out) > NAMED)
+        raise UserError(f"left out {counted(len(made.left_out), 'input')} that cannot be used: {some}")
+
+
 def from_noise(asked: Asked) -> Made:
     """Samples of a model that takes no inputs."""
-    import torch
-
-    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
-    from multigan.generation.shards import write_metadata
+    from multigan.cli.writing import PREVIEWED, counted
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
     batches = generator.batches(count, label=labels or None, **options)
@@ -227,29 +245,19 @@ def from_noise(asked: Asked) -> Made:
     default = generator.class_names(1) if options["interpolate"] else ()
     names = generator.class_names(count, labels or default or None)
     click.echo(asked.said)
-    first: list[Tensor] = []
-    with unwritable(folder):
-        files = generator.modality.save(watched(batches, count, first), folder, names)
-        if files[0].suffix in generator.modality.file_endings:  # a file a sample
-            write_metadata(files, names, bool(generator.combinations), folder)
-        shown = torch.cat(first)[:PREVIEWED]
-        preview = generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
-        walk = {"of": count} if options["interpolate"] else {}
-        for number, file in enumerate(files if len(files) == count else []):
-            asked.mark(file, number, label=names[number] if names else None, **walk)
-        for file in preview.files:
-            asked.mark(file)
-    return Made(counted(count, "sample"), folder, preview)
+    walk = {"of": count} if options["interpolate"] else {}
+
+    def preview(shown: Tensor) -> Preview:
+        return generator.modality.preview(shown, folder / "preview", names[:PREVIEWED])
+
+    return Made(counted(count, "sample"), folder, save(asked, batches, count, folder, names, preview, **walk))
 
 
 def from_rows(asked: Asked) -> Made:
     """What a model makes of held-out rows of the dataset that it was trained on."""
-    import torch
-
     from multigan.cli.inputs import HeldOut
-    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
+    from multigan.cli.writing import counted
     from multigan.errors import UserError
-    from multigan.generation.shards import write_metadata
 
     generator = asked.generator
     if asked.options["interpolate"]:
@@ -261,17 +269,52 @@ def from_rows(asked: Asked) -> Made:
     folder = asked.new_folder()
     fewer = f", which has {counted(len(rows), 'example')} in all" if len(rows) < asked.n else ""
     click.echo(f"{asked.said}\ninputs: {rows.name}{fewer}")
+    count = len(rows)
+
+    def preview(shown: Tensor) -> Preview:
+        return rows.preview(shown, folder / "preview")
+
+    shown = save(asked, batches, count, folder, [], preview, inputs="held-out rows")
+    return Made(counted(count, "sample"), folder, shown)
+
+
+def save(
+    asked: Asked,
+    batches: Iterator[Tensor],
+    count: int,
+    folder: Path,
+    names: list[str],
+    preview: Callable[[Tensor], Preview],
+    **more: Any,
+) -> Preview:
+    """Write samples, and a preview of the first; state in each file what made it.
+
+    Args:
+        asked: What was asked for.
+        batches: The samples, in batches.
+        count: How many.
+        folder: Where to.
+        names: The class of each; none for a model without classes.
+        preview: Writes that of the first samples ``(b, *S)``.
+        more: What the files say besides.
+    """
+    import torch
+
+    from multigan.cli.writing import PREVIEWED, unwritable, watched
+    from multigan.generation.shards import write_metadata
+
     first: list[Tensor] = []
+    modality = asked.generator.modality
     with unwritable(folder):
-        files = generator.modality.save(watched(batches, len(rows), first), folder)
-        if files[0].suffix in generator.modality.file_endings:
-            write_metadata(files, [], False, folder)
-        preview = rows.preview(torch.cat(first)[:PREVIEWED], folder / "preview")
-        for number, file in enumerate(files if len(files) == len(rows) else []):
-            asked.mark(file, number, inputs="held-out rows")
-        for file in preview.files:
-            asked.mark(file)
-    return Made(counted(len(rows), "sample"), folder, preview)
+        files = modality.save(watched(batches, count, first), folder, names)
+        if files[0].suffix in modality.file_endings:  # a file a sample
+            write_metadata(files, names, bool(names and asked.generator.combinations), folder)
+        shown = preview(torch.cat(first)[:PREVIEWED])
+        for number, file in enumerate(files if len(files) == count else []):
+            asked.mark(file, number, label=names[number] if names else None, **more)
+        for file in shown.files:
+            asked.mark(file, **more)
+    return shown
 
 
 def from_inputs(asked: Asked) -> Made:

@@ -13,17 +13,15 @@ if TYPE_CHECKING:
 
     from multigan.cli.generate import Asked, Made
     from multigan.generation.generator import TrainedGenerator
+    from multigan.modality import Preview
 
 
 def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
     """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
-    import torch
-
-    from multigan.cli.generate import Made
-    from multigan.cli.writing import PREVIEWED, counted, unwritable, watched
+    from multigan.cli.generate import Made, save
+    from multigan.cli.writing import PREVIEWED, counted
     from multigan.errors import UserError
     from multigan.generation.latents import LatentFile
-    from multigan.generation.shards import write_metadata
 
     generator, n = asked.generator, asked.n
     if generator.modality.takes_inputs:
@@ -40,19 +38,14 @@ def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
     click.echo(asked.said)
     if given.weights not in ("", generator.digest):
         click.echo(f"note: the latents in {file} were found for a model with other weights", err=True)
-    first: list[Tensor] = []
-    with unwritable(folder):
-        files = generator.modality.save(watched(batches, len(latents), first), folder, names)
-        if files[0].suffix in generator.modality.file_endings:  # a file a sample
-            write_metadata(files, names, bool(generator.combinations), folder)
-        columns = names if whole else [f"{place % n + 1} of {n}" for place in range(len(latents))] if n > 1 else []
-        preview = generator.modality.preview(torch.cat(first)[:PREVIEWED], folder / "preview", columns[:PREVIEWED])
-        for number, one in enumerate(files if len(files) == len(latents) else []):
-            edit = {"toward": toward, "of": n} if toward is not None else {"label": names[number] if names else None}
-            asked.mark(one, number, latent=file.name, seed=None, **edit)
-        for one in preview.files:
-            asked.mark(one, latent=file.name, seed=None)
-    return Made(counted(len(latents), "sample"), folder, preview)
+    columns = names if whole else [f"{place % n + 1} of {n}" for place in range(len(latents))] if n > 1 else []
+
+    def preview(shown: Tensor) -> Preview:
+        return generator.modality.preview(shown, folder / "preview", columns[:PREVIEWED])
+
+    edit = {"latent": file.name, "seed": None} | ({"toward": toward, "of": n} if toward is not None else {})
+    shown = save(asked, batches, len(latents), folder, names, preview, **edit)
+    return Made(counted(len(latents), "sample"), folder, shown)
 
 
 def starting_classes(generator: TrainedGenerator, labels: Sequence[str], n: int) -> Tensor | None:

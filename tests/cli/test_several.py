@@ -58,6 +58,28 @@ def test_trains_generates_an_unseen_combination_evaluates_and_is_a_dataset_again
     assert config["classes"] == ["blue", "hole", "red"] and config["combinations"] == ["blue+hole", "red"]
 
 
+def test_latent_goes_from_one_combination_to_another(command, train, shapes, tmp_path):
+    run, file = tmp_path / "run", tmp_path / "latents.npz"
+    assert train("--dataset", shapes, "--model.conditional", "true", "--output", run).code == 0
+    width = json.loads((run / "model" / "config.json").read_text())["config"]["latent_dim"]
+    numpy.savez(file, latents=numpy.zeros((2, width)))
+
+    found = command(
+        *("generate", "--model", run, "--latent", file, "--label", "red", "--toward", "blue+hole", "-n", 3),
+        *("--out", tmp_path / "walk"),
+    )
+    assert found.code == 0, found.err
+    files = sorted((tmp_path / "walk").glob("0*.png"))
+    assert len(files) == 6
+    made = command(
+        *("generate", "--model", run, "--latent", file, "--label", "red", "--out", tmp_path / "start"),
+    )
+    assert made.code == 0, made.err
+    starts = sorted((tmp_path / "start").glob("0*.png"))
+    for place, start in enumerate(starts):
+        assert numpy.array_equal(numpy.asarray(Image.open(start)), numpy.asarray(Image.open(files[3 * place])))
+
+
 def test_unknown_name_in_a_combination_is_one_line(command, train, shapes, tmp_path):
     train("--dataset", shapes, "--model.conditional", "true", "--output", tmp_path / "run")
     error = command("generate", "--model", tmp_path / "run", "--label", "red+gren").error
