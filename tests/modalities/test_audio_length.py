@@ -59,11 +59,18 @@ def test_sample_depends_on_the_seed_and_its_number_alone(options):
     assert (three[0] - three[2]).abs().max() > 0.01  # of one class
 
 
-def test_start_of_a_long_sound_is_that_of_a_longer_one(monkeypatch):
+@pytest.mark.parametrize("crop", ["start", "random"])
+@pytest.mark.parametrize("seconds", [0.6, 2048 * 3 / RATE, 2.0])  # of which the second is whole windows
+def test_start_of_a_long_sound_is_the_shorter_one_to_its_end(crop, seconds, monkeypatch):
     monkeypatch.setattr(networks, "limited", lambda waves: waves)  # by the peak, which may come later
-    model = generator()
-    two, three = (waves(model, seconds=seconds) for seconds in (2.0, 3.0))
-    torch.testing.assert_close(three[..., :RATE], two[..., :RATE], atol=1e-5, rtol=0)
+    model = generator(crop)
+    shorter, longer = waves(model, seconds=seconds), waves(model, seconds=3.0)
+    torch.testing.assert_close(longer[..., : shorter.shape[2]], shorter, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("hop", [4, 64])
+def test_sounds_rise_from_silence(hop):
+    assert not waves(generator(spectrogram_bins=16 if hop == 4 else 128, spectrogram_hop=hop))[..., 0].any()
 
 
 def test_windows_differ_and_are_not_the_first_one_again():

@@ -31,8 +31,8 @@ from multigan.networks.styled import linear
 LOUDEST = 2.2  # cap of the generator's logarithms; with the two below, a magnitude of 3.9 times a sine of full scale's
 SLOPE, OFFSET = 2.3, -3.0 - math.log(2)  # magnitude: exp(SLOPE * logarithm + OFFSET)
 NOISE_GAIN = 0.1  # at first
-TONES = 4  # how much longer the windows for tones are
-RISE = 8  # a sound rises from silence in an eighth of a hop, about a millisecond
+LONGER = 4  # the windows for tones, over the others
+FADES_IN_HOP = 8  # a sound rises from silence in an eighth of a hop, about a millisecond
 
 
 def sides(length: int, bins: int, hop: int) -> tuple[int, int]:
@@ -108,7 +108,7 @@ class ISTFTGenerator(nn.Module):
         self.last = up(widths[-1], 3 * channels, bias=True)
         # (B, C, bins / 2, frames / 2) -> (B, 3 * channels * 8, bins / 2, frames / 4): each eight channels are eight
         # neighbouring bins of the long windows, which have four times as many bins and a quarter of the frames.
-        self.tones = nn.Conv2d(widths[-1], 3 * channels * 2 * TONES, 5, stride=(1, TONES // 2), padding=2)
+        self.tones = nn.Conv2d(widths[-1], 3 * channels * 2 * LONGER, 5, stride=(1, LONGER // 2), padding=2)
         self.extent: Extent | None = None
 
     @property
@@ -124,7 +124,7 @@ class ISTFTGenerator(nn.Module):
         if there are none.
         """
         half = self.first_shape[2] // 2
-        return half - half % (math.lcm(self.column, 2 * TONES * self.bins) // self.column)
+        return half - half % (math.lcm(self.column, 2 * LONGER * self.bins) // self.column)
 
     def unit(self, overlapping: bool) -> int:
         """Samples from one window of a longer sound to the next."""
@@ -154,7 +154,11 @@ class ISTFTGenerator(nn.Module):
 
     def sounds(self, hidden: Tensor, w: Tensor, key: Tensor) -> Tensor:
         """The smallest layer, w ``(B, style)`` and keys of noise -> sounds ``(B, channels, length)``."""
-        return limited(faded_in(self.waves(hidden, w[:, None], key)[..., : self.length], self.hop // RISE))
+        return limited(self.faded_in(self.waves(hidden, w[:, None], key)[..., : self.length]))
+
+    def faded_in(self, waves: Tensor) -> Tensor:
+        """Waves ``(B, channels, T)`` that rise from silence."""
+        return faded_in(waves, max(1, self.hop // FADES_IN_HOP))
 
     def waves(self, hidden: Tensor, w: Tensor, key: Tensor, loop: int = 0) -> Tensor:
         """The smallest layer, w ``(B, columns, style)`` and keys of noise -> waves ``(B, channels, W * column)``.
@@ -172,21 +176,22 @@ class ISTFTGenerator(nn.Module):
             places = torch.arange(width, device=noise.device) % period
             hidden = layer(hidden, w, noise[:, :, places] if loop else noise)
         waves = inverse_transform(self.last(hidden), self.hop)
-        tones = self.tones(hidden).unflatten(1, (-1, 2 * TONES)).transpose(2, 3).flatten(2, 3)
-        return waves + inverse_transform(tones, TONES * self.hop)
+        tones = self.tones(hidden).unflatten(1, (-1, 2 * LONGER)).transpose(2, 3).flatten(2, 3)
+        return waves + inverse_transform(tones, LONGER * self.hop)
 
     def long_sound(self, latent: Tensor, condition: Tensor | None, extent: Extent) -> Tensor:
         """A longer sound ``(1, channels, extent.samples)`` from a latent ``(1, latent_dim)``."""
         samples, overlapping, loop = extent
         unit = self.unit(overlapping)
-        covered = self.first_shape[2] * self.column if overlapping and not loop else unit  # by the first window
-        count = 1 + max(0, -(-(samples - covered) // unit))
+        count = -(-samples // unit)
+        if overlapping and not loop:  # one more, so that the start of a longer sound is the shorter sound to its end
+            count = count + 1 if samples > self.length else 1
         latents = self.window_latents(latent, count)
         conditions = None if condition is None else condition.expand(count, *condition.shape[1:])
         hidden, w = self.first_layer(latents, conditions)
         if overlapping:
             waves = self.overlapped(hidden, w, keyed_noise.keys(latent), loop)[..., :samples]
-            return limited(waves if loop else faded_in(waves, self.hop // RISE))
+            return limited(waves if loop else self.faded_in(waves))
         waves = self.sounds(hidden, w, keyed_noise.keys(latents))
         # Or the next one would begin with a click.
         fade = torch.linspace(1, 0, self.hop, device=w.device, dtype=w.dtype)
