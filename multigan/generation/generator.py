@@ -159,7 +159,7 @@ class TrainedGenerator:
         if n > 1 and not self.modality.config.latent_dim:
             raise UserError("this model gives one output for each input: leave out -n")
         chosen = self._checked(n, seed, truncation, interpolate, options)
-        if isinstance(inputs, str | Path | numpy.ndarray | Tensor) or not isinstance(inputs, Iterable):
+        if isinstance(inputs, str | Path | numpy.ndarray | Tensor | dict) or not isinstance(inputs, Iterable):
             inputs = [inputs]
         return self._from_inputs(inputs, n, seed, truncation, interpolate, chosen)
 

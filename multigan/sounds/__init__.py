@@ -13,7 +13,7 @@ ENDINGS = (
 )
 """Endings of the names of sound files, in lower case."""
 
-LOWEST, HIGHEST = 8000, 48000  # Hz
+MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 8000, 48000  # Hz
 FULL_SCALE = 32768  # of int16
 
 

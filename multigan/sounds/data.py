@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from multigan.columns import AnyDataset, find_column, path_of
 from multigan.errors import UserError
-from multigan.sounds import HIGHEST, LOWEST
+from multigan.sounds import MAX_SAMPLING_RATE, MIN_SAMPLING_RATE
 from multigan.sounds.output import to_int16
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def scan(dataset: AnyDataset, column: str) -> list[Info]:
         quiet = None if len(dataset) > ROWS else True
         with (
             ThreadPoolExecutor(os.cpu_count()) as pool,
-            tqdm(total=len(dataset), desc="looking", unit=" sounds", disable=quiet) as bar,
+            tqdm(total=len(dataset), desc="scanning", unit=" sounds", disable=quiet) as bar,
         ):
             for start in range(0, len(dataset), ROWS):
                 found += pool.map(probe, cells[start : start + ROWS][column])
@@ -201,10 +201,11 @@ def decode(
     inner = samples[CLICK:-CLICK] if rate < own_rate and len(samples) > 4 * CLICK else samples
     if is_silent(inner):
         raise ValueError(f"the file is silent{mixed}: under -80 dB of full scale, a constant offset aside")
-    peak = numpy.abs(samples).max()
-    if trim is not None and peak:
-        (loud,) = numpy.nonzero((numpy.abs(samples) >= peak * 10 ** (-trim / 20)).any(1))
+    if trim is not None:
+        levels = numpy.abs(samples - numpy.median(samples, 0))  # a constant offset is no sound
+        (loud,) = numpy.nonzero((levels >= levels.max() * 10 ** (-trim / 20)).any(1))
         samples = samples[loud[0] : loud[-1] + 1]
+    peak = numpy.abs(samples).max()
     if kept is not None and is_silent(samples[:kept]):
         raise ValueError(
             f"the first {kept / rate:.2f} s, the part that is used, are silent: --model.trim 40 cuts silence off, and "
@@ -259,6 +260,12 @@ class Decision:
     notes: tuple[str, ...]
 
 
+def usual_rate(infos: list[Info]) -> int:
+    """The most common sampling rate in Hz, of several the highest; within what models are trained at."""
+    rates = Counter(info.rate for info in infos)
+    return min(max(max(rates, key=lambda rate: (rates[rate], rate)), MIN_SAMPLING_RATE), MAX_SAMPLING_RATE)
+
+
 def decide(
     infos: list[Info],
     rate: int | None,
@@ -267,12 +274,19 @@ def decide(
     channels: int | None,
     trimmed: bool = False,
 ) -> Decision:
-    """Choose what is not set by the dataset: the most common rate; mono, unless all are stereo; the shortest
-    power of two that holds 19 of 20 of them, and their starts; or, where that is too long, pieces from anywhere.
+    """Decide how sounds are converted: what is None is chosen by the dataset.
+
+    Args:
+        infos: The headers of its sounds.
+        rate: Samples a second; `usual_rate`.
+        length: Samples of an example; the shortest power of two that holds 19 of 20 sounds, or 16,384 where that is
+            more than 65,536.
+        crop: Which part of a longer sound; its start where 19 of 20 fit in, otherwise any.
+        channels: 2 where all are stereo, otherwise 1.
+        trimmed: Whether silence will be cut off, so that sounds may become shorter than their headers say.
     """
     rates = Counter(info.rate for info in infos)
-    if rate is None:
-        rate = min(max(max(rates, key=lambda rate: (rates[rate], rate)), LOWEST), HIGHEST)
+    rate = rate or usual_rate(infos)
     if channels is None:
         channels = 2 if all(info.channels == 2 for info in infos) else 1
     frames = numpy.array([-(-info.frames * rate // info.rate) for info in infos])

@@ -14,7 +14,7 @@ class SoundFeatures(nn.Module):
     """Sounds ``(B, channels, length) -> (B, 128)``, on their mel spectrograms.
 
     Args:
-        channels: Of the sounds.
+        channels: 1 for mono, 2 for stereo.
         length: Samples of a sound.
         rate: Samples a second.
     """
@@ -22,7 +22,9 @@ class SoundFeatures(nn.Module):
     def __init__(self, channels: int, length: int, rate: int) -> None:
         super().__init__()
         hop = length // SIDE
-        window = max(4 * hop, 2 ** math.ceil(math.log2(rate / 16)))  # long enough to separate the lowest bands
+        longest = 2 ** math.floor(math.log2(length))  # half of it is mirrored at either end
+        # Long enough to separate the lowest bands.
+        window = max(4 * hop, min(2 ** math.ceil(math.log2(rate / 16)), longest))
         self.mel = MelSpectrogram(rate, n_fft=window, win_length=4 * hop, hop_length=hop, n_mels=SIDE)
         self.body = ConvolutionalFeatures(channels, (SIDE, SIDE), width=16)
         self.last = nn.Linear(self.body.features, 128)

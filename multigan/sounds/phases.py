@@ -83,7 +83,7 @@ def reconstructed(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, 
         mirrored = pad(made[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
         spectrum = torch.fft.rfft(mirrored.unfold(1, size, hop)[:, :frames] * window)
         real, imaginary = torch.view_as_real(spectrum).unbind(-1)
-        gain = magnitudes * squares(real, imaginary).rsqrt()
+        gain = magnitudes * power(real, imaginary).rsqrt()
         made = wave(real * gain, imaginary * gain)
     return made
 
@@ -104,13 +104,13 @@ def nearest_peaks(is_peak: Tensor) -> Tensor:
     return nearest.clamp(0, bins - 1).long()
 
 
-def lengths(numbers: Tensor) -> Tensor:
+def magnitude(numbers: Tensor) -> Tensor:
     """Absolute values of complex numbers, with a slope that is finite at 0; faster than `torch.abs`."""
     real, imaginary = torch.view_as_real(numbers).unbind(-1)
-    return squares(real, imaginary).sqrt()
+    return power(real, imaginary).sqrt()
 
 
-def squares(real: Tensor, imaginary: Tensor) -> Tensor:
+def power(real: Tensor, imaginary: Tensor) -> Tensor:
     """Squared absolute values of complex numbers, none quite 0."""
     return torch.addcmul(real.square() + TINY, imaginary, imaginary)
 
@@ -157,6 +157,6 @@ def reconstructed_in_real_numbers(
     made = fourier.istft(magnitudes * angles.cos(), magnitudes * angles.sin(), window, hop, length)
     for _ in range(rounds):
         real, imaginary = (part[..., :frames] for part in fourier.stft(made, hop, basis))
-        gain = magnitudes * squares(real, imaginary).rsqrt()
+        gain = magnitudes * power(real, imaginary).rsqrt()
         made = fourier.istft(real * gain, imaginary * gain, window, hop, length)
     return made

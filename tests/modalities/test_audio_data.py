@@ -166,6 +166,12 @@ def test_trim_cuts_what_is_quiet_at_both_ends_and_nothing_between():
     assert found == pytest.approx([0.06, 0, 0, -0.5, 0.01, -0.06], abs=1 / 32768)
 
 
+def test_trim_ignores_a_constant_offset():
+    offset = numpy.array([0.0] * 5 + [0.5, -0.4] + [0.0] * 5) + 0.02
+    found = levels(data.decode(cell(offset), RATE, 1, trim=40.0))[:, 0]
+    assert found == pytest.approx([0.52, -0.38], abs=1 / 32768)
+
+
 def test_trim_keeps_what_is_loud_in_either_channel():
     found = data.decode(cell([[0, 0, 0.5, 0, 0, 0], [0, 0, 0, 0, 0.5, 0]]), RATE, 2, trim=20.0)
     assert found.tolist() == [[16384, 0], [0, 0], [0, 16384]]

@@ -51,6 +51,11 @@ def test_spectrogram_of_a_file_or_array_is_taken_as_it_is(tmp_path):
         assert numpy.array_equal(read_input(CONFIG, given)["mel"], values.astype("float32"))
 
 
+def test_levels_under_the_floor_are_raised_to_it():
+    values = numpy.linspace(-23, 0, 320).reshape(16, 20)
+    assert read_input(CONFIG, values)["mel"].min() == pytest.approx(math.log(1e-5))
+
+
 def test_bad_input_is_refused_in_a_line(tmp_path):
     (tmp_path / "text.wav").write_text("none")
     assert "not a sound that can be read" in refused(tmp_path / "text.wav")
@@ -62,6 +67,11 @@ def test_bad_input_is_refused_in_a_line(tmp_path):
     assert "80 bins and 20 frames: expected (16 bins, frames)" in refused(frames)
     assert "transpose it" in refused(numpy.full((20, 16), -3.0))
     assert "natural logarithms" in refused(numpy.full((16, 20), 100.0))
+    decibels = refused(numpy.linspace(-80, 0, 320).reshape(16, 20))
+    assert decibels.startswith(
+        "the spectrogram goes from -80 to 0: expected natural logarithms of magnitudes, at least"
+    )
+    assert "goes from -1e+39" in refused(numpy.full((16, 20), -1e39))
     assert "silent" in refused(numpy.full((16, 20), numpy.log(1e-5)))
     assert "not finite" in refused(numpy.full((16, 20), numpy.nan))
     assert refused(numpy.full((16, 4), -3.0)) == "a spectrogram of 4 frames: expected 8 at least"
@@ -88,8 +98,9 @@ def test_file_that_is_no_npy_is_refused_in_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"length": 1024}, "length is 1024: expected 2048 to 131072"),
-        ({"length": 2048, "sampling_rate": 48_000}, "expected at least 4096, as windows have 2048 samples"),
+        ({"length": 1024}, "length is 1024: expected 2048 to 131072, or null"),
+        ({"length": 8192, "sampling_rate": 48_000}, "expected at least 16384, 8 windows of 2048 samples at 48000 Hz"),
+        ({"length": 4096}, "expected at least 8192, 8 windows of 1024 samples at 16000 Hz"),
         ({"window": 1000}, "window is 1000: expected a power of two"),
         ({"length": 8200}, "expected a multiple of 256"),
         ({"bins": 300}, "bins is 300: expected 8 to 256"),
@@ -157,3 +168,5 @@ def test_generates_from_python(model, tmp_path):
     for given in (str(path), {"array": SNARE[:5000], "sampling_rate": 16_000}, told):
         (sound,) = generator.generate(inputs=[given])
         assert sound["array"].shape == (5056,) and sound["sampling_rate"] == 16_000
+    (alone,) = generator.generate(inputs={"array": SNARE[:5000], "sampling_rate": 16_000})
+    assert alone["array"].shape == (5056,)

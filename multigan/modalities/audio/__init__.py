@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.errors import UserError
-from multigan.modalities.audio.config import MOST_SECONDS, SHORTEST, AudioConfig, AudioOptions
+from multigan.modalities.audio.config import MAX_SECONDS, MIN_LENGTH, AudioConfig, AudioOptions
 from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modality import Augmentation, Crop, Modality, Preview
-from multigan.sounds import ENDINGS, LOWEST, to_waves
+from multigan.sounds import ENDINGS, MIN_SAMPLING_RATE, to_waves
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ class Audio(Modality):
         from multigan.modalities.audio import spectrogram
 
         waves = to_waves(real)
-        return spectrogram.picture(waves, *self.config.spectrogram()) if self._spectrograms else waves
+        return spectrogram.to_log_magnitude(waves, *self.config.spectrogram()) if self._spectrograms else waves
 
     @property
     def finish(self) -> Callable[[Tensor], Tensor] | None:
         from multigan.modalities.audio import spectrogram
 
-        return partial(spectrogram.sound, hop=self.config.spectrogram()[1]) if self._spectrograms else None
+        return partial(spectrogram.to_waves, hop=self.config.spectrogram()[1]) if self._spectrograms else None
 
     def to_finished(self, real: Tensor) -> Tensor:
         return to_waves(real)
@@ -135,11 +135,11 @@ class Audio(Modality):
 
     @property
     def _rate(self) -> int:
-        return self.config.sampling_rate or LOWEST
+        return self.config.sampling_rate or MIN_SAMPLING_RATE
 
     @property
     def _length(self) -> int:
-        return self.config.length or SHORTEST
+        return self.config.length or MIN_LENGTH
 
     @property
     def _sides(self) -> tuple[int, int]:
@@ -187,10 +187,10 @@ class Audio(Modality):
 
         length, rate = self._length, self._rate
         seconds = length / rate if options.seconds is None else options.seconds
-        if not length / rate <= seconds <= MOST_SECONDS:
+        if not length / rate <= seconds <= MAX_SECONDS:
             raise UserError(
                 f"seconds is {options.seconds:g}: expected {math.ceil(1000 * length / rate) / 1000:g}, the length of "
-                f"this model's sounds in training, to {MOST_SECONDS:g}"
+                f"this model's sounds in training, to {MAX_SECONDS:g}"
             )
         overlapping = self.config.crop != "start"  # what begins with its attack is not faded in
         samples, unit = round(seconds * rate), generator.unit(overlapping)
@@ -201,7 +201,7 @@ class Audio(Modality):
                 f"where sounds have {length} samples in training, at most {length // 16} bins"
             )
         if options.loop:
-            samples = min(-(-samples // unit), int(MOST_SECONDS * rate) // unit) * unit
+            samples = min(-(-samples // unit), int(MAX_SECONDS * rate) // unit) * unit
         return Extent(samples, overlapping, options.loop)
 
     def augmentation(self) -> Augmentation | None:

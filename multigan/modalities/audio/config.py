@@ -6,10 +6,10 @@ from typing import Literal
 
 from multigan.errors import UserError
 from multigan.modality import ClassConditionalConfig
-from multigan.sounds import HIGHEST, LOWEST
+from multigan.sounds import MAX_SAMPLING_RATE, MIN_SAMPLING_RATE
 
-SHORTEST, LONGEST = 4096, 131072  # samples
-MOST_SECONDS = 60.0  # of a generated sound
+MIN_LENGTH, MAX_LENGTH = 4096, 131072  # samples
+MAX_SECONDS = 60.0  # of a generated sound
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ class AudioConfig(ClassConditionalConfig):
     audio_column: str | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (("sampling_rate", LOWEST, HIGHEST), ("length", SHORTEST, LONGEST)):
+        for name, low, high in (
+            ("sampling_rate", MIN_SAMPLING_RATE, MAX_SAMPLING_RATE),
+            ("length", MIN_LENGTH, MAX_LENGTH),
+        ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UserError(f"{name} is {value}: expected {low} to {high}, or null (as the dataset is)")
@@ -74,7 +77,10 @@ class AudioConfig(ClassConditionalConfig):
         for name in ("latent_dim", "generator_width", "discriminator_width", "spectrogram_hop"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1")
-        for name, most in (("phase_shuffle", 63), ("post_filter", SHORTEST)):  # the smallest layer moved has 64 samples
+        for name, most in (
+            ("phase_shuffle", 63),
+            ("post_filter", MIN_LENGTH),
+        ):  # the smallest layer moved has 64 samples
             if not 0 <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
         for name, highest in (("gain", 40), ("shift", 1)):
@@ -108,7 +114,7 @@ class AudioConfig(ClassConditionalConfig):
         unit = self.unit(length)
         if length % unit:
             near = [length - length % unit, length - length % unit + unit]
-            names = " and ".join(str(at) for at in near if SHORTEST <= at <= LONGEST)
+            names = " and ".join(str(at) for at in near if MIN_LENGTH <= at <= MAX_LENGTH)
             raise UserError(
                 f"length is {length}: {self.architecture} cannot generate this length, the nearest are {names}"
             )
@@ -123,7 +129,7 @@ class AudioConfig(ClassConditionalConfig):
 
     def spectrogram(self) -> tuple[int, int]:
         """Bins, and the hop in samples."""
-        bins = 2 ** round(math.log2(0.016 * (self.sampling_rate or LOWEST)))
+        bins = 2 ** round(math.log2(0.016 * (self.sampling_rate or MIN_SAMPLING_RATE)))
         if self.architecture == "istft" and self.length:  # a short sound of a high rate has 32 frames as well
             bins = min(bins, 2 ** int(math.log2(self.length / 16)))
         bins = self.spectrogram_bins or bins

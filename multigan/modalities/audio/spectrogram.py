@@ -13,12 +13,12 @@ from torch.nn.functional import pad
 
 from multigan.sounds.phases import continued, reconstructed
 
-FLOOR = -80.0  # decibels
+FLOOR = -80.0  # decibels: the lowest level of what SpecGAN generates, and is silence when it is heard
 ROUNDS = 4  # of Griffin-Lim
-DEPTH = 85.0  # decibels from silence to a sine of full scale, in `log_power`
+DEPTH = 85.0  # decibels from silence to a sine of full scale, in `log_power`, which is only judged
 
 
-def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
+def to_log_magnitude(sounds: Tensor, bins: int, hop: int) -> Tensor:
     """``(B, C, T)`` in [-1, 1] -> ``(B, C, bins, T / hop)`` in [-1, 1].
 
     Args:
@@ -36,7 +36,7 @@ def picture(sounds: Tensor, bins: int, hop: int) -> Tensor:
 def log_power(sounds: Tensor, bins: int, hop: int) -> Tensor:
     """``(B, C, T)`` in [-1, 1] -> ``(B, C, bins, T / hop)``, from -1 at silence to about 1, with a gradient everywhere.
 
-    The logarithm is of the power plus that at the lowest level. Arguments as in `picture`.
+    The logarithm is of the power plus that at the lowest level. Arguments as in `to_log_magnitude`.
     """
     spectrum, scale = transform(sounds, bins, hop)
     power = (spectrum.real.square() + spectrum.imag.square()) * (2 / scale) ** 2
@@ -52,7 +52,7 @@ def transform(sounds: Tensor, bins: int, hop: int) -> tuple[Tensor, Tensor]:
     return spectrum[:, :-1, :-1], window.sum()
 
 
-def sound(pictures: Tensor, hop: int) -> Tensor:
+def to_waves(pictures: Tensor, hop: int) -> Tensor:
     """``(B, C, bins, frames)`` -> ``(B, C, frames * hop)``, clipped to [-1, 1]."""
     batch, channels, bins, frames = pictures.shape
     window = torch.hann_window(2 * bins, dtype=pictures.dtype, device=pictures.device)

@@ -66,9 +66,10 @@ class Vocoder(Modality):
 
         config = self.config
         column = data.find_audio_column(dataset, config.audio_column)
-        decision = data.decide(data.scan(dataset, column), config.sampling_rate, config.length, "random", 1)
-        self.config = replace(config, audio_column=column, sampling_rate=decision.rate)
-        config = self.config
+        infos = data.scan(dataset, column)
+        config = replace(config, audio_column=column, sampling_rate=config.sampling_rate or data.usual_rate(infos))
+        self.config = config = replace(config, length=config.piece)
+        decision = data.decide(infos, config.sampling_rate, config.length, "random", 1)
         kind = f"log-mel spectrograms of {config.bins} bins, windows of {config.size} samples, hops of {config.hop}"
         return [*decision.notes, kind]
 
@@ -84,7 +85,7 @@ class Vocoder(Modality):
 
     @property
     def crop(self) -> Crop:
-        return Crop(self.config.length)
+        return Crop(self.config.piece)
 
     def to_sample(self, real: Tensor) -> Tensor:
         return to_waves(real)
@@ -193,7 +194,7 @@ class Vocoder(Modality):
     def classifier(self) -> nn.Module:
         from multigan.sounds.features import SoundFeatures
 
-        return SoundFeatures(1, self.config.length, self.config.rate)
+        return SoundFeatures(1, self.config.piece, self.config.rate)
 
     def pair_metrics(self, training: Callable[[], Iterator[tuple[Tensor, Condition]]]) -> PairMetrics:
         from multigan.modalities.vocoder import metrics

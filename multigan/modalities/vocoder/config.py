@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from multigan.errors import UserError
-from multigan.sounds import HIGHEST, LOWEST
+from multigan.sounds import MAX_SAMPLING_RATE, MIN_SAMPLING_RATE
 
-SHORTEST, LONGEST = 2048, 131072  # samples of a piece
+MIN_LENGTH, MAX_LENGTH = 2048, 131072  # samples of a piece
 HOPS = 4  # in a window
 WINDOW = 0.05  # seconds, about
 LONGER = 2  # the longest window of the losses and of a discriminator, over that of the mel spectrogram
+WINDOWS = 8  # in a piece, at least: as many frames of the longest window as the discriminator halves
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class VocoderConfig:
 
     Args:
         sampling_rate: In Hz, 8000 to 48000; null takes the most common of the dataset. Others are resampled.
-        length: Samples of a piece that is trained on; recordings of any length can be generated.
+        length: Samples of a piece that is trained on; null takes eight windows. Recordings of any length can be
+            generated.
         normalization: peak scales each recording to full scale, none leaves levels unchanged.
         gain: A piece is made quieter by up to this many decibels, at random, so that quiet recordings work too.
         bins: Bins of the mel spectrogram.
@@ -35,7 +37,7 @@ class VocoderConfig:
     """
 
     sampling_rate: int | None = None
-    length: int = 8192
+    length: int | None = None
     normalization: Literal["peak", "none"] = "peak"
     gain: float = 12.0
     bins: int = 80
@@ -51,7 +53,7 @@ class VocoderConfig:
     @property
     def rate(self) -> int:
         """Samples a second."""
-        return self.sampling_rate or LOWEST
+        return self.sampling_rate or MIN_SAMPLING_RATE
 
     @property
     def size(self) -> int:
@@ -63,12 +65,18 @@ class VocoderConfig:
         """Samples from one frame to the next."""
         return self.size // HOPS
 
+    @property
+    def piece(self) -> int:
+        """Samples of a piece."""
+        return self.length or max(WINDOWS * self.size, MIN_LENGTH)
+
     def __post_init__(self) -> None:
         rate = self.sampling_rate
-        if rate is not None and not LOWEST <= rate <= HIGHEST:
-            raise UserError(f"sampling_rate is {rate}: expected {LOWEST} to {HIGHEST}, or null (as the dataset is)")
-        if not SHORTEST <= self.length <= LONGEST:
-            raise UserError(f"length is {self.length}: expected {SHORTEST} to {LONGEST}")
+        if rate is not None and not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
+            expected = f"{MIN_SAMPLING_RATE} to {MAX_SAMPLING_RATE}, or null (as the dataset is)"
+            raise UserError(f"sampling_rate is {rate}: expected {expected}")
+        if self.length is not None and not MIN_LENGTH <= self.length <= MAX_LENGTH:
+            raise UserError(f"length is {self.length}: expected {MIN_LENGTH} to {MAX_LENGTH}, or null (eight windows)")
         if self.window is not None and (not 64 <= self.window <= 8192 or self.window & (self.window - 1)):
             raise UserError(f"window is {self.window}: expected a power of two from 64 to 8192, or null")
         for name in ("generator_width", "blocks", "discriminator_width"):
@@ -84,12 +92,12 @@ class VocoderConfig:
 
     def check_window(self) -> None:
         """Raise UserError for windows that do not fit the pieces, or bins that do not fit the window."""
-        if self.length < LONGER * self.size:
+        if self.piece < WINDOWS * self.size:
             raise UserError(
-                f"length is {self.length}: expected at least {LONGER * self.size}, as windows have {self.size} samples "
-                f"at {self.rate} Hz and those of the losses {LONGER} times as many; or a shorter window"
+                f"length is {self.length}: expected at least {WINDOWS * self.size}, {WINDOWS} windows of {self.size} "
+                f"samples at {self.rate} Hz; or a shorter window"
             )
-        if self.length % self.hop:
+        if self.piece % self.hop:
             raise UserError(f"length is {self.length}: expected a multiple of {self.hop}, a quarter of a window")
         if not 8 <= self.bins <= self.size // 4:
             raise UserError(f"bins is {self.bins}: expected 8 to {self.size // 4}, a quarter of a window")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from multigan.modalities.vocoder.config import VocoderConfig
 from multigan.modalities.vocoder.mel import FLOOR
 from multigan.sounds import data
 
-HIGHEST_LEVEL = 10.0  # of a log-mel spectrogram: far over that of any sound
+# Of a log-mel spectrogram: far over that of any sound, and under the logarithms of what others add to magnitudes.
+HIGHEST_LEVEL, LOWEST_LEVEL = 10.0, -30.0
 
 
 def read_input(config: VocoderConfig, value: Any) -> dict[str, numpy.ndarray]:
@@ -83,10 +85,12 @@ def spectrogram(config: VocoderConfig, values: numpy.ndarray) -> numpy.ndarray:
         raise ValueError(f"a spectrogram of {frames} frames: expected 8 at least")
     if not numpy.isfinite(values).all():
         raise ValueError("some values of the spectrogram are not finite numbers")
-    if values.max() > HIGHEST_LEVEL:
+    least, most = values.min(), values.max()
+    if most > HIGHEST_LEVEL or least < LOWEST_LEVEL:
         raise ValueError(
-            f"the spectrogram goes up to {values.max():.3g}: expected natural logarithms of magnitudes, as documented"
+            f"the spectrogram goes from {least:.3g} to {most:.3g}: expected natural logarithms of magnitudes, at least "
+            f"log {FLOOR:g} = {math.log(FLOOR):.1f}, as documented; decibels or powers are another kind"
         )
-    if values.max() <= numpy.log(FLOOR) + 1e-3:
+    if most <= math.log(FLOOR) + 1e-3:
         raise ValueError("the spectrogram is silent")
-    return values.astype(numpy.float32)
+    return values.astype(numpy.float32).clip(math.log(FLOOR))

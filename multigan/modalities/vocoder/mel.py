@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from multigan.interface import full_precision
-from multigan.sounds.phases import lengths
+from multigan.sounds.phases import magnitude
 
 FLOOR = 1e-5
 BLOCK = 1024  # frames that are transformed at a time, so that memory does not grow with the length
@@ -63,7 +63,7 @@ def magnitudes(waves: Tensor, size: int) -> Tensor:
     hop = size // 4
     window = torch.hann_window(size, dtype=waves.dtype, device=waves.device)
     spectrum = torch.stft(waves, size, hop, window=window, center=False, return_complex=True)
-    return lengths(spectrum)
+    return magnitude(spectrum)
 
 
 def log_mel(waves: Tensor, bins: int, size: int, rate: int) -> Tensor:
@@ -104,10 +104,10 @@ def griffin_lim(mels: Tensor, size: int, rate: int) -> Tensor:
     from torchaudio.functional import griffinlim  # here, because training is done without
 
     hop = size // 4
-    magnitude = linear_magnitudes(mels, size, rate)
-    magnitude = torch.cat([magnitude, magnitude[..., -1:]], 2)  # the frame in the middle of which a sound ends
+    target = linear_magnitudes(mels, size, rate)
+    target = torch.cat([target, target[..., -1:]], 2)  # the frame in the middle of which a sound ends
     window = torch.hann_window(size, dtype=mels.dtype, device=mels.device)
     waves: Tensor = griffinlim(
-        magnitude, window, size, hop, size, 1.0, ROUNDS, momentum=0.99, length=mels.shape[2] * hop, rand_init=False
+        target, window, size, hop, size, 1.0, ROUNDS, momentum=0.99, length=mels.shape[2] * hop, rand_init=False
     )
     return waves
