@@ -10,8 +10,8 @@ def gain(samples: Tensor, numbers: Tensor, decibels: float, unit: float | None) 
     Args:
         samples: ``(B, C, T)``, or spectrograms ``(B, C, bins, frames)``.
         numbers: ``(B, 1)``, uniform in [0, 1).
-        decibels: At most, either way.
-        unit: Decibels that a spectrogram's 1 stands for; None for waves.
+        decibels: The largest change, up or down.
+        unit: How many decibels a difference of 1 is in a spectrogram; None for waves.
     """
     change = (decibels * (2 * numbers - 1)).view(-1, *[1] * (samples.dim() - 1))
     return samples * 10 ** (change / 20) if unit is None else samples + change / unit
@@ -23,8 +23,8 @@ def time_shift(samples: Tensor, numbers: Tensor, share: float, silence: float) -
     Args:
         samples: ``(B, ..., T)``.
         numbers: ``(B, 1)``, uniform in [0, 1).
-        share: Of its length, at most, either way.
-        silence: What a sample is where there is no sound.
+        share: The largest shift, earlier or later, as a share of the length.
+        silence: The value of a sample where there is no sound.
     """
     length, inner = samples.shape[-1], [1] * (samples.dim() - 2)
     steps = (share * length * (2 * numbers - 1)).round().long()
