@@ -5,8 +5,9 @@
 Every tenth recording is held out; both parts lie in the room, as links, and so does the run of recipes/audio_vocoder.py
 with the others. It is trained if it is not there; another model is measured with --model. Whole recordings are made
 again from their log-mel spectrograms, by the model and by 60 rounds of Griffin and Lim's algorithm in its fast form.
-Mel and STFT distance are those of `multigan evaluate`; PESQ (wide band, ITU-T P.862.2) and STOI (Taal et al. 2011) are
-left out where their packages are not installed. Times are from spectrogram to wave, one recording at a time, in turns.
+Mel and STFT distance are those of `multigan evaluate`; PESQ (wide band, ITU-T P.862.2, at 16 kHz only) and STOI (Taal
+et al. 2011) are left out where their packages are not installed. Times are from spectrogram to wave, one recording at a
+time, in turns.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy
 import torch
 from interleaved import ratio, timed
 from torch import Tensor
@@ -26,7 +26,7 @@ from torch import Tensor
 import multigan
 from multigan.modalities.vocoder import Vocoder
 from multigan.modalities.vocoder.losses import mel_distance, stft_distance
-from multigan.sounds import ENDINGS
+from multigan.sounds import ENDINGS, to_waves
 
 HELD_OUT = 10  # one of so many
 TIMED, ROUNDS = 5, 10  # recordings
@@ -77,7 +77,7 @@ def train(data: Path, run: Path) -> None:
 def read(modality: Vocoder, file: Path) -> Tensor:
     """A recording at its own level, ``(1, 1, T)``, without what is left over of whole frames."""
     wave = modality.read_input({"file": str(file)}, modality.Options())["wave"]
-    samples = torch.from_numpy(wave.astype(numpy.float32) / 32768).T[None]
+    samples = to_waves(torch.from_numpy(wave)[None])
     return samples[..., : samples.shape[2] // modality.config.hop * modality.config.hop]
 
 

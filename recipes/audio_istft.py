@@ -8,6 +8,7 @@ gradient penalties (Huang et al. 2024), computed at the spectrograms. Takes abou
 tells the drums apart after the first. It is the recipe of the audio starter model.
 
     accelerate launch recipes/audio_istft.py --dataset FOLDER_OF_SOUNDS --model.length 8192
+    accelerate launch recipes/audio_istft.py --dataset FOLDER_OF_SOUNDS --model.sampling_rate 22050
     multigan generate --modality audio --label kick -n 8
 """
 

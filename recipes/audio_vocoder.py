@@ -2,7 +2,7 @@
 
     accelerate launch recipes/audio_vocoder.py --dataset FOLDER_OF_RECORDINGS
 
-Trains on pieces of 8,192 samples, half a second at 16 kHz, first with the difference of mel spectrograms alone, then
+Trains on pieces of half a second (8,192 samples at 16 kHz), first with the difference of mel spectrograms alone, then
 also against discriminators of periods and of spectrograms (as HiFi-GAN, Kong et al. 2020). The generator predicts
 magnitudes, continues phases from frame to frame, and ends in an inverse short-time Fourier transform (as Vocos, Siuzdak
 2023). Takes half an hour on one core. Without a dataset it trains on the built-in drums.

@@ -7,8 +7,8 @@ one before, phase shuffle, the Wasserstein loss with gradient penalty, and five 
 faithful and slow: the paper trained for days on a GPU. The networks are smaller here, for half a second at 8 kHz;
 recipes/audio_istft.py and recipes/audio_specgan.py learn faster. The paper's own size, for a GPU:
 
-    accelerate launch recipes/audio_wavegan.py --dataset FOLDER --model.generator_width 64 \
-        --model.discriminator_width 64 --model.post_filter 512 --steps 200000
+    accelerate launch recipes/audio_wavegan.py --dataset FOLDER --model.sampling_rate 16000 --model.length 16384 \
+        --model.generator_width 64 --model.discriminator_width 64 --model.post_filter 512 --steps 200000
     multigan generate --modality audio -n 16
 """
 

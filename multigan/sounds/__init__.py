@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datasets
     from torch import Tensor
 
 ENDINGS = (
@@ -15,6 +16,13 @@ ENDINGS = (
 
 MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 8000, 48000  # Hz
 FULL_SCALE = 32768  # of int16
+
+
+def drum_kit() -> datasets.Dataset:
+    """The built-in drum kit: see `multigan.sounds.drums`, which is slow to import."""
+    from multigan.sounds.drums import drums
+
+    return drums()
 
 
 def to_waves(real: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from multigan.errors import UserError
 from multigan.modalities.audio.config import MAX_SECONDS, MIN_LENGTH, AudioConfig, AudioOptions
 from multigan.modalities.defaults import RELATIVISTIC
 from multigan.modality import Augmentation, Crop, Modality, Preview
-from multigan.sounds import ENDINGS, MIN_SAMPLING_RATE, to_waves
+from multigan.sounds import ENDINGS, MIN_SAMPLING_RATE, drum_kit, to_waves
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from multigan.exportable import Exportable
-
-
-def drums() -> datasets.Dataset:
-    from multigan.sounds.drums import drums
-
-    return drums()
 
 
 # Of istft: after three minutes on the drums, smaller batches and larger penalties had more variety. The mean over two
@@ -50,7 +44,7 @@ class Audio(Modality):
     Config = AudioConfig
     Options = AudioOptions
     config: AudioConfig
-    builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
+    builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drum_kit}
     file_endings = ENDINGS
     size_settings = ("sampling_rate", "length", "generator_width", "discriminator_width")
 
@@ -196,8 +190,8 @@ class Audio(Modality):
         samples, unit = round(seconds * rate), generator.unit(overlapping)
         if not unit:
             raise UserError(
-                f"this model has {generator.bins} spectrogram_bins and a spectrogram_hop of {generator.hop}, with "
-                "which windows do not fit together: longer sounds and loops need a hop that is a power of two and, "
+                f"this model has {generator.bins} spectrogram_bins and a spectrogram_hop of {generator.hop}, for which "
+                "overlapping windows cannot be aligned: longer sounds and loops need a hop that is a power of two and, "
                 f"where sounds have {length} samples in training, at most {length // 16} bins"
             )
         if options.loop:

@@ -28,7 +28,7 @@ class AudioConfig(ClassConditionalConfig):
         architecture: istft generates magnitudes and phases, turns them into the waveform by an inverse Fourier
             transform, and is judged on spectrograms of that; specgan generates a spectrogram, from which the
             waveform is reconstructed, and wavegan the waveform (both Donahue et al. 2019). istft learns the built-in
-            drums in minutes, specgan in longer, wavegan in far longer.
+            drums in minutes; specgan takes longer, wavegan far longer.
         conditional: Condition both networks on the class, so that samples of a chosen class can be generated.
         latent_dim: Dimensions of the noise that a sound is generated from.
         generator_width: Channels before the generator's last layer; for wavegan the paper's model size.
@@ -102,7 +102,7 @@ class AudioConfig(ClassConditionalConfig):
             if not (16 <= bins <= most and hop <= min(bins // 2, length // 32)):  # and hops of four times
                 raise UserError(
                     f"spectrogram_bins is {bins} and spectrogram_hop {hop}: for sounds of {length} samples expected 16 "
-                    f"to {most} bins, and a hop of at most half as many samples as there are bins and of {length // 32}"
+                    f"to {most} bins, and a hop of at most {min(bins // 2, length // 32)}"
                 )
             return
         if self.architecture == "specgan" and not (hop <= bins < length and 8 * hop <= length):

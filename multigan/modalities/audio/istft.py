@@ -166,7 +166,7 @@ class ISTFTGenerator(nn.Module):
         Args:
             hidden: As `first_layer` makes it, of any width.
             w: One column for all of the width, or as many as it has.
-            key: Of `keyed_noise`.
+            key: Keys of the noise, as `keyed_noise.keys` makes them.
             loop: Columns after which the noise repeats itself; 0 for never.
         """
         for number, layer in enumerate(self.layers):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from multigan.modalities.vocoder.config import VocoderConfig
 from multigan.modality import Crop, Modality, PairMetrics, PretrainingLoss, Preview
-from multigan.sounds import ENDINGS, to_waves
+from multigan.sounds import ENDINGS, drum_kit, to_waves
 
 # torch and the rest are imported where they are used: listing the modalities must be fast.
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from multigan.interface import Condition, GeneratorOutput
 
 
-def drums() -> datasets.Dataset:
-    from multigan.sounds.drums import drums
-
-    return drums()
-
-
 class Vocoder(Modality):
     """A sample is a sound ``(1, length)`` in [-1, 1], and the condition its log-mel spectrogram ``(bins, frames)``.
 
@@ -36,7 +30,7 @@ class Vocoder(Modality):
 
     Config = VocoderConfig
     config: VocoderConfig
-    builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drums}
+    builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drum_kit}
     pipeline_tag = "audio-to-audio"
     file_endings = ENDINGS
     takes_inputs = True

@@ -52,8 +52,8 @@ class Layers(nn.Module):
 
     Args:
         width: Channels of the first layer.
-        kernel: Of the convolutions.
-        stride: Of the convolutions.
+        kernel: Height and width of each kernel.
+        stride: Rows and columns from one place to the next.
     """
 
     def __init__(self, width: int, kernel: tuple[int, int], stride: tuple[int, int]) -> None:

@@ -57,7 +57,7 @@ class VocoderGenerator(nn.Module):
     """``(B, 0), log-mel spectrograms (B, bins, frames) -> (B, 1, frames * hop)``, of any number of frames.
 
     Args:
-        bins: Of the spectrogram.
+        bins: Bins of the mel spectrogram.
         size: Samples of a window; a hop is a quarter of that.
         rate: Samples a second.
         width: Channels.

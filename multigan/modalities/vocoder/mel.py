@@ -74,7 +74,7 @@ def log_mel(waves: Tensor, bins: int, size: int, rate: int) -> Tensor:
 
     Args:
         waves: Longer than half a window.
-        bins: Of the spectrogram.
+        bins: Mel filters.
         size: Samples of a window.
         rate: Samples a second.
     """
