@@ -54,7 +54,8 @@ def with_classes(config: Config, dataset: AnyDataset) -> Config:
         raise UserError(
             f"conditional needs classes, and the dataset has only: {', '.join(columns(dataset))}; name a column of "
             "them with --model.label_column or put each class into a folder of its own; a table beside the files, such "
-            "as metadata.csv, counts instead of folders and needs a column label"
+            "as metadata.csv, counts instead of folders and needs a column label. Without classes, train with "
+            "--model.conditional false"
         )
     column = ",".join(found) or None
     try:
@@ -77,6 +78,15 @@ def label_note(before: Config, after: Config, dataset: AnyDataset) -> list[str]:
         return []
     chosen = f"classes are from column {after.label_column!r}, not {', '.join(map(repr, others))}"
     return [f"{chosen} (--model.label_column chooses another)"]
+
+
+def class_note(config: Config) -> list[str]:
+    """A line with the number of classes, and whether they are used; empty if there are none."""
+    if not config.classes:
+        return []
+    several = ", several of an example" if config.combinations else ""
+    unused = "" if config.conditional else ", not used: --model.conditional true tells the networks of them"
+    return [f"{len(config.classes):,} class{'es' * (len(config.classes) != 1)}{several}{unused}"]
 
 
 def with_combinations(config: Config, dataset: AnyDataset, found: list[str]) -> Config:

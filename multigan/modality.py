@@ -158,6 +158,9 @@ class Modality(ABC):
     """Endings of files that hold one example each, in lower case with the dot. A folder of such files is then a dataset
     with the columns ``file`` (a path) and, from sub-folders or a metadata.csv, ``label``."""
 
+    input_endings: ClassVar[tuple[str, ...]] = ()
+    """Endings of files that a model can be given as inputs, where these are others than `file_endings`."""
+
     training_defaults: ClassVar[Mapping[str, Any]] = {}
     """Fields of the training configuration that should start from other values than the general defaults."""
 

@@ -12,6 +12,7 @@ from multigan.classes import (
     by_number,
     class_name,
     class_names,
+    class_note,
     label_note,
     labelled,
     with_class_names,
@@ -28,6 +29,15 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="+,\0"), min_siz
 
 
 # --- one class a row ---
+
+
+def test_note_says_how_many_classes_there_are_and_whether_they_are_used():
+    config = ClassConditionalConfig(conditional=True, classes=("a", "b", "c"))
+    assert class_note(config) == ["3 classes"]
+    assert class_note(ClassConditionalConfig(conditional=True, classes=("a",))) == ["1 class"]
+    (unused,) = class_note(ClassConditionalConfig(classes=("a", "b")))
+    assert unused.startswith("2 classes, not used: --model.conditional true")
+    assert class_note(ClassConditionalConfig()) == []
 
 
 def test_column_of_classes_is_found_by_type_then_by_name_then_not_at_all():

@@ -130,11 +130,15 @@ def further(more: tuple[str, ...], modality: str, known: dict[str, Any], command
     while words:
         flag, equals, value = words.pop(0).partition("=")
         name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("-"):
+            inputs = any("--input" in option.opts for option in command.params)
+            hint = ": give --input for each file, or for a folder of them" if inputs and Path(flag).exists() else ""
+            raise UserError(f"{command.name} takes no {flag!r} without an option before it{hint}")
         if name not in known or not flag.startswith("--"):
             flags = [f"--{name}" for name in known] + [flag for option in command.params for flag in option.opts]
             raise UserError(f"{command.name} takes no {flag} with modality {modality!r}{nearest(flag, flags)}")
-        if not equals and not words:
-            raise UserError(f"{flag} has no value")
+        if not equals and (not words or words[0].startswith("--")):
+            raise UserError(f"{flag} has no value: expected {describe(known[name])}")
         given = value if equals else words.pop(0)
         options[name] = given if known[name] is str else yaml.safe_load(given)
     return options

@@ -333,7 +333,7 @@ def from_inputs(asked: Asked) -> Made:
     if asked.labels and modality.takes_inputs:
         raise UserError("a model that takes inputs takes no label")
     generator.from_inputs([], n, **asked.options)  # what is wrong with the options is said first
-    files = find_inputs(asked.inputs, modality.file_endings, tqdm.write)
+    files = find_inputs(asked.inputs, modality.input_endings or modality.file_endings, tqdm.write)
     names = output_names(files, n)
     folder: Path | None = None  # until an input can be used
     shown, left_out, problems = Shown(), list[Path](), list[str]()

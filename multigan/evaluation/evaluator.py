@@ -115,9 +115,11 @@ class Evaluator:
         try:
             pair = open_pair(modality, dataset, subset, split, skip_corrupt, held_out, count, seed)
             if len(pair.train) <= K:
+                crop = pair.train.data.crop
+                pieces = "; a long recording counts as one: cut it into files" if crop and crop.random else ""
                 raise UserError(
                     f"there are {len(pair.train)} samples to compare with (held out: {pair.name}), too few for {K} "
-                    f"neighbours: expected at least {K + 1} of each"
+                    f"neighbours: expected at least {K + 1} of each{pieces}"
                 )
             space = feature_spaces.find(features, modality, pair.known, seed, extractor.device, extractor.quiet)
         except UserError as error:  # perhaps of one host

@@ -20,6 +20,7 @@ LOWER_IS_BETTER = (
     *("frechet_distance", "kernel_distance", "memorization", "non_finite_samples", "copied", "l1", "lpips"),
     *("mel_distance", "stft_distance"),
 )
+PERCEPTUAL = ("lpips", "mel_distance", "stft_distance")  # distances from the truth that say what people see or hear
 TRIVIAL, REFERENCE_MODEL = "trivial", "reference model"  # names of references
 # Of metrics whose names are not words.
 TITLES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "stft_distance": "STFT distance"}
@@ -196,11 +197,11 @@ def verdict(
             f"far from real samples as a whole: Frechet distance {number(generated['frechet_distance'])}, where "
             f"repeating a single average sample would have {number(variance)}"
         )
-    if trivial is not None and generated["frechet_distance"] > trivial["frechet_distance"]:
-        lines.append(
-            f"worse than no network at all: Frechet distance {number(generated['frechet_distance'])}, where the "
-            f"trivial output has {number(trivial['frechet_distance'])}"
-        )
+    trivial = trivial or {}
+    for name, title in ("frechet_distance", "Frechet distance"), *((name, words(name)) for name in PERCEPTUAL):
+        if name in trivial and generated[name] > trivial[name]:
+            values = f"{title} {number(generated[name])}, where the trivial output has {number(trivial[name])}"
+            lines.append(f"worse than no network at all: {values}")
     share, usual = generated["memorization"], baseline["memorization"]
     if share > usual + max(0.1, (1 - usual) / 5):
         lines.append(

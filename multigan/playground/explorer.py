@@ -137,7 +137,7 @@ class Explorer:
             "options": form(options, options(), without=without),
             "takes_inputs": modality.takes_inputs,
             "several": self.dim > 0,
-            "endings": modality.file_endings,
+            "endings": modality.input_endings or modality.file_endings,
             "mask": bool(drawn),
             "palette": [list(pixel) for pixel in tools.palette] if tools else [],
             "sides": tools.sides if tools else None,

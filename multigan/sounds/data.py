@@ -75,7 +75,7 @@ def open_sound(value: Any) -> Iterator[soundfile.SoundFile]:
         raise ValueError(f"a cell of {type(value).__name__} is no sound: expected a file, its path or its bytes")
     value = value if isinstance(value, bytes) else path_of(value)
     if isinstance(value, Path) and not value.is_file():
-        raise ValueError("there is no such file")
+        raise ValueError(f"there is no file {value}")
     if isinstance(value, Path) and not value.stat().st_size:
         raise ValueError("the file is empty")
     try:
@@ -137,12 +137,14 @@ def read_array(value: dict[str, Any]) -> tuple[numpy.ndarray, int]:
     """
     try:
         if numpy.asarray(value["array"]).dtype.kind in "iu":
-            raise ValueError("whole numbers, where full scale is 1")
+            raise ValueError("whole numbers, where full scale is 1: divide 16-bit samples by 32768")
         samples, rate = numpy.asarray(value["array"], numpy.float64), int(value["sampling_rate"])
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"expected an array of numbers and its sampling_rate ({error})") from error
     if samples.ndim not in (1, 2) or rate < 1:
         raise ValueError(f"an array {samples.shape} at {rate} Hz is no sound: expected (T,) or (channels, T)")
+    if samples.ndim == 2 and samples.shape[1] <= 2 < samples.shape[0]:
+        raise ValueError(f"an array {samples.shape}: expected (channels, T); transpose it")
     return samples[:, None] if samples.ndim == 1 else samples.T, rate
 
 

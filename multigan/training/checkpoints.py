@@ -118,7 +118,11 @@ class Checkpoints:
         step = self.state.step
         if step >= training.pretraining_steps + training.steps and not restarted:
             more = step - training.pretraining_steps
-            raise UserError(f"{self.folder} is complete at step {step}: --steps is a total, give more than {more}")
+            before = f", {training.pretraining_steps} of them pretraining" * bool(training.pretraining_steps)
+            apart = ", without pretraining" if training.pretraining_steps else ""
+            raise UserError(
+                f"{self.folder} is complete at step {step}{before}: --steps is a total{apart}, give more than {more}"
+            )
         return changed + [
             f"{key} {before[key]} -> {now}" for key, now in self.state.launch().items() if before[key] != now
         ]

@@ -190,3 +190,13 @@ def test_conditional_without_classes_is_one_line(train, tmp_path):
     folder = write(tmp_path / "drums")
     message = train("--dataset", folder / "kick", "--model.conditional", "true").error
     assert "classes" in message and "file" in message
+
+
+def test_one_long_recording_trains_and_its_evaluation_says_how_to_have_more(command, train, tmp_path):
+    random = numpy.random.default_rng(0)
+    (tmp_path / "long").mkdir()
+    soundfile.write(tmp_path / "long" / "one.wav", random.uniform(-0.5, 0.5, 40_000), 8000)
+    made = train("--dataset", tmp_path / "long", "--model.length", "4096")
+    assert made.code == 0, made.err
+    found = command("evaluate", tmp_path / "run")
+    assert found.code == 2 and "a long recording counts as one: cut it into files" in found.error

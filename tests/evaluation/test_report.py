@@ -174,6 +174,12 @@ def test_worse_than_the_trivial_output_is_said():
     assert verdict({**FLOOR, "frechet_distance": 2.5}, FLOOR, VARIANCE, trivial) == [
         "worse than no network at all: Frechet distance 2.500, where the trivial output has 2.000"
     ]
+    # Blur brings a network nearer to the truth in L1 and PSNR: there it may be worse.
+    heard = {**FLOOR, "mel_distance": 0.4, "l1": 0.1}
+    assert verdict({**heard, "l1": 0.2}, heard, VARIANCE, heard) == []
+    assert verdict({**heard, "mel_distance": 0.5}, heard, VARIANCE, heard) == [
+        "worse than no network at all: mel distance 0.500, where the trivial output has 0.400"
+    ]
 
 
 @pytest.mark.parametrize("made", [example, with_references])

@@ -59,7 +59,7 @@ def test_levels_under_the_floor_are_raised_to_it():
 def test_bad_input_is_refused_in_a_line(tmp_path):
     (tmp_path / "text.wav").write_text("none")
     assert "not a sound that can be read" in refused(tmp_path / "text.wav")
-    assert "there is no such file" in refused(tmp_path / "missing.wav")
+    assert "there is no file" in refused(tmp_path / "missing.wav")
     assert "the file is silent" in refused(written(tmp_path / "silent.wav", numpy.zeros(8192)))
     short = refused(written(tmp_path / "short.wav", SNARE[:300]))
     assert "300 samples" in short and "expected at least 512" in short
@@ -78,6 +78,8 @@ def test_bad_input_is_refused_in_a_line(tmp_path):
     assert refused(numpy.zeros((16, 0))) == "a spectrogram of 0 frames: expected 8 at least"
     array = refused(numpy.zeros(8192))
     assert "not a log-mel spectrogram: an array (8192,) of float64" in array and "or a sound with its rate" in array
+    stereo = {"array": numpy.zeros((8000, 2)), "sampling_rate": 16_000}
+    assert refused(stereo) == "an array (8000, 2): expected (channels, T); transpose it"
     assert "expected tensor.detach()" in refused(torch.zeros(16, 20, requires_grad=True))
     assert "expected tensor.detach().cpu().float()" in refused(torch.zeros(16, 20, dtype=torch.bfloat16))
 
@@ -153,6 +155,36 @@ def test_sounds_are_written_under_the_names_of_inputs(model, command, tmp_path):
     preview, _ = soundfile.read(tmp_path / "out" / "preview-2.wav")  # sounds of another length have their own
     as_it_is = numpy.square(loud).sum() / len(preview)
     assert as_it_is > 0.1**2 >= numpy.square(preview).mean(), "turned down to -20 dB"
+
+
+def test_folder_of_spectrograms_is_read(model, command, tmp_path):
+    (tmp_path / "told").mkdir()
+    for number in range(2):
+        numpy.save(tmp_path / "told" / f"{number}.npy", numpy.full((16, 40), -3.0, "float32"))
+    found = command("generate", "--model", model, "--input", tmp_path / "told", "--out", tmp_path / "out")
+    assert found.code == 0, found.err
+    assert {"0.wav", "1.wav"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+def test_files_without_a_flag_are_one_line(model, command, tmp_path):
+    files = [written(tmp_path / f"{number}.wav") for number in range(2)]
+    found = command("generate", "--model", model, "--input", *files, "--out", tmp_path / "out")
+    assert found.code == 2 and "give --input for each file" in found.error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (numpy.full((16, 20), 0.5), "of magnitudes, take the natural logarithm"),
+        (numpy.linspace(-22, 4, 320).reshape(16, 20), "goes down to -22.0, and is raised to log 1e-05 = -11.5"),
+        (numpy.linspace(-11.5, 1, 320).reshape(16, 20), ""),
+    ],
+)
+def test_other_kind_of_spectrogram_is_noted(values, said, capsys):
+    read_input(CONFIG, values)
+    noted = capsys.readouterr().out
+    assert said in noted and bool(noted) == bool(said)
 
 
 def test_bad_input_of_the_command_line_is_one_line(model, command, tmp_path):

@@ -53,7 +53,7 @@ class Audio(Modality):
         return ISTFT_DEFAULTS if self.config.architecture == "istft" else GAN_DEFAULTS
 
     def fit(self, dataset: datasets.Dataset | datasets.IterableDataset) -> Sequence[str]:
-        from multigan.classes import label_note, with_classes
+        from multigan.classes import class_note, label_note, with_classes
         from multigan.sounds import data
 
         config = with_classes(self.config, dataset)
@@ -71,7 +71,7 @@ class Audio(Modality):
             crop=decision.crop,
             channels=decision.channels,
         )
-        return [*notes, *decision.notes]
+        return [*notes, *decision.notes, *class_note(config)]
 
     def encode(self, row: dict[str, Any]) -> dict[str, numpy.ndarray | int] | None:
         from multigan.classes import labelled

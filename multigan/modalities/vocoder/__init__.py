@@ -33,6 +33,7 @@ class Vocoder(Modality):
     builtin_datasets: ClassVar[Mapping[str, Any]] = {"drums": drum_kit}
     pipeline_tag = "audio-to-audio"
     file_endings = ENDINGS
+    input_endings = (*ENDINGS, ".npy")
     takes_inputs = True
     latent_space = False
     pair_numbers = 1  # how much quieter a piece is

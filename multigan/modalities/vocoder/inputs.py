@@ -93,4 +93,11 @@ def spectrogram(config: VocoderConfig, values: numpy.ndarray) -> numpy.ndarray:
         )
     if most <= math.log(FLOOR) + 1e-3:
         raise ValueError("the spectrogram is silent")
+    if least >= 0:
+        tqdm.write("note: no value of the spectrogram is under 0: of magnitudes, take the natural logarithm")
+    if least < math.log(FLOOR) - 0.1:
+        tqdm.write(
+            f"note: the spectrogram goes down to {least:.1f}, and is raised to log {FLOOR:g} = {math.log(FLOOR):.1f}; "
+            "of powers, take half the logarithm"
+        )
     return values.astype(numpy.float32).clip(math.log(FLOOR))
