@@ -50,7 +50,7 @@ def picture(spectra: dict[str, Tensor], rate: int, seconds: float) -> Figure:
     rows = len(next(iter(spectra.values())))
     width, height = 4 * len(spectra), 2.2 * rows + 0.4  # inches, as the margins
     figure = Figure(figsize=(width, height))
-    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.05, hspace=0.08)
+    figure.subplots_adjust(0.6 / width, 0.5 / height, 1 - 0.15 / width, 1 - 0.25 / height, wspace=0.1, hspace=0.08)
     axes = figure.subplots(rows, len(spectra), squeeze=False, sharex=True, sharey=True)
     for column, (name, values) in enumerate(spectra.items()):
         axes[0, column].set_title(name, fontsize=9)
