@@ -41,7 +41,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, Any], dict[str, Any]]]] = {
         "istft, 3 minutes": ("drums", {"steps": 1500}, DRUMS),
         "istft, 20 minutes": ("drums", {"steps": 10_000}, DRUMS),
     },
-    "spoken": {"istft, 40 minutes": ("fsdd", {"steps": 10_000}, SPOKEN)},
+    "spoken": {"istft, 40 minutes": ("fsdd", {"steps": 8_000}, SPOKEN)},
 }
 METRICS = "precision", "recall", "coverage", "frechet_distance"
 SECONDS, BANDS, COMPONENTS = (0.1, 0.008), (40, 12), 24  # of the second space
