@@ -1,7 +1,7 @@
 """Short-time Fourier transforms in real numbers, for models that are exported.
 
 ONNX has no inverse of the transform and no complex numbers: what is exported holds both as products with sines and
-cosines. Everything else uses `torch.stft` and `torch.istft`, which are faster; the results are the same up to rounding.
+cosines. Everything else uses transforms of torch, which are faster; the results are the same up to rounding.
 """
 
 import math
