@@ -2,12 +2,14 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
 from multigan.networks.convolutional import ConvolutionalFeatures
 
 SIDE = 64  # mel bands, and frames
+TOGETHER = 4  # sounds
 
 
 class SoundFeatures(nn.Module):
@@ -30,7 +32,8 @@ class SoundFeatures(nn.Module):
         self.last = nn.Linear(self.body.features, 128)
 
     def forward(self, sounds: Tensor) -> Tensor:
-        power = self.mel(sounds)[..., :SIDE]
+        # A few at a time: the spectra of a batch at 48 kHz are half a gigabyte, as slow to allocate as to compute.
+        power = torch.cat([self.mel(some) for some in torch.split(sounds, TOGETHER)])[..., :SIDE]
         levels = (power + 1e-5).log10() / 2.5  # from -2 at silence
         features: Tensor = self.last(self.body(levels)).relu()
         return features
