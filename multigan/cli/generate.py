@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -236,7 +236,7 @@ def tell(made: Made) -> None:
 
 def from_noise(asked: Asked) -> Made:
     """Samples of a model that takes no inputs."""
-    from multigan.cli.writing import PREVIEWED, counted
+    from multigan.cli.writing import PREVIEWED, counted, save
 
     generator, count, labels, options = asked.generator, asked.n, asked.labels, asked.options
     batches = generator.batches(count, label=labels or None, **options)
@@ -256,7 +256,7 @@ def from_noise(asked: Asked) -> Made:
 def from_rows(asked: Asked) -> Made:
     """What a model makes of held-out rows of the dataset that it was trained on."""
     from multigan.cli.inputs import HeldOut
-    from multigan.cli.writing import counted
+    from multigan.cli.writing import counted, save
     from multigan.errors import UserError
 
     generator = asked.generator
@@ -276,45 +276,6 @@ def from_rows(asked: Asked) -> Made:
 
     shown = save(asked, batches, count, folder, [], preview, inputs="held-out rows")
     return Made(counted(count, "sample"), folder, shown)
-
-
-def save(
-    asked: Asked,
-    batches: Iterator[Tensor],
-    count: int,
-    folder: Path,
-    names: list[str],
-    preview: Callable[[Tensor], Preview],
-    **more: Any,
-) -> Preview:
-    """Write samples, and a preview of the first; state in each file what made it.
-
-    Args:
-        asked: What was asked for.
-        batches: The samples, in batches.
-        count: How many.
-        folder: Where to.
-        names: The class of each; none for a model without classes.
-        preview: Writes that of the first samples ``(b, *S)``.
-        more: What the files say besides.
-    """
-    import torch
-
-    from multigan.cli.writing import PREVIEWED, unwritable, watched
-    from multigan.generation.shards import write_metadata
-
-    first: list[Tensor] = []
-    modality = asked.generator.modality
-    with unwritable(folder):
-        files = modality.save(watched(batches, count, first), folder, names)
-        if files[0].suffix in modality.file_endings:  # a file a sample
-            write_metadata(files, names, bool(names and asked.generator.combinations), folder)
-        shown = preview(torch.cat(first)[:PREVIEWED])
-        for number, file in enumerate(files if len(files) == count else []):
-            asked.mark(file, number, label=names[number] if names else None, **more)
-        for file in shown.files:
-            asked.mark(file, **more)
-    return shown
 
 
 def from_inputs(asked: Asked) -> Made:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def from_latents(asked: Asked, file: Path, toward: str | None) -> Made:
     """Samples of the latents in a file or, with ``toward``, n steps of each on its way to that class."""
-    from multigan.cli.generate import Made, save
-    from multigan.cli.writing import PREVIEWED, counted
+    from multigan.cli.generate import Made
+    from multigan.cli.writing import PREVIEWED, counted, save
     from multigan.errors import UserError
     from multigan.generation.latents import LatentFile
 

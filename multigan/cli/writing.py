@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from multigan.cli.generate import Asked
+    from multigan.modality import Preview
 
 PREVIEWED = 100  # samples in the picture of what was made
 GENERATED = Path("generated")  # where folders are made, unless another is named
@@ -77,3 +80,41 @@ def watched(batches: Iterator[Tensor], count: int, first: list[Tensor]) -> Itera
 def counted(count: int, thing: str) -> str:
     """``1 sample``, ``2 samples``."""
     return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def save(
+    asked: Asked,
+    batches: Iterator[Tensor],
+    count: int,
+    folder: Path,
+    names: list[str],
+    preview: Callable[[Tensor], Preview],
+    **more: Any,
+) -> Preview:
+    """Write samples, and a preview of the first; state in each file what made it.
+
+    Args:
+        asked: What was asked for.
+        batches: The samples, in batches.
+        count: How many.
+        folder: Where to.
+        names: The class of each; none for a model without classes.
+        preview: Writes that of the first samples ``(b, *S)``.
+        more: What the files say besides.
+    """
+    import torch
+
+    from multigan.generation.shards import write_metadata
+
+    first: list[Tensor] = []
+    modality = asked.generator.modality
+    with unwritable(folder):
+        files = modality.save(watched(batches, count, first), folder, names)
+        if files[0].suffix in modality.file_endings:  # a file a sample
+            write_metadata(files, names, bool(names and asked.generator.combinations), folder)
+        shown = preview(torch.cat(first)[:PREVIEWED])
+        for number, file in enumerate(files if len(files) == count else []):
+            asked.mark(file, number, label=names[number] if names else None, **more)
+        for file in shown.files:
+            asked.mark(file, **more)
+    return shown

@@ -29,7 +29,7 @@ def shapes(tmp_path):
 def test_trains_generates_an_unseen_combination_evaluates_and_is_a_dataset_again(command, train, shapes, tmp_path):
     found = train("--dataset", shapes, "--model.conditional", "true", "--output", tmp_path / "run")
     assert found.code == 0, found.err
-    assert "3 classes, several of a picture" in found.out
+    assert "3 classes, several of an example" in found.out
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "takes one of blue, hole, red, or several, as blue;" in card
 

@@ -26,7 +26,7 @@ def fitted_note(modality, dataset):
 
 def test_a_run_says_how_many_pictures_of_what_sizes_and_classes():
     note = fitted_note(ImageModality(ImageConfig(resolution=16)), digits())
-    assert note.startswith("1,797 pictures of 8 x 8 pixels; each as 16 x 16, grey; 10 classes; so few are soon")
+    assert note.startswith("1,797 pictures of 8 x 8 pixels; each as 16 x 16, grey; 10 classes, not used")
 
 
 def test_augmentation_is_not_advised_where_it_is_on():

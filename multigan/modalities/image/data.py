@@ -1,5 +1,6 @@
 """What is said of a dataset of pictures at the start of a run."""
 
+from multigan.classes import class_note
 from multigan.modalities.image.config import ImageConfig
 from multigan.pictures.decoding import Scan
 
@@ -26,8 +27,7 @@ def report(found: Scan, count: int | None, config: ImageConfig, augmented: bool)
         f"{how_many} picture{'s' * (count != 1)}{f' of {sides} pixels' if sides else ', none of which can be read'}",
         f"each as {' x '.join(map(str, config.sides))}, {kind}",
     ]
-    if classes := len(config.classes):
-        parts.append(f"{classes} class{'es' * (classes != 1)}{', several of a picture' * bool(config.combinations)}")
+    parts += class_note(config)
     if found.transparent and config.channels != 4:
         parts.append(f"transparency composited on white in {found.transparent:,}")
     if found.several:
